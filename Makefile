@@ -1,0 +1,40 @@
+# Each target does all its own set-up on a fresh machine: Python 3.11 or later and make are enough.
+PYTHON ?= python3
+VENV := .venv
+DEMO := .venv-demo
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: demo test lint format bench clean
+
+demo: $(DEMO)/ready ## the astronaut says hello: out/demo.mp4 (no PyTorch)
+	$(DEMO)/bin/python examples/demo.py out
+
+test: lint ## style, types, import rules, then the tests
+	$(VENV)/bin/pytest -n 2 --dist loadfile
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pyright
+
+format: $(VENV)/ready
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/ready ## milliseconds a frame, side by side in one run
+	$(VENV)/bin/python benchmarks/speed.py
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install $(PIP_FLAGS) -c constraints.txt torch
+	$(VENV)/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	touch $@
+
+$(DEMO)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[demo]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) out

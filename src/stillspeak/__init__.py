@@ -1,0 +1,33 @@
+"""stillspeak: one still photo and a speech clip in, a video of that person saying it out.
+
+    animator = stillspeak.load()
+    video = animator("face.jpg", "speech.wav")
+    video.save("talk.mp4")
+
+The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vougioukas, Petridis, Pantic 2018).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from stillspeak.media.provenance import package_version
+
+if TYPE_CHECKING:
+    from stillspeak import presets
+    from stillspeak.animate import Animator, Video, load
+    from stillspeak.media.audio import Sound
+
+__version__ = package_version()
+__all__ = ["Animator", "Sound", "Video", "__version__", "load", "presets"]
+
+_HOMES = {"Animator": "animate", "Video": "animate", "load": "animate", "Sound": "media.audio"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the heavy parts when they are first asked for, so that ``stillspeak --help`` stays fast."""
+    from importlib import import_module
+
+    if name == "presets":
+        return import_module("stillspeak.presets")
+    if name in _HOMES:
+        return getattr(import_module(f"stillspeak.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'stillspeak' has no attribute {name!r}")

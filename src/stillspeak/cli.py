@@ -1,0 +1,166 @@
+"""The command line: verbs, their arguments, and one sentence with exit code 2 for what cannot work.
+
+Thin: each verb imports its room when it runs, so ``--help`` answers at once.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stillspeak.errors import StillspeakError
+from stillspeak.media.provenance import package_version
+
+_FPS_LIMITS = (1.0, 120.0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a verb; returns the exit code: 0, or 2 with a sentence on stderr, or 130 after an interrupt."""
+    parser = _parser()
+    known, rest = parser.parse_known_args(arguments)
+    if rest and known.verb != "train":
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    known.overrides = rest
+    run: Callable[[argparse.Namespace], None] = known.run
+    signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
+    try:
+        run(known)
+    except StillspeakError as error:
+        print(f"stillspeak: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stillspeak",
+        description="A photo and a speech clip in, a video of that person saying it out.",
+        epilog="Example: stillspeak animate face.jpg speech.wav -o talk.mp4",
+    )
+    parser.add_argument("--version", action="version", version=f"stillspeak {package_version()}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _add_animate(verbs)
+    _add_prepare(verbs)
+    _add_train(verbs)
+    _add_export(verbs)
+    return parser
+
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    what: str,
+    example: str,
+    run: Callable[[argparse.Namespace], None],
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=what, description=what, epilog=f"Example: {example}")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_animate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak animate face.jpg speech.wav -o talk.mp4"
+    parser = _verb(verbs, "animate", "Make a photo say a speech clip.", example, _animate)
+    parser.add_argument("photo", type=Path, help="a picture with a face in it")
+    parser.add_argument("speech", type=Path, help="any sound file, or a video with sound")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the mp4 to write")
+    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
+    parser.add_argument("--crop", action="store_true", help="the model's own 96 x 128 frames; the only output yet")
+    parser.add_argument("--face", default="largest", help="largest, or a face's number, best first, from 1")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise behind blinks and brows (0)")
+    parser.add_argument("--fps", type=float, default=None, help="frames a second of the video (the model's own)")
+
+
+def _animate(arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from stillspeak.animate import load
+    from stillspeak.errors import OutputError
+    from stillspeak.media.audio import read_audio
+    from stillspeak.media.faces import read_image
+    from stillspeak.media.video import VideoWriter
+
+    if arguments.output.suffix.lower() != ".mp4":
+        raise OutputError(f"The output must end in .mp4, not {arguments.output.name}.")
+    if arguments.fps is not None and not _FPS_LIMITS[0] <= arguments.fps <= _FPS_LIMITS[1]:
+        raise OutputError(f"--fps must lie between 1 and 120, not {arguments.fps:g}.")
+    if arguments.seed < 0:
+        raise OutputError(f"--seed must not be negative, got {arguments.seed}.")
+    read_image(arguments.photo)  # a wrong file is named before anything heavy is loaded
+    sound = read_audio(arguments.speech)
+    animator = load(arguments.model)
+    fps = arguments.fps or animator.fps
+    frames = animator.frames(arguments.photo, sound, seed=arguments.seed, fps=fps, face=arguments.face)
+    with VideoWriter(arguments.output, fps, sound) as writer:
+        for frame in tqdm(frames, total=int(sound.seconds * fps), unit="frame", disable=None, delay=2):
+            writer.write(frame)
+
+
+def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak prepare grid GRID_FOLDER prepared"
+    parser = _verb(verbs, "prepare", "Turn a raw corpus into aligned training clips; resumable.", example, _prepare)
+    parser.add_argument("corpus", help="grid")
+    parser.add_argument("source", type=Path, help="the corpus as published")
+    parser.add_argument("destination", type=Path, help="folder for clips, manifest.parquet and report.md")
+    parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
+    parser.add_argument("--voices", type=int, default=0, help="revoiced copies of each training clip's sound (0)")
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.prepare import prepare
+
+    prepare(arguments.corpus, arguments.source, arguments.destination, arguments.workers, arguments.voices)
+    print((arguments.destination / "report.md").read_text())
+
+
+def _add_train(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak train default --data prepared --run runs/mine --train.steps 20000"
+    parser = _verb(verbs, "train", "Train a preset; any field can be set with --section.field value.", example, _train)
+    parser.add_argument("preset", help="paper, default or tiny")
+    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder; must be new")
+    parser.add_argument("--init", type=Path, default=None, help="a run or exported model to start from")
+    example = "stillspeak resume runs/mine"
+    parser = _verb(verbs, "resume", "Go on with a training run where its checkpoint stands.", example, _resume)
+    parser.add_argument("folder", type=Path, help="the run's folder")
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from stillspeak.training.loop import train
+    from stillspeak.training.overrides import overridden
+
+    config = overridden(arguments.preset, arguments.overrides)
+    train(config, arguments.data, arguments.folder, arguments.init)
+
+
+def _resume(arguments: argparse.Namespace) -> None:
+    from stillspeak.training.loop import resume
+
+    resume(arguments.folder)
+
+
+def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak export runs/mine -o my-model"
+    parser = _verb(verbs, "export", "Turn a run into a model folder for animate.", example, _export)
+    parser.add_argument("model", type=Path, help="a run, or a model folder to export again")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the model")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from stillspeak.training.export import export
+
+    print(export(arguments.model, arguments.output))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

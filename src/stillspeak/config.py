@@ -1,0 +1,164 @@
+"""Every number of the method, in frozen dataclasses: one per section of the paper. Presets are made in ``presets.py``.
+
+Defaults are the paper's; a comment names the section, or says that the choice is ours. A network takes its own section and
+nothing else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """Context Encoder: section 3.1.2, appendix A.3, figure 10."""
+
+    rate_hz: int = 50_000  # figure 10: 8000 samples in 0.16 s
+    fps: int = 25  # section 4
+    window_seconds: float = 0.16  # section 3.1
+    kernel_seconds: float = 0.005  # architecture.md, figure 10
+    stride_seconds: float = 0.001
+    channels: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    features: int = 256  # appendix A.3
+    layers: int = 2  # GRU layers
+    size: int = 256  # z_c
+
+    @property
+    def window(self) -> int:
+        """Samples in one window."""
+        return round(self.rate_hz * self.window_seconds)
+
+
+@dataclass(frozen=True)
+class NoiseConfig:
+    """Noise Generator: section 3.1.3, appendix A.3.1, figure 11."""
+
+    size: int = 10
+    variance: float = 0.6
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """Identity Encoder: section 3.1.1, figure 12. ``channels`` from 64x48 down to 4x3; the skips have these sizes."""
+
+    channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    size: int = 50  # z_id
+
+
+@dataclass(frozen=True)
+class PaintingConfig:
+    """The paper's last stage: every pixel is painted. Figure 12."""
+
+    kind: Literal["painting"] = "painting"
+
+
+@dataclass(frozen=True)
+class WarpingConfig:
+    """Our last stage: frame = (1 - mask) * warp(still, motion) + mask * paint."""
+
+    kind: Literal["warping"] = "warping"
+    furthest_px: float = 12.0  # ours: no pixel of a lip travels further in a 96 x 128 crop
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Generator: section 3.1, figure 3a."""
+
+    context: ContextConfig = field(default_factory=ContextConfig)
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    decoder: PaintingConfig | WarpingConfig = field(default_factory=PaintingConfig)
+
+    @property
+    def latent(self) -> int:
+        """Size of the latent: z_c, z_n, z_id in this order."""
+        return self.context.size + self.noise.size + self.identity.size
+
+
+@dataclass(frozen=True)
+class FrameDiscriminatorConfig:
+    """Frame Discriminator: section 3.2.1; sizes ours, the mirror of the identity encoder."""
+
+    channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    learning_rate: float = 1e-3  # section 3.3
+    frames: int = 8  # S(x) of Eq. 1: frames drawn from each clip; ours
+
+
+@dataclass(frozen=True)
+class SequenceDiscriminatorConfig:
+    """Sequence Discriminator: section 3.2.2, figure 3b; sizes ours beyond the paper's words."""
+
+    channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    code: int = 256
+    hidden: int = 256
+    layers: int = 2
+    context: ContextConfig = field(default_factory=ContextConfig)
+    learning_rate: float = 5e-5  # section 3.3
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Eq. 2 and 3."""
+
+    reconstruction: float = 400.0  # lambda, section 3.3; on the mean over the pixels, architecture.md
+    upper: float = 0.0  # weight of the upper half beside the lower half's 1; the paper's is 0
+    mouth: float = 0.0  # ours: extra weight around the mouth
+    code: float = 0.0  # ours: keeps the first elements of z_c the mouth's shape
+
+
+@dataclass(frozen=True)
+class WarmStartConfig:
+    """Ours: before the adversaries, sound learns the mouth's shape and pictures learn to follow a given shape."""
+
+    code: int = 12  # principal components of the lips' and chin's landmarks that z_c starts with
+    sound_steps: int = 0
+    sound_clips: int = 24
+    sound_learning_rate: float = 1e-3
+    picture_steps: int = 0
+    picture_clips: int = 12
+    picture_frames: int = 6
+    picture_learning_rate: float = 1e-3
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How clips are drawn and varied. Mirroring: section 4.1; the rest ours."""
+
+    mirror: bool = True
+    evenness: float = 0.0  # speakers are drawn with weight clips ** (1 - evenness); 1 is even over speakers
+    face_jitter: float = 0.0  # strength of colour and geometry changes, the same over a clip and its still
+    voice_jitter: float = 0.0  # strength of speed, pitch, equalisation and noise changes
+    any_still: bool = False  # the still is any frame of the clip and not its first
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The training schedule: section 3.3."""
+
+    steps: int = 200_000
+    clips: int = 8  # a batch; not given in the paper
+    frames: int = 75  # longest piece of a clip
+    learning_rate: float = 2e-4
+    decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
+    decay_after_epochs: int = 20
+    adversaries_from: int = 0  # step at which the discriminators join
+    ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
+    seed: int = 0
+    log_every: int = 20
+    sample_every: int = 500
+    save_every_seconds: float = 180.0
+    threads: int = 0  # of the CPU; 0 leaves PyTorch's own choice
+    device: str = "auto"  # cpu, cuda, or auto: CUDA where there is one
+
+
+@dataclass(frozen=True)
+class Config:
+    """A preset: all sections."""
+
+    name: str
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    frame: FrameDiscriminatorConfig | None = field(default_factory=FrameDiscriminatorConfig)
+    sequence: SequenceDiscriminatorConfig | None = field(default_factory=SequenceDiscriminatorConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    warm: WarmStartConfig = field(default_factory=WarmStartConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)

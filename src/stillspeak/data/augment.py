@@ -1,0 +1,108 @@
+"""Changes that keep the words and the mouth: of faces (the same over a clip and its still) and of voices. Ours.
+
+Pure functions of the data and a random generator. Mirroring is in ``clips.py``, since landmarks must follow it.
+"""
+
+import cv2
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+
+Frames = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+
+
+def jitter_faces(frames: Frames, strength: float, random: np.random.Generator) -> Frames:
+    """Another-looking person in another light, ``(n, 128, 96, 3)`` in and out: one draw for all frames."""
+    map_x, map_y = _geometry(strength, random)
+    table = _colour_table(strength, random)
+    mixing = _colour_mixing(strength, random)
+    light = _light(strength, random)
+    out = np.empty_like(frames)
+    for i, frame in enumerate(frames):
+        moved = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mixed = cv2.LUT(cv2.transform(moved, mixing), table)
+        out[i] = cv2.multiply(mixed, light, dtype=cv2.CV_8U)
+    return out
+
+
+def _geometry(strength: float, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where each output pixel comes from: turn, stretch, shift, and a smooth bend of the face's proportions."""
+    turn = np.deg2rad(random.uniform(-4, 4) * strength)
+    stretch = np.exp(random.uniform(-0.08, 0.08, 2) * strength)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) * stretch
+    shift = random.uniform(-3, 3, 2) * strength
+    bend = random.normal(0, 1.8 * strength, (5, 4, 2)).astype(np.float32)
+    bend = cv2.resize(bend, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX]
+    centre = np.array([WIDTH_PX / 2, HEIGHT_PX / 2])
+    source = (np.stack([x, y], axis=-1) - centre) @ matrix.T + centre + shift + bend
+    return source[..., 0].astype(np.float32), source[..., 1].astype(np.float32)
+
+
+def _colour_table(strength: float, random: np.random.Generator) -> Frames:
+    """A tone curve for each channel, ``(256, 1, 3)``: gain, offset and gamma, mostly shared."""
+    levels = np.arange(256)[:, None] / 255
+    gamma = np.exp(random.uniform(-0.3, 0.3) * strength)
+    gain = np.exp(random.uniform(-0.2, 0.2) * strength + random.uniform(-0.1, 0.1, 3) * strength)
+    offset = random.uniform(-0.06, 0.06) * strength
+    return np.clip(255 * (gain * levels**gamma + offset), 0, 255).astype(np.uint8)[:, None, :]
+
+
+def _colour_mixing(strength: float, random: np.random.Generator) -> NDArray[np.float32]:
+    """A 3 x 3 matrix: more or less saturated, sometimes grey."""
+    grey = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
+    keep = 0.0 if random.random() < 0.15 * strength else 1 + random.uniform(-0.4, 0.3) * strength
+    return (keep * np.eye(3) + (1 - keep) * grey).astype(np.float32)
+
+
+def _light(strength: float, random: np.random.Generator) -> NDArray[np.float32]:
+    """Light from a side: a linear ramp of brightness, ``(128, 96, 3)``."""
+    slope = random.normal(0, 0.12 * strength, 2)
+    y, x = np.mgrid[-1 : 1 : HEIGHT_PX * 1j, -1 : 1 : WIDTH_PX * 1j]
+    ramp = np.exp(slope[0] * x + slope[1] * y)
+    return np.repeat(ramp[..., None], 3, axis=2).astype(np.float32)
+
+
+def change_speed(samples: Samples, factor: float) -> Samples:
+    """Plays sound faster (factor > 1) or slower; pitch and formants go along, as on a tape."""
+    return soxr.resample(samples, 1000 * factor, 1000, quality="LQ").astype(np.float32)
+
+
+def jitter_voice(samples: Samples, rate_hz: int, strength: float, random: np.random.Generator) -> Samples:
+    """Another room, microphone, level and noise; timing is kept. ``(n,)`` in and out."""
+    size = len(samples)
+    padded = 1 << (size + rate_hz // 2 - 1).bit_length()  # room for an echo, and a fast transform
+    spectrum = np.fft.rfft(samples, padded)
+    hertz = np.fft.rfftfreq(padded, 1 / rate_hz)
+    spectrum *= _microphone(hertz, strength, random)
+    if random.random() < 0.3 * strength:
+        spectrum *= np.fft.rfft(_room(rate_hz, random), padded)
+    heard = np.fft.irfft(spectrum, padded)[:size]
+    level = 10 ** (random.uniform(-14, 8) * strength / 20)
+    loudness = float(np.sqrt(np.mean(heard**2)) + 1e-5)
+    hiss = np.fft.rfft(random.normal(0, 1, padded)) * np.maximum(hertz, 20) ** -random.uniform(0, 1)
+    noise = np.fft.irfft(hiss, padded)[:size]
+    noise *= loudness * 10 ** (-random.uniform(14, 50) / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
+    return np.clip((heard + noise) * level, -1, 1).astype(np.float32)
+
+
+def _microphone(hertz: NDArray[np.float64], strength: float, random: np.random.Generator) -> NDArray[np.float64]:
+    """A smooth random gain over frequency; now and then a telephone's band."""
+    knots = np.geomspace(60, hertz[-1], 8)
+    decibels = np.interp(np.log(np.maximum(hertz, 1)), np.log(knots), random.normal(0, 5 * strength, 8))
+    if random.random() < 0.1 * strength:
+        decibels = decibels - 40 * ((hertz < 300) | (hertz > 3400))  # noqa: PLR2004 - the telephone's band
+    return 10 ** (decibels / 20)
+
+
+def _room(rate_hz: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """An impulse response: the direct sound and a decaying tail."""
+    seconds = random.uniform(0.05, 0.35)
+    tail = random.normal(0, 1, int(seconds * rate_hz)) * np.exp(-6.9 * np.linspace(0, 1, int(seconds * rate_hz)))
+    tail *= random.uniform(0.1, 0.5) / (np.linalg.norm(tail) + 1e-9)
+    tail[0] = 1.0
+    return tail
+

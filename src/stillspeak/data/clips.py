@@ -1,0 +1,197 @@
+"""The training reader: a prepared folder in memory, and batches drawn from it. Paper, section 4.1.
+
+Every batch is a pure function of a seed, so a resumed run sees what it would have seen. Frames are decoded once into one
+flat uint8 file under ``DEST/cache`` and mapped from there.
+"""
+
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.config import ContextConfig, DataConfig
+from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
+from stillspeak.data.manifest import MANIFEST, ClipRecord, read_manifest
+from stillspeak.data.mouth_code import MouthCode, mirrored
+from stillspeak.data.voices import voice_path
+from stillspeak.media.audio import read_audio
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.video import read_video
+from stillspeak.media.windows import Windows
+
+Random = np.random.Generator
+_SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips for one step.
+
+    Attributes:
+        stills: uint8 ``(clips, 128, 96, 3)``.
+        frames: uint8 ``(clips, time, 128, 96, 3)``; the last ``time`` frames of the windows.
+        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start.
+        codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
+    """
+
+    stills: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
+    windows: NDArray[np.float32]
+    codes: NDArray[np.float32]
+
+
+class Clips:
+    """The clips of a prepared folder.
+
+    Args:
+        folder: as ``prepare`` left it.
+        split: train, heldout, validation or test.
+        context: the sound rate and window of the model.
+        speakers: only these, if given.
+
+    Raises:
+        DataError: if there are no such clips.
+    """
+
+    def __init__(
+        self, folder: str | Path, split: str, context: ContextConfig, speakers: list[str] | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        self.records = read_manifest(self.folder, split, speakers)
+        self.cutter = Windows(context.rate_hz, context.fps, context.window_seconds)
+        self.points = [record.points() for record in self.records]
+        with ThreadPoolExecutor() as pool:
+            self.sounds = list(pool.map(self._load_sounds, self.records))
+        self._starts = np.cumsum([0, *(record.frames for record in self.records)])
+        self._frames = self._cached_frames(split)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def frames(self, index: int) -> NDArray[np.uint8]:
+        """All frames of a clip, ``(time, 128, 96, 3)``."""
+        return self._frames[self._starts[index] : self._starts[index + 1]]
+
+    def windows(self, index: int) -> NDArray[np.float32]:
+        """The sound windows of a clip as recorded, one to a frame: ``(time, samples)``."""
+        return self._heard(self.sounds[index][0], self.records[index].frames)
+
+    def speaker_weights(self, evenness: float) -> NDArray[np.float64]:
+        """Chance of each clip: a speaker's share is its number of clips to the power 1 - evenness."""
+        names = [record.speaker for record in self.records]
+        counts = {name: names.count(name) for name in set(names)}
+        weights = np.array([counts[name] ** -evenness for name in names])
+        return weights / weights.sum()
+
+    def _heard(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+        """The first ``frames`` windows; sound that ends early is followed by silence."""
+        needed = self.cutter.start(frames) + self.cutter.length  # all that is heard, past the last frame too
+        padded = np.concatenate([samples[:needed], np.zeros(max(0, needed - len(samples)), np.float32)])
+        return self.cutter.cut(padded)[:frames]
+
+    def _load_sounds(self, record: ClipRecord) -> list[NDArray[np.float32]]:
+        flac = (self.folder / record.path).with_suffix(".flac")
+        copies = sorted(flac.parent.glob(voice_path(flac, 0).name.replace("voice0", "voice[0-9]*")))
+        return [read_audio(path).at(self.cutter.rate_hz).samples for path in [flac, *copies]]
+
+    def _cached_frames(self, split: str) -> NDArray[np.uint8]:
+        key = zlib.crc32("".join(record.path for record in self.records).encode())
+        key = zlib.crc32(str((self.folder / MANIFEST).stat().st_mtime_ns).encode(), key)
+        path = self.folder / "cache" / f"{split}-{key:08x}.npy"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            part = path.with_suffix(".part.npy")
+            shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
+            frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+            with ThreadPoolExecutor() as pool:
+                videos = pool.map(lambda record: read_video(self.folder / record.path), self.records)
+                for video, start, end in zip(videos, self._starts, self._starts[1:], strict=False):
+                    frames[start:end] = video[: end - start]
+            frames.flush()
+            part.replace(path)
+        return np.load(path, mmap_mode="r")
+
+
+class Drawer:
+    """Draws varied batches from clips. Every method is a pure function of its random generator."""
+
+    def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
+        self.clips = clips
+        self.config = config
+        self.codes = [code.encode(points) for points in clips.points]
+        self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
+        self.weights = clips.speaker_weights(config.evenness)
+
+    def batch(self, count: int, time: int, random: Random) -> Batch:
+        """``count`` pieces of ``time`` frames with all their sound from the clip's start."""
+        chosen = self._choose(count, random)
+        shortest = min(self.clips.records[index].frames for index in chosen)
+        time = min(time, shortest)
+        end = int(random.integers(time, shortest + 1))
+        stills, frames, windows, codes = [], [], [], []
+        for index in chosen:
+            still, piece, code = self._picture(index, slice(end - time, end), random)
+            stills.append(still)
+            frames.append(piece)
+            codes.append(code)
+            windows.append(self.clips._heard(self._voice(index, random), end))
+        return Batch(np.stack(stills), np.stack(frames), np.stack(windows), np.stack(codes))
+
+    def pictures(self, count: int, time: int, random: Random) -> Batch:
+        """``count`` clips, ``time`` single frames of each from anywhere; no sound."""
+        stills, frames, codes = [], [], []
+        for index in self._choose(count, random):
+            any_frames = random.integers(0, self.clips.records[index].frames, time)
+            still, piece, code = self._picture(index, any_frames, random)
+            stills.append(still)
+            frames.append(piece)
+            codes.append(code)
+        return Batch(np.stack(stills), np.stack(frames), np.zeros((count, 0, 0), np.float32), np.stack(codes))
+
+    def sounds(self, count: int, time: int, random: Random) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``."""
+        windows, codes = [], []
+        for index in self._choose(count, random):
+            strength = self.config.voice_jitter
+            frames = self.clips.records[index].frames
+            speed = float(np.exp(random.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
+            speed = min(speed, (frames - 1) / time)
+            start = int(random.integers(0, frames - int(time * speed)))
+            samples = self._voice(index, random)
+            step = self.clips.cutter.rate_hz / float(self.clips.cutter.fps)
+            fast = change_speed(samples[round(start * step) :], speed)
+            at = start + np.arange(time) * speed + (speed - 1) / 2
+            code = self.mirror_codes[index] if self._mirror(random) else self.codes[index]
+            columns = [np.interp(at, np.arange(frames), code[:, k]) for k in range(code.shape[1])]
+            windows.append(self.clips._heard(fast, time))
+            codes.append(np.stack(columns, axis=1))
+        return np.stack(windows), np.stack(codes).astype(np.float32)
+
+    def _choose(self, count: int, random: Random) -> NDArray[np.int64]:
+        return random.choice(len(self.clips), count, p=self.weights)
+
+    def _mirror(self, random: Random) -> bool:
+        return self.config.mirror and random.random() < 0.5  # noqa: PLR2004 - an even coin
+
+    def _voice(self, index: int, random: Random) -> NDArray[np.float32]:
+        strength = self.config.voice_jitter
+        if not strength:
+            return self.clips.sounds[index][0]
+        sounds = self.clips.sounds[index]
+        return jitter_voice(sounds[random.integers(len(sounds))], self.clips.cutter.rate_hz, strength, random)
+
+    def _picture(
+        self, index: int, chosen: slice | NDArray[np.int64], random: Random
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
+        video = self.clips.frames(index)
+        still = int(random.integers(len(video))) if self.config.any_still else 0
+        frames = np.concatenate([video[still : still + 1], video[chosen]])
+        code = self.codes[index][chosen]
+        if self._mirror(random):
+            frames, code = frames[:, :, ::-1], self.mirror_codes[index][chosen]
+        if self.config.face_jitter:
+            frames = jitter_faces(np.ascontiguousarray(frames), self.config.face_jitter, random)
+        return frames[0], frames[1:], code

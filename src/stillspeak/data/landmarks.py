@@ -1,0 +1,50 @@
+"""The 68-point landmarks of aligned faces: labels for the warm start and for measuring mouths. Never needed to animate.
+
+dlib's 68-point predictor from the package face_recognition_models; its training set (iBUG 300-W) is for research, see the
+README on licences. Points are numbered as in that set: 48-67 are the lips, 60-67 the inner lip.
+"""
+
+from functools import cache
+
+import cv2
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, model_file
+
+# Where dlib's detector puts its box around a canonical crop: the mean over training clips of its own boxes (ours).
+CROP_BOX = (8.5, 28.0, 96.5, 116.0)
+_ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, its points are whole pixels there
+_NUDGES_PX = ((-2, 0), (2, 0), (0, 2), (0, -2))  # ours: the mean over four boxes halves the predictor's jitter
+UPPER_INNER, LOWER_INNER = (61, 62, 63), (67, 66, 65)
+
+
+@cache
+def _predictor() -> "dlib.shape_predictor":
+    return dlib.shape_predictor(model_file("shape_predictor_68_face_landmarks.dat"))
+
+
+def points68(image: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    """68 landmarks of the face in ``box`` (left, top, right, bottom) of a picture, ``(68, 2)``."""
+    shape = _predictor()(image, dlib.rectangle(*(round(edge) for edge in box)))
+    return np.array([[part.x, part.y] for part in shape.parts()], np.float32)
+
+
+def crop_landmarks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Landmarks of aligned 96 x 128 crops, ``(time, 128, 96, 3)`` -> ``(time, 68, 2)`` in crop pixels. Needs no detection."""
+    size = (WIDTH_PX * _ENLARGED, HEIGHT_PX * _ENLARGED)
+    left, top, right, bottom = CROP_BOX
+    points = np.zeros((len(frames), 68, 2), np.float32)
+    for frame, found in zip(frames, points, strict=True):
+        large = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+        for x, y in _NUDGES_PX:
+            box = (left + x) * _ENLARGED, (top + y) * _ENLARGED, (right + x) * _ENLARGED, (bottom + y) * _ENLARGED
+            found += points68(large, box) / len(_NUDGES_PX)
+    return (points + 0.5) / _ENLARGED - 0.5
+
+
+def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inner-lip opening in crop pixels: mean distance of the three facing pairs, ``(time, 68, 2)`` -> ``(time,)``."""
+    gap = landmarks[:, LOWER_INNER] - landmarks[:, UPPER_INNER]
+    return np.linalg.norm(gap, axis=2).mean(axis=1).astype(np.float32)

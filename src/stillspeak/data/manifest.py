@@ -1,0 +1,101 @@
+"""The list of a prepared folder's clips: one row each in ``manifest.parquet``, with words, landmarks and drop reasons.
+
+Parquet, so that any tool reads it. Clips themselves are read in ``clips.py``.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from stillspeak.errors import DataError
+
+MANIFEST = "manifest.parquet"
+
+
+@dataclass(frozen=True)
+class Word:
+    """A spoken word and its time in seconds from the clip's first frame."""
+
+    start: float
+    end: float
+    word: str
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """One clip of a prepared folder.
+
+    Attributes:
+        clip, corpus, speaker, split: its names; ``split`` is train, heldout, validation or test.
+        path: the aligned video, relative to the folder; sound lies beside it as ``.flac``.
+        frames: how many at 25 a second; 0 if dropped.
+        seconds: of sound.
+        words: with times, empty if unknown.
+        landmarks: 68 points a frame in crop pixels, float32, flattened from ``(frames, 68, 2)``.
+        dropped: why it is not to be used; empty if it is.
+    """
+
+    clip: str
+    corpus: str
+    speaker: str
+    split: str
+    path: str = ""
+    frames: int = 0
+    seconds: float = 0.0
+    words: list[Word] = field(default_factory=list)
+    landmarks: list[float] = field(default_factory=list)
+    dropped: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is said, silence left out."""
+        return " ".join(word.word for word in self.words if word.word != "sil")
+
+    def points(self) -> NDArray[np.float32]:
+        """The landmarks as ``(frames, 68, 2)``, x and y in crop pixels."""
+        return np.asarray(self.landmarks, np.float32).reshape(self.frames, 68, 2)
+
+
+_WORD = pa.struct([("start", pa.float32()), ("end", pa.float32()), ("word", pa.string())])
+_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("clip", "corpus", "speaker", "split", "path")]
+    + [("frames", pa.int32()), ("seconds", pa.float32()), ("words", pa.list_(_WORD))]
+    + [("landmarks", pa.list_(pa.float32())), ("dropped", pa.string())]
+)
+
+
+def write_manifest(folder: Path, records: list[ClipRecord]) -> None:
+    """Writes ``manifest.parquet`` whole or not at all, sorted by speaker and clip."""
+    rows = [asdict(record) for record in sorted(records, key=lambda record: (record.speaker, record.clip))]
+    part = folder / f".{MANIFEST}.part"
+    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), part)
+    part.replace(folder / MANIFEST)
+
+
+def read_manifest(
+    folder: str | Path, split: str | None = None, speakers: list[str] | None = None, *, dropped: bool = False
+) -> list[ClipRecord]:
+    """The usable clips of a prepared folder (all, with ``dropped``), of one split and some speakers if asked.
+
+    Raises:
+        DataError: if the folder was never prepared or nothing matches.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise DataError(f"{folder} holds no {MANIFEST}; make one with: stillspeak prepare grid SOURCE {folder}")
+    rows = pq.read_table(folder / MANIFEST).to_pylist()
+    records = [ClipRecord(**{**row, "words": [Word(**word) for word in row["words"]]}) for row in rows]
+    chosen = [
+        record
+        for record in records
+        if (dropped or not record.dropped)
+        and (split is None or record.split == split)
+        and (not speakers or record.speaker in speakers)
+    ]
+    if not chosen:
+        raise DataError(f"{folder} holds no clips of split {split or 'any'}, speakers {speakers or 'any'}.")
+    return chosen

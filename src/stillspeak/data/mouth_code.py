@@ -1,0 +1,61 @@
+"""The mouth's shape as a few numbers: principal components of lips and chin, relative to the clip's own closed mouth.
+
+Ours, for the warm start: sound learns to predict this code, and the decoder learns to draw it, before either meets the
+other. The generator itself never sees landmarks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.data.landmarks import mouth_opening
+from stillspeak.media.faces import WIDTH_PX
+
+Points = NDArray[np.float32]  # (time, 68, 2), crop pixels
+_LIPS_AND_CHIN = np.r_[4:13, 48:68]
+_REST_SHARE = 0.25  # ours: the quarter of frames with the least opening shows the mouth at rest
+# The same points seen in a mirror (68-point scheme).
+_MIRRORED = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
+
+
+def mirrored(points: Points) -> Points:
+    """Landmarks of the mirrored picture."""
+    swapped = points[:, _MIRRORED].copy()
+    swapped[..., 0] = WIDTH_PX - 1 - swapped[..., 0]
+    return swapped
+
+
+def offsets(points: Points) -> NDArray[np.float32]:
+    """Lip and chin positions less those of the clip's closed mouth, steadied over 3 frames: ``(time, 58)``."""
+    moving = points[:, _LIPS_AND_CHIN].reshape(len(points), -1)
+    opening = mouth_opening(points)
+    rest = moving[opening <= np.quantile(opening, _REST_SHARE)].mean(axis=0)
+    padded = np.concatenate([moving[:1], moving, moving[-1:]])
+    steady = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
+    return (steady - rest).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MouthCode:
+    """A basis of mouth shapes.
+
+    Attributes:
+        basis: ``(code, 58)``, orthonormal rows.
+        scale: pixels of one unit of the code: the spread of the first component.
+    """
+
+    basis: NDArray[np.float32]
+    scale: float
+
+    def encode(self, points: Points) -> NDArray[np.float32]:
+        """Landmarks ``(time, 68, 2)`` -> codes ``(time, code)``; 0 is the mouth at rest."""
+        return (offsets(points) @ self.basis.T / self.scale).astype(np.float32)
+
+
+def fit_mouth_code(clips: list[Points], size: int) -> MouthCode:
+    """Principal components over clips, both as they are and mirrored. No mean is taken off: 0 stays the mouth at rest."""
+    rows = np.concatenate([offsets(p) for points in clips for p in (points, mirrored(points))])
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    order = np.argsort(values)[::-1][:size]
+    return MouthCode(np.ascontiguousarray(vectors[:, order].T.astype(np.float32)), float(values[order[0]] ** 0.5))

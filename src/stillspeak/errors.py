@@ -1,0 +1,36 @@
+"""The exceptions a user can meet. Each carries one sentence that says what is wrong and what to do.
+
+The command line prints that sentence and exits with code 2; anything else that escapes is a bug.
+"""
+
+
+class StillspeakError(ValueError):
+    """Base of every error that is the input's fault and not the program's."""
+
+
+class MediaError(StillspeakError):
+    """A file is missing, unreadable, or not of the kind that was asked for."""
+
+
+class FaceError(StillspeakError):
+    """No usable face in a picture."""
+
+
+class SpeechError(StillspeakError):
+    """Sound that is too short to animate."""
+
+
+class OutputError(StillspeakError):
+    """The output cannot be written where it was asked for."""
+
+
+class ModelError(StillspeakError):
+    """A model folder is missing, incomplete, or made for another version."""
+
+
+class DataError(StillspeakError):
+    """A corpus or a prepared folder does not hold what was asked of it."""
+
+
+class RunError(StillspeakError):
+    """A training run cannot start or go on."""

@@ -1,0 +1,155 @@
+"""Pictures in, faces found, aligned crops out. Paper, section 4.1: "all faces are aligned to the canonical face".
+
+dlib's frontal detector and 5-point predictor find a face; a similarity transform takes the base of the nose and the four
+eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models. The points' places: architecture.md,
+read off the authors' own aligned still.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.errors import FaceError, MediaError
+from stillspeak.media.audio import require_file
+
+Image = NDArray[np.uint8]  # (height, width, 3), RGB
+WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
+# Columns: x, y. Order of dlib's 5-point predictor, named by the 68-point scheme: 45, 42, 36, 39, 33.
+CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
+SMOOTHING_FRAMES = 7  # architecture.md, alignment
+_DETECTION_SIDE_PX = 640  # ours: larger photos are found at this size, smaller ones enlarged once
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a picture.
+
+    Attributes:
+        box: left, top, right, bottom in pixels.
+        confidence: the detector's score; 0 is its threshold, a clear frontal face is above 1.
+        points: float32 ``(5, 2)``, x and y, in the order of ``CANONICAL``.
+    """
+
+    box: tuple[int, int, int, int]
+    confidence: float
+    points: NDArray[np.float32]
+
+    @property
+    def rank(self) -> float:
+        """Confidence times width: a large badge with a doubtful face on it must not win over a person."""
+        return max(self.confidence, 0.0) * (self.box[2] - self.box[0])
+
+
+def read_image(path: str | Path) -> Image:
+    """Reads a photo as 8-bit RGB, ``(height, width, 3)``; turns it as its EXIF says; 16-bit, grey, RGBA and CMYK all work.
+
+    Raises:
+        MediaError: if it is missing or not a picture.
+    """
+    path = Path(path)
+    require_file(path)
+    data = np.fromfile(path, np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise MediaError(f"{path} is not a picture that can be read.")
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def model_file(name: str) -> str:
+    """Path of a model file of the package face_recognition_models, without importing it (it needs pkg_resources)."""
+    spec = find_spec("face_recognition_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise MediaError("The package face_recognition_models is missing: pip install face_recognition_models.")
+    return str(Path(spec.submodule_search_locations[0]) / "models" / name)
+
+
+@cache
+def _detector() -> "dlib.fhog_object_detector":
+    return dlib.get_frontal_face_detector()
+
+
+@cache
+def _five_points() -> "dlib.shape_predictor":
+    return dlib.shape_predictor(model_file("shape_predictor_5_face_landmarks.dat"))
+
+
+def find_faces(image: Image) -> list[Face]:
+    """All faces in a picture, best first (see ``Face.rank``). Empty if there is none."""
+    scale = _DETECTION_SIDE_PX / max(image.shape[:2])
+    small = _resized(image, scale) if min(image.shape[:2]) >= 8 else image
+    rectangles, scores, _ = _detector().run(small, 0, 0.0)
+    faces = []
+    for rectangle, score in zip(rectangles, scores, strict=True):
+        edges = (rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom())
+        box = (round(edges[0] / scale), round(edges[1] / scale), round(edges[2] / scale), round(edges[3] / scale))
+        faces.append(Face(box, float(score), _points(small, rectangle) / scale))
+    return sorted(faces, key=lambda face: face.rank, reverse=True)
+
+
+def find_face(image: Image, name: str = "The photo") -> Face:
+    """The best face of a picture.
+
+    Raises:
+        FaceError: if there is none.
+    """
+    faces = find_faces(image)
+    if not faces:
+        raise FaceError(f"{name} shows no face that can be found; use a frontal, well-lit photo.")
+    return faces[0]
+
+
+def face_points(image: Image, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    """The 5 points of a face known to be in ``box`` (the detector's kind of box), ``(5, 2)``."""
+    return _points(image, dlib.rectangle(*box))
+
+
+def similarity(points: NDArray[np.float32], canonical: NDArray[np.float32] = CANONICAL) -> NDArray[np.float64]:
+    """The 2 x 3 matrix of rotation, uniform scale and shift that best (least squares) takes ``points`` to ``canonical``.
+
+    Source: the closed form for the plane, as complex numbers: b = a * s + t.
+    """
+    a = points[:, 0].astype(np.float64) + 1j * points[:, 1]
+    b = canonical[:, 0].astype(np.float64) + 1j * canonical[:, 1]
+    a_mean, b_mean = a.mean(), b.mean()
+    spread = np.vdot(a - a_mean, a - a_mean).real
+    s = np.vdot(a - a_mean, b - b_mean) / max(spread, 1e-9)
+    t = b_mean - s * a_mean
+    return np.array([[s.real, -s.imag, t.real], [s.imag, s.real, t.imag]])
+
+
+def align(image: Image, matrix: NDArray[np.float64]) -> Image:
+    """Warps a picture to the canonical crop, ``(128, 96, 3)``. Shrinks with area averaging first, so that nothing aliases."""
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale < 0.5:  # noqa: PLR2004 - bilinear sampling skips pixels below one half
+        image = _resized(image, scale * 1.5)
+        matrix = matrix @ np.diag([1 / (scale * 1.5), 1 / (scale * 1.5), 1.0])
+    size = (WIDTH_PX, HEIGHT_PX)
+    warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
+
+
+def smooth(points: NDArray[np.float32], frames: int = SMOOTHING_FRAMES) -> NDArray[np.float32]:
+    """Mean of each point over ``frames`` frames around it (fewer at the ends): ``(time, 5, 2)`` in and out."""
+    half = frames // 2
+    padded = np.concatenate([np.repeat(points[:1], half, 0), points, np.repeat(points[-1:], half, 0)])
+    return np.stack([padded[t : t + frames].mean(axis=0) for t in range(len(points))]).astype(np.float32)
+
+
+def _resized(image: Image, scale: float) -> Image:
+    height, width = image.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8)
+
+
+def _points(image: Image, rectangle: "dlib.rectangle") -> NDArray[np.float32]:
+    shape = _five_points()(image, rectangle)
+    return np.array([[shape.part(i).x, shape.part(i).y] for i in range(5)], np.float32)

@@ -1,0 +1,194 @@
+"""Video in and out of files (PyAV). Frames are uint8 RGB, ``(time, height, width, 3)``.
+
+Reading gives frames at an exact rate, placed by their time stamps. Writing gives H.264 + AAC in mp4 whose picture and sound
+end within one frame of each other; the file appears under its name only when it is whole.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.errors import MediaError, OutputError
+from stillspeak.media.audio import Sound, open_media
+from stillspeak.media.provenance import container_metadata
+
+Frames = NDArray[np.uint8]
+_AAC_RATES_HZ = (32000, 44100, 48000)  # lower rates make one AAC frame longer than one video frame
+_AAC_FRAME = 1024
+
+
+def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Decodes a video: pairs of seconds since the first frame and a frame ``(height, width, 3)``.
+
+    A damaged part is skipped; what could be decoded is given.
+
+    Raises:
+        MediaError: if the file is missing, unreadable or holds no picture.
+    """
+    with open_media(path) as container:
+        if not container.streams.video:
+            raise MediaError(f"{path} has no picture in it.")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        first: float | None = None
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                seconds = frame.time or 0.0
+                first = seconds if first is None else first
+                yield seconds - first, frame.to_ndarray(format="rgb24")
+        if first is None:
+            raise MediaError(f"{path} holds no frame that can be decoded.")
+
+
+def read_video(path: str | Path, fps: float | Fraction = 25) -> Frames:
+    """All frames of a video at exactly ``fps``: output frame t is the one shown at t / fps, ``(time, height, width, 3)``.
+
+    Raises:
+        MediaError: as ``iterate_video``.
+    """
+    half = 0.5 / float(fps)
+    frames: list[NDArray[np.uint8]] = []
+    held: NDArray[np.uint8] | None = None
+    shown, interval = 0.0, 1 / float(fps)
+    for seconds, frame in iterate_video(path):
+        while held is not None and len(frames) / float(fps) + half <= seconds:
+            frames.append(held)
+        interval = seconds - shown if held is not None else interval
+        held, shown = frame, seconds
+    while held is not None and (not frames or len(frames) / float(fps) + half <= shown + interval + 1e-6):
+        frames.append(held)  # the last frame is shown as long as the one before it
+    return np.stack(frames)
+
+
+class VideoWriter:
+    """Writes frames as they come, then the sound, to an mp4 file.
+
+    The file is made beside its destination and renamed when complete: what was there before stays until then, and an
+    error or an interrupt leaves nothing behind.
+
+    Args:
+        path: where to write.
+        fps: frames a second, any rational.
+        sound: what is heard, or None.
+        crf: H.264 quality, lower is better.
+        pixel_format: ``yuv420p`` plays everywhere; ``yuv444p`` keeps colour detail for training data.
+
+    Raises:
+        OutputError: if the folder is missing or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float | Fraction,
+        sound: Sound | None = None,
+        *,
+        crf: int = 15,
+        pixel_format: str = "yuv420p",
+    ) -> None:
+        self.path = Path(path)
+        self.fps = Fraction(fps).limit_denominator(1001)
+        self.sound = sound
+        self.crf, self.pixel_format = crf, pixel_format
+        self.frames = 0
+        self._part = part_file(self.path)
+        self._container: av.container.OutputContainer | None = None
+        self._video: av.VideoStream | None = None
+        self._audio: av.AudioStream | None = None
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Appends one frame, ``(height, width, 3)``."""
+        if self._video is None:
+            self._open(frame.shape[0], frame.shape[1])
+        assert self._container is not None and self._video is not None
+        height, width = self._video.height, self._video.width
+        if frame.shape[:2] != (height, width):  # H.264 wants even sides
+            frame = np.pad(frame, ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), mode="edge")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture.pts = self.frames
+        self.frames += 1
+        self._container.mux(self._video.encode(picture))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._container is not None and self._video is not None:
+                self._container.mux(self._video.encode(None))
+                self._write_sound()
+            if self._container is not None:
+                self._container.close()
+            if kind is None:
+                os.replace(self._part, self.path)
+        except OSError as failure:
+            raise OutputError(f"{self.path} could not be written: {failure.strerror or failure}.") from failure
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _open(self, height: int, width: int) -> None:
+        options = {"movflags": "+faststart+use_metadata_tags"}
+        self._container = av.open(str(self._part), "w", format="mp4", options=options)
+        self._container.metadata.update(container_metadata())
+        video = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "veryfast"})
+        video.height, video.width = height + height % 2, width + width % 2
+        video.pix_fmt = self.pixel_format
+        video.time_base = 1 / self.fps
+        video.codec_context.time_base = 1 / self.fps
+        self._video = video
+        if self.sound is not None:
+            if self.sound.rate_hz not in _AAC_RATES_HZ:
+                self.sound = self.sound.at(48000)
+            self._audio = self._container.add_stream("aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000)
+
+    def _write_sound(self) -> None:
+        if self.sound is None or self._audio is None or self._container is None:
+            return
+        length = round(self.frames * self.sound.rate_hz / self.fps)  # picture and sound end together
+        samples = self.sound.samples[:length]
+        samples = np.concatenate([samples, np.zeros(length - len(samples), np.float32)])
+        for start in range(0, length, _AAC_FRAME):
+            block = np.ascontiguousarray(samples[None, start : start + _AAC_FRAME])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = self.sound.rate_hz, start
+            frame.time_base = Fraction(1, self.sound.rate_hz)
+            self._container.mux(self._audio.encode(frame))
+        self._container.mux(self._audio.encode(None))
+
+
+def part_file(path: Path) -> Path:
+    """An empty file beside ``path`` to write to and rename.
+
+    Raises:
+        OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file in it.")
+    if not path.parent.is_dir():
+        raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"Nothing can be written to the folder {path.parent}: {error.strerror}.") from error
+    os.close(handle)
+    os.chmod(name, 0o666 & ~_umask())
+    return Path(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,47 @@
+"""The two discriminators. Paper, section 3.2, figure 3b. They return logits: the sigmoid is in the loss."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stillspeak.config import FrameDiscriminatorConfig, SequenceDiscriminatorConfig
+from stillspeak.model.blocks import AudioEncoder, DownBlock
+
+
+class FrameDiscriminator(nn.Module):
+    """6-layer CNN: is this frame real, given the still? Section 3.2.1. The still is joined channel-wise."""
+
+    def __init__(self, config: FrameDiscriminatorConfig) -> None:
+        super().__init__()
+        sizes = [6, *config.channels]
+        self.layers = nn.Sequential(*(DownBlock(a, b) for a, b in zip(sizes, sizes[1:], strict=False)))
+        self.last = nn.Conv2d(sizes[-1], 1, (4, 3), bias=False)
+
+    def forward(
+        self, frames: Float[Tensor, "n 3 128 96"], stills: Float[Tensor, "n 3 128 96"]
+    ) -> Float[Tensor, " n"]:
+        return self.last(self.layers(torch.cat([stills, frames], dim=1))).flatten()
+
+
+class SequenceDiscriminator(nn.Module):
+    """Are these frames and this sound a real video? Section 3.2.2: CNN codes and sound codes -> 2-layer GRU -> classifier."""
+
+    def __init__(self, config: SequenceDiscriminatorConfig) -> None:
+        super().__init__()
+        sizes = [3, *config.channels]
+        self.image = nn.Sequential(*(DownBlock(a, b) for a, b in zip(sizes, sizes[1:], strict=False)))
+        self.code = nn.Conv2d(sizes[-1], config.code, (4, 3))
+        self.audio = AudioEncoder(config.context)
+        self.memory = nn.GRU(config.code + config.context.features, config.hidden, config.layers, batch_first=True)
+        self.classifier = nn.Sequential(
+            nn.Linear(config.hidden, config.hidden), nn.ReLU(inplace=True), nn.Linear(config.hidden, 1)
+        )
+
+    def forward(
+        self, video: Float[Tensor, "clips time 3 128 96"], windows: Float[Tensor, "clips time samples"]
+    ) -> Float[Tensor, " clips"]:
+        shape = video.shape[:2]
+        images = torch.tanh(self.code(self.image(video.flatten(0, 1)))).flatten(1).unflatten(0, shape)
+        sounds = self.audio(windows.flatten(0, 1)).unflatten(0, shape)
+        _, state = self.memory(torch.cat([images, sounds], dim=2))
+        return self.classifier(state[-1]).flatten()

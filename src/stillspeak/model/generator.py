@@ -1,0 +1,242 @@
+"""The generator: Identity Encoder, Context Encoder, Noise Generator, Frame Decoder. Paper, section 3.1, figures 3a, 10-12.
+
+Two last stages around one generator: ``PaintingDecoder`` is the paper's, ``WarpingDecoder`` (ours) starts from the photo's
+own pixels. Recurrent state goes in and out of ``forward``. Images are in [-1, 1].
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stillspeak.config import (
+    ContextConfig,
+    GeneratorConfig,
+    IdentityConfig,
+    NoiseConfig,
+    PaintingConfig,
+    WarpingConfig,
+)
+from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock
+
+Image = Float[Tensor, "clips 3 128 96"]
+Video = Float[Tensor, "clips time 3 128 96"]
+
+
+class State(NamedTuple):
+    """What the generator remembers between frames: the hidden states of its two GRUs."""
+
+    context: Float[Tensor, "layers clips context"]
+    noise: Float[Tensor, "1 clips noise"]
+
+
+class Identity(NamedTuple):
+    """All that the decoder needs of a still, computed once: z_id, and the constant half of each U-Net convolution."""
+
+    code: Float[Tensor, "clips size"]
+    constants: tuple[Tensor, ...]  # clips, channels, height, width: 4x3 first, 32x24 last
+    still: Image
+
+
+class IdentityEncoder(nn.Module):
+    """6-layer CNN from the still to z_id; its hidden layers are the skips. Section 3.1.1, figure 12."""
+
+    def __init__(self, config: IdentityConfig) -> None:
+        super().__init__()
+        sizes = [3, *config.channels]
+        self.layers = nn.ModuleList(DownBlock(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.last = nn.Conv2d(sizes[-1], config.size, (4, 3), bias=False)
+
+    def forward(self, still: Image) -> tuple[Float[Tensor, "clips size"], list[Tensor]]:
+        skips, image = [], still
+        for layer in self.layers:
+            image = layer(image)
+            skips.append(image)
+        return torch.tanh(self.last(image)).flatten(1), skips
+
+
+class ContextEncoder(nn.Module):
+    """Windows of sound -> z_c for every frame. Section 3.1.2, figure 10."""
+
+    def __init__(self, config: ContextConfig) -> None:
+        super().__init__()
+        self.audio = AudioEncoder(config)
+        self.memory = nn.GRU(config.features, config.size, config.layers, batch_first=True)
+
+    def forward(
+        self, windows: Float[Tensor, "clips time samples"], state: Float[Tensor, "layers clips size"]
+    ) -> tuple[Float[Tensor, "clips time size"], Float[Tensor, "layers clips size"]]:
+        features = self.audio(windows.flatten(0, 1))
+        features = features.reshape(windows.size(0), windows.size(1), -1)  # unflatten would freeze time in ONNX
+        return self.memory(features, state)
+
+
+class NoiseGenerator(nn.Module):
+    """Gaussian noise -> sequentially coherent z_n. Section 3.1.3, appendix A.3.1, figure 11."""
+
+    def __init__(self, config: NoiseConfig) -> None:
+        super().__init__()
+        self.memory = nn.GRU(config.size, config.size, batch_first=True)
+
+    def forward(
+        self, noise: Float[Tensor, "clips time size"], state: Float[Tensor, "1 clips size"]
+    ) -> tuple[Float[Tensor, "clips time size"], Float[Tensor, "1 clips size"]]:
+        codes, state = self.memory(noise, state)
+        return torch.tanh(codes), state
+
+
+class FrameDecoder(nn.Module):
+    """Latent and skips -> features at half the output's size. Section 3.1.3, figure 12, all but the last layer.
+
+    ``constants`` come from ``prepare``: the skip halves, once for each still.
+    """
+
+    def __init__(self, latent: int, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.first = nn.ConvTranspose2d(latent, channels[-1], (4, 3), bias=False)
+        self.norm = nn.BatchNorm2d(channels[-1])
+        pairs = list(zip(channels[:0:-1], channels[-2::-1], strict=True))  # (1024, 512), (512, 256), ...
+        self.blocks = nn.ModuleList(UNetBlock(a, a, b) for a, b in pairs)
+
+    def prepare(self, skips: list[Tensor]) -> tuple[Tensor, ...]:
+        """The constant half of each block's convolution, deepest first."""
+        deepest_first = skips[:0:-1]
+        return tuple(block.constant(skip) for block, skip in zip(self.blocks, deepest_first, strict=True))
+
+    def forward(
+        self, latent: Float[Tensor, "n latent"], constants: tuple[Tensor, ...]
+    ) -> Float[Tensor, "n channels 64 48"]:
+        image = torch.relu(self.norm(self.first(latent[:, :, None, None])))  # n, 1024, 4, 3
+        for block, constant in zip(self.blocks, constants, strict=True):
+            image = block(image, constant)  # 8x6, 16x12, 32x24, 64x48
+        return image
+
+
+class PaintingDecoder(nn.Module):
+    """The paper's last layer: a transposed convolution and tanh paint every pixel. Figure 12."""
+
+    def __init__(self, config: PaintingConfig, channels: int) -> None:
+        super().__init__()
+        self.paint = nn.ConvTranspose2d(channels, 3, 4, stride=2, padding=1, bias=False)
+
+    def forward(self, features: Float[Tensor, "n channels 64 48"], still: Image) -> Float[Tensor, "n 3 128 96"]:
+        return torch.tanh(self.paint(features))
+
+
+class Layers(NamedTuple):
+    """What ``WarpingDecoder`` blends: motion in pixels (x, y), the mask of paint, the paint."""
+
+    motion: Float[Tensor, "n 2 128 96"]
+    mask: Float[Tensor, "n 1 128 96"]
+    paint: Float[Tensor, "n 3 128 96"]
+
+
+class WarpingDecoder(nn.Module):
+    """Ours: frame = (1 - mask) * warp(still, motion) + mask * paint.
+
+    It keeps a stranger's face sharp from the first minutes of training, since what does not move is the photo itself.
+    """
+
+    def __init__(self, config: WarpingConfig, channels: int) -> None:
+        super().__init__()
+        self.furthest_px = config.furthest_px
+        self.last = nn.ConvTranspose2d(channels, 6, 4, stride=2, padding=1)
+        with torch.no_grad():  # starts as the photo repeated: no motion, little paint
+            self.last.weight[:, :3].mul_(0.1)
+            assert self.last.bias is not None
+            self.last.bias.zero_()
+            self.last.bias[2] = -2.0
+
+    def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
+        """Motion, mask and paint, before they are blended."""
+        out = self.last(features)
+        motion = self.furthest_px * torch.tanh(out[:, :2])
+        return Layers(motion, torch.sigmoid(out[:, 2:3]), torch.tanh(out[:, 3:]))
+
+    def forward(self, features: Float[Tensor, "n channels 64 48"], still: Image) -> Float[Tensor, "n 3 128 96"]:
+        motion, mask, paint = self.layers(features)
+        return (1 - mask) * warp(still, motion) + mask * paint
+
+
+def warp(
+    stills: Float[Tensor, "clips 3 height width"], motion: Float[Tensor, "n 2 height width"]
+) -> Float[Tensor, "n 3 height width"]:
+    """Pixel p of a frame is its still at p + motion(p), bilinear; beyond the edge the edge repeats.
+
+    The frames of a clip are stacked into one tall sampling grid, so that a still is never copied for each of them.
+    """
+    clips, _, height, width = stills.shape
+    rows = torch.arange(height, dtype=stills.dtype, device=stills.device)[:, None]
+    columns = torch.arange(width, dtype=stills.dtype, device=stills.device)[None]
+    x = (2 * (columns + motion[:, 0]) + 1) / width - 1
+    y = (2 * (rows + motion[:, 1]) + 1) / height - 1
+    grid = torch.stack([x, y], dim=-1).reshape(clips, -1, width, 2)  # clips, time * height, width, 2
+    tall = functional.grid_sample(stills, grid, padding_mode="border", align_corners=False)
+    return tall.reshape(clips, 3, -1, height, width).transpose(1, 2).reshape(-1, 3, height, width)
+
+
+def last_stage(config: PaintingConfig | WarpingConfig, channels: int) -> PaintingDecoder | WarpingDecoder:
+    """The last stage that a config's type asks for."""
+    match config:
+        case PaintingConfig():
+            return PaintingDecoder(config, channels)
+        case WarpingConfig():
+            return WarpingDecoder(config, channels)
+
+
+class Generator(nn.Module):
+    """Still + sound + noise -> frames, in one call or in pieces with carried state. Section 3.1, figure 3a."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.identity = IdentityEncoder(config.identity)
+        self.context = ContextEncoder(config.context)
+        self.noise = NoiseGenerator(config.noise)
+        self.decoder = FrameDecoder(config.latent, config.identity.channels)
+        self.last = last_stage(config.decoder, config.identity.channels[0])
+
+    def begin(self, clips: int, device: torch.device | None = None) -> State:
+        """The state before the first frame: zeros."""
+        context = self.config.context
+        return State(
+            torch.zeros(context.layers, clips, context.size, device=device),
+            torch.zeros(1, clips, self.config.noise.size, device=device),
+        )
+
+    def draw_noise(self, clips: int, time: int, random: torch.Generator | None = None) -> Tensor:
+        """Gaussian noise of the paper's variance, ``(clips, time, size)``; scale 0 gives the mean face."""
+        noise = torch.randn(clips, time, self.config.noise.size, generator=random)
+        return noise * self.config.noise.variance**0.5
+
+    def identify(self, still: Image) -> Identity:
+        """What the decoder needs of a still."""
+        code, skips = self.identity(still)
+        return Identity(code, self.decoder.prepare(skips), still)
+
+    def decode(
+        self,
+        identity: Identity,
+        context: Float[Tensor, "clips time context"],
+        noise: Float[Tensor, "clips time noise"],
+    ) -> Video:
+        """Latent -> frames. The latent's order is z_c, z_n, z_id (architecture.md, figure 11)."""
+        clips, time = context.size(0), context.size(1)
+        code = identity.code[:, None].expand(-1, time, -1)
+        latent = torch.cat([context, noise, code], dim=2).flatten(0, 1)  # clips * time, 316
+        features = self.decoder(latent, identity.constants)
+        return self.last(features, identity.still).unflatten(0, (clips, -1))
+
+    def forward(
+        self,
+        identity: Identity,
+        windows: Float[Tensor, "clips time samples"],
+        noise: Float[Tensor, "clips time size"],
+        state: State,
+    ) -> tuple[Video, State]:
+        """Frames for the next windows of sound, and the state after them."""
+        context, context_state = self.context(windows, state.context)
+        codes, noise_state = self.noise(noise, state.noise)
+        return self.decode(identity, context, codes), State(context_state, noise_state)

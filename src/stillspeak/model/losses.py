@@ -1,0 +1,46 @@
+"""The losses: Eq. 1 (adversarial), Eq. 2 (reconstruction on the lower half), Eq. 3 (their sum). Paper, section 3.3."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from stillspeak.config import LossConfig
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+
+# Ours: rows and columns around the mouth in the canonical crop (the lips of the training clips with a margin).
+MOUTH_ROWS, MOUTH_COLUMNS = slice(78, 118), slice(26, 72)
+
+
+def discriminator_loss(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> Float[Tensor, ""]:
+    """Eq. 1 as a discriminator sees it, negated: -log D(real) - log(1 - D(fake)), from logits."""
+    return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+def adversarial_loss(fake: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """What the generator minimises: -log D(fake), the form of Eq. 1 whose gradient does not vanish when D wins."""
+    return functional.softplus(-fake).mean()
+
+
+def pixel_weights(config: LossConfig) -> Float[Tensor, "height width"]:
+    """Weight of each pixel in the reconstruction: 1 in the lower half (Eq. 2), ``upper`` above, ``mouth`` more at the mouth."""
+    weights = torch.full((HEIGHT_PX, WIDTH_PX), config.upper)
+    weights[HEIGHT_PX // 2 :] = 1.0
+    weights[MOUTH_ROWS, MOUTH_COLUMNS] += config.mouth
+    return weights
+
+
+def reconstruction_loss(
+    real: Float[Tensor, "*n 3 height width"],
+    fake: Float[Tensor, "*n 3 height width"],
+    weights: Float[Tensor, "height width"],
+) -> Float[Tensor, ""]:
+    """Eq. 2 as a weighted mean of abs(F - G) over pixels, colours and frames (a mean: architecture.md, discriminators)."""
+    return ((real - fake).abs() * weights).mean() / weights.mean()
+
+
+def region_l1(
+    real: Float[Tensor, "*n 3 height width"], fake: Float[Tensor, "*n 3 height width"]
+) -> Float[Tensor, ""]:
+    """Mean abs(F - G) of the mouth region: a diagnostic, not a loss."""
+    return (real - fake).abs()[..., MOUTH_ROWS, MOUTH_COLUMNS].mean()

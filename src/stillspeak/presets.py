@@ -1,0 +1,68 @@
+"""Presets: functions that return a ``Config``. ``paper`` is the paper's; the others say where and why they differ."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from stillspeak.config import (
+    Config,
+    ContextConfig,
+    DataConfig,
+    FrameDiscriminatorConfig,
+    GeneratorConfig,
+    IdentityConfig,
+    LossConfig,
+    SequenceDiscriminatorConfig,
+    TrainConfig,
+    WarmStartConfig,
+    WarpingConfig,
+)
+
+
+def paper() -> Config:
+    """The paper's sizes and schedule: 50 kHz, 54.0 M generator parameters, every pixel painted."""
+    return Config(name="paper")
+
+
+def default() -> Config:
+    """What ships: 16 kHz, about half the width, a decoder that starts from the photo's own pixels, and a warm start."""
+    context = ContextConfig(rate_hz=16_000)
+    channels = (32, 64, 128, 256, 256)
+    small = (32, 64, 128, 192, 256)
+    return Config(
+        name="default",
+        generator=GeneratorConfig(
+            context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()
+        ),
+        frame=FrameDiscriminatorConfig(channels=small, learning_rate=2e-4, frames=4),
+        sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
+        loss=LossConfig(upper=0.2, mouth=4.0, code=1.0),
+        warm=WarmStartConfig(sound_steps=6000, picture_steps=4000),
+        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True),
+        train=TrainConfig(steps=6000, clips=6, frames=16, adversaries_from=1000),
+    )
+
+
+def tiny() -> Config:
+    """For tests and first tries: trains a step in well under a second on one core; not for watching."""
+    context = ContextConfig(rate_hz=8_000, channels=(4, 4, 8, 8, 8, 16), features=16, size=32)
+    channels = (4, 8, 8, 16, 16)
+    return Config(
+        name="tiny",
+        generator=GeneratorConfig(
+            context=context, identity=IdentityConfig(channels=channels, size=8), decoder=WarpingConfig()
+        ),
+        frame=FrameDiscriminatorConfig(channels=channels, frames=2),
+        sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16, context=context),
+        loss=LossConfig(upper=0.2, mouth=4.0, code=1.0),
+        warm=WarmStartConfig(code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2),
+        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True),
+        train=TrainConfig(steps=4, clips=2, frames=6, log_every=1, sample_every=4, threads=1, device="cpu"),
+    )
+
+
+PRESETS: dict[str, Callable[[], Config]] = {"paper": paper, "default": default, "tiny": tiny}
+
+
+def without_adversaries(config: Config) -> Config:
+    """The same preset with the reconstruction loss alone."""
+    return replace(config, frame=None, sequence=None)

@@ -1,0 +1,149 @@
+"""A shipped model in ONNX Runtime: one graph for the still, one for the frames, recurrent state passed in and out.
+
+No PyTorch here. A model is a folder with ``identity.onnx``, ``step.onnx`` and ``model.json``; ``training/export.py`` makes it.
+"""
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from stillspeak.errors import ModelError
+from stillspeak.media.windows import Windows
+
+FORMAT = 1  # of model.json and of the graphs' inputs and outputs
+IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Description:
+    """``model.json``: what the graphs expect.
+
+    Attributes:
+        rate_hz, fps, window_seconds: of the sound windows.
+        height_px, width_px: of the aligned crop.
+        context_layers, context_size, noise_size: of the recurrent state.
+        noise_variance: of the Gaussian noise behind blinks and brows.
+    """
+
+    name: str
+    rate_hz: int
+    fps: int
+    window_seconds: float
+    height_px: int
+    width_px: int
+    context_layers: int
+    context_size: int
+    noise_size: int
+    noise_variance: float
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The hidden states of the two GRUs: ``(layers, 1, size)`` and ``(1, 1, size)``. A value; copy it freely."""
+
+    context: Float
+    noise: Float
+
+
+class Engine:
+    """Runs a model.
+
+    Args:
+        folder: of the exported model.
+        threads: of the CPU; 0 lets ONNX Runtime choose.
+
+    Raises:
+        ModelError: if the folder is not a model of this format.
+    """
+
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        self.description = read_description(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._identity, self._step = (
+                onnxruntime.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
+                for name in (IDENTITY, STEP)
+            )
+        except Exception as error:  # ONNX Runtime's errors have no common base of their own
+            raise ModelError(f"The graphs in {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
+        self._identity_names = [output.name for output in self._identity.get_outputs()]
+
+    @property
+    def windows(self) -> Windows:
+        """How this model's sound is cut."""
+        return Windows(self.description.rate_hz, Fraction(self.description.fps), self.description.window_seconds)
+
+    def begin(self) -> Memory:
+        """The memory before the first frame."""
+        d = self.description
+        return Memory(np.zeros((d.context_layers, 1, d.context_size), np.float32), np.zeros((1, 1, d.noise_size), np.float32))
+
+    def identify(self, still: NDArray[np.uint8]) -> dict[str, Float]:
+        """All that the step needs of a still, computed once. ``(128, 96, 3)`` uint8."""
+        tensor = (still.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
+        values = self._identity.run(self._identity_names, {"still": tensor})
+        return {"still": tensor, **{n: np.asarray(v) for n, v in zip(self._identity_names, values, strict=True)}}
+
+    def noise(self, seed: int, first: int, count: int) -> Float:
+        """The noise of frames ``first`` to ``first + count``: a pure function of seed and frame, ``(count, size)``."""
+        scale = self.description.noise_variance**0.5
+        rows = [np.random.default_rng([seed, t]).normal(0, scale, self.description.noise_size) for t in range(first, first + count)]
+        return np.array(rows, np.float32).reshape(count, self.description.noise_size)
+
+    def step(
+        self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory
+    ) -> tuple[NDArray[np.uint8], Memory]:
+        """The next frames.
+
+        Args:
+            identity: from ``identify``.
+            windows: ``(n, samples)``, n at least 1.
+            noise: ``(n, noise size)``.
+            memory: from ``begin`` or the step before.
+
+        Returns:
+            Frames ``(n, 128, 96, 3)`` uint8 and the memory after them.
+        """
+        inputs = {"windows": windows, "noise": noise, "context_state": memory.context, "noise_state": memory.noise}
+        frames, context, noise_state = self._step.run(["frames", "context_out", "noise_out"], {**inputs, **identity})
+        return np.asarray(frames), Memory(np.asarray(context), np.asarray(noise_state))
+
+
+def read_description(folder: Path) -> Description:
+    """Reads ``model.json``. Raises ModelError if the folder is no model, is incomplete, or is of another format."""
+    missing = [name for name in (DESCRIPTION, IDENTITY, STEP) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder} is not an exported model: {', '.join(missing)} is missing.")
+    try:
+        table = json.loads((folder / DESCRIPTION).read_text())
+        if table["format"] != FORMAT:
+            raise ModelError(f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}.")
+        return Description(**{key: table[key] for key in Description.__dataclass_fields__})
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / DESCRIPTION} is damaged.") from error
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """The folder of a shipped model by its name, or the folder given.
+
+    Raises:
+        ModelError: if there is neither.
+    """
+    shipped = Path(str(files("stillspeak"))) / "weights"
+    if isinstance(name_or_folder, str) and (shipped / name_or_folder / DESCRIPTION).is_file():
+        return shipped / name_or_folder
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return folder
+    known = sorted(path.parent.name for path in shipped.glob(f"*/{DESCRIPTION}"))
+    raise ModelError(f"There is no model {name_or_folder}: neither shipped ({', '.join(known) or 'none'}) nor a folder.")

@@ -1,0 +1,212 @@
+"""A trained run -> a model folder: two ONNX graphs, model.json, CARD.md, and the generator to train on from.
+
+Batch norms are folded into the convolutions, large weights are stored in half precision, and the graphs are checked
+against PyTorch before anything is kept.
+"""
+
+import copy
+import json
+import shutil
+import tempfile
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from stillspeak.config import Config
+from stillspeak.errors import ModelError, OutputError
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
+from stillspeak.model.generator import FrameDecoder, Generator, Identity, State
+from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
+from stillspeak.training.card import model_card
+from stillspeak.training.tensors import pixels, seeded
+from stillspeak.training.weights import GENERATOR, read_generator, write_generator
+
+_OPSET = 17
+_HALF_FROM = 1024  # elements: smaller tensors stay in full precision
+_TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
+
+
+def export(model: str | Path, destination: str | Path) -> Path:
+    """Exports a run or a model's weights.
+
+    Args:
+        model: a run folder, a model folder, or its safetensors file.
+        destination: made if it is not there; its model files are replaced.
+
+    Returns:
+        The destination.
+
+    Raises:
+        ModelError: if there are no weights, or the graphs do not give what PyTorch gives.
+        OutputError: if the destination cannot be written.
+    """
+    config, weights, code = read_generator(Path(model))
+    generator = Generator(config.generator).eval().requires_grad_(False)
+    generator.load_state_dict(weights)
+    destination = Path(destination)
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{destination} cannot be made: {error.strerror}.") from error
+    with tempfile.TemporaryDirectory(dir=destination.parent) as part:
+        folder = Path(part)
+        _write_graphs(fold_batch_norms(generator), folder)
+        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n")
+        write_generator(folder / GENERATOR, config, weights, code)
+        worst = difference(generator, Engine(folder, threads=1))
+        if worst > _TOLERANCE:
+            raise ModelError(f"The exported graphs differ from PyTorch by {worst} of 255.")
+        (folder / "CARD.md").write_text(model_card(config, Path(model), worst))
+        for path in folder.iterdir():
+            shutil.move(path, destination / path.name)
+    return destination
+
+
+def describe(config: Config) -> Description:
+    """``model.json`` of a config."""
+    context, noise = config.generator.context, config.generator.noise
+    return Description(
+        name=config.name,
+        rate_hz=context.rate_hz,
+        fps=context.fps,
+        window_seconds=context.window_seconds,
+        height_px=HEIGHT_PX,
+        width_px=WIDTH_PX,
+        context_layers=context.layers,
+        context_size=context.size,
+        noise_size=noise.size,
+        noise_variance=noise.variance,
+    )
+
+
+def fold_batch_norms(generator: Generator) -> Generator:
+    """A copy of a generator in evaluation whose batch norms are part of its convolutions; same outputs."""
+    folded = copy.deepcopy(generator)
+    for module in folded.modules():
+        if isinstance(module, DownBlock | UpBlock):
+            _fold(module.convolution, module.norm)
+            module.norm = nn.Identity()  # type: ignore[assignment]
+        elif isinstance(module, FrameDecoder):
+            _fold(module.first, module.norm)
+            module.norm = nn.Identity()  # type: ignore[assignment]
+        elif isinstance(module, UNetBlock):
+            _fold_halves(module)
+        elif isinstance(module, AudioEncoder):
+            layers = list(module.convolutions)
+            for convolution, norm in zip(layers[::3], layers[1::3], strict=True):
+                _fold(convolution, norm)
+            module.convolutions = nn.Sequential(*(layer for i, layer in enumerate(layers) if i % 3 != 1))
+    return folded
+
+
+def _fold(convolution: nn.Module, norm: nn.Module) -> None:
+    transposed = isinstance(convolution, nn.ConvTranspose2d)
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias, transposed
+    )  # fmt: skip
+    convolution.weight, convolution.bias = weight, bias
+
+
+def _fold_halves(block: UNetBlock) -> None:
+    """Norm of a sum: both halves are scaled, the shift goes to the constant half alone."""
+    norm = block.norm
+    assert norm.running_var is not None and norm.running_mean is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    for half in (block.from_frame, block.from_skip):
+        half.weight = nn.Parameter(half.weight * scale[:, None, None, None], requires_grad=False)
+    block.from_skip.bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
+    block.norm = nn.Identity()  # type: ignore[assignment]
+
+
+class _IdentityGraph(nn.Module):
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, still: Tensor) -> tuple[Tensor, ...]:
+        identity = self.generator.identify(still)
+        return identity.code, *identity.constants
+
+
+class _StepGraph(nn.Module):
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(
+        self, windows: Tensor, noise: Tensor, context: Tensor, noise_state: Tensor, still: Tensor, code: Tensor, *constants: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        identity = Identity(code, constants, still)
+        video, state = self.generator(identity, windows[None], noise[None], State(context, noise_state))
+        frames = ((video[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return frames, state.context, state.noise
+
+
+def _write_graphs(generator: Generator, folder: Path) -> None:
+    config = generator.config
+    still = torch.zeros(1, 3, HEIGHT_PX, WIDTH_PX)
+    identity = generator.identify(still)
+    constants = [f"constant{i}" for i in range(len(identity.constants))]
+    state = generator.begin(1)
+    windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise.size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _IdentityGraph(generator), (still,), str(folder / IDENTITY), input_names=["still"],
+            output_names=["code", *constants], opset_version=_OPSET, dynamo=False,
+        )  # fmt: skip
+        torch.onnx.export(
+            _StepGraph(generator),
+            (windows, noise, state.context, state.noise, still, identity.code, *identity.constants),
+            str(folder / STEP),
+            input_names=["windows", "noise", "context_state", "noise_state", "still", "code", *constants],
+            output_names=["frames", "context_out", "noise_out"],
+            dynamic_axes={"windows": {0: "time"}, "noise": {0: "time"}, "frames": {0: "time"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    for name in (IDENTITY, STEP):
+        _store_in_half(folder / name)
+
+
+def _store_in_half(path: Path) -> None:
+    """Stores large weights as float16 with a cast behind each; ONNX Runtime undoes the cast once, when it loads."""
+    model = onnx.load(path)
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or values.size < _HALF_FROM:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+@torch.no_grad()
+def difference(generator: Generator, engine: Engine) -> int:
+    """The largest difference, of 255, between PyTorch and the graphs, on noise as sound and picture, in two steps."""
+    random = seeded(7)
+    still = torch.rand(1, 3, HEIGHT_PX, WIDTH_PX, generator=random) * 2 - 1
+    windows = torch.rand(1, 8, generator.config.context.window, generator=random) * 2 - 1
+    noise = generator.draw_noise(1, 8, random)
+    photo = pixels(still)[0]
+    normal = torch.from_numpy(photo.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
+    video, _ = generator(generator.identify(normal), windows, noise, generator.begin(1))
+    identity, memory, made = engine.identify(photo), engine.begin(), []
+    for piece in (slice(0, 3), slice(3, 8)):
+        frames, memory = engine.step(identity, windows[0, piece].numpy(), noise[0, piece].numpy(), memory)
+        made.append(frames)
+    return int(np.abs(np.concatenate(made).astype(int) - pixels(video)[0]).max())

@@ -1,0 +1,126 @@
+"""A run folder: resolved config, metrics, samples, and one checkpoint that is always whole.
+
+``config.toml``, ``metrics.jsonl``, ``samples/``, ``checkpoint.safetensors`` (weights, averages, optimisers, progress). No
+file here executes code when loaded.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stillspeak.config import Config
+from stillspeak.errors import RunError
+
+CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.toml", "metrics.jsonl"
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """A config as plain tables; a discriminator that a preset does not have is left out."""
+    return {key: value for key, value in asdict(config).items() if value is not None}
+
+
+def config_from_dict(table: dict[str, Any]) -> Config:
+    """The inverse of ``config_to_dict``. Raises RunError if a value is unknown or of the wrong type."""
+    try:
+        return TypeAdapter(Config).validate_python({"frame": None, "sequence": None, **table})
+    except ValidationError as error:
+        raise RunError(f"The configuration is not valid: {error.errors()[0]['msg']}.") from error
+
+
+class RunFolder:
+    """Reads and writes the files of a run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return (self.path / CONFIG).is_file()
+
+    def create(self, config: Config, data: Path) -> None:
+        """Makes the folder and writes the resolved config.
+
+        Raises:
+            RunError: if a run is there already or the folder cannot be made.
+        """
+        if self.exists:
+            raise RunError(f"{self.path} holds a run already; go on with: stillspeak resume {self.path}")
+        try:
+            (self.path / "samples").mkdir(parents=True, exist_ok=True)
+            table = {"prepared": str(data.resolve()), **config_to_dict(config)}
+            (self.path / CONFIG).write_text(tomli_w.dumps(table))
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be written: {error.strerror}.") from error
+
+    def config(self) -> tuple[Config, Path]:
+        """The resolved config and the folder of its data.
+
+        Raises:
+            RunError: if there is no run here.
+        """
+        import tomllib
+
+        if not self.exists:
+            raise RunError(f"{self.path} holds no training run ({CONFIG} is missing).")
+        table = tomllib.loads((self.path / CONFIG).read_text())
+        return config_from_dict({key: value for key, value in table.items() if key != "prepared"}), Path(table["prepared"])
+
+    def log(self, scalars: dict[str, Any]) -> None:
+        """Appends one line to ``metrics.jsonl``."""
+        with (self.path / METRICS).open("a") as file:
+            file.write(json.dumps(scalars) + "\n")
+
+    def save(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        """Writes the checkpoint beside the old one and swaps them.
+
+        Raises:
+            RunError: if it cannot be written; the old one is then still there.
+        """
+        part = self.path / f"{CHECKPOINT}.part"
+        try:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
+            part.replace(self.path / CHECKPOINT)
+        except (OSError, SafetensorError) as error:
+            part.unlink(missing_ok=True)
+            raise RunError(f"The checkpoint could not be written ({error}); the one before it is kept.") from error
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+        """The checkpoint's tensors and metadata, or None if none was saved yet."""
+        path = self.path / CHECKPOINT
+        return load_tensors(path) if path.is_file() else None
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file. Raises RunError if it is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise RunError(f"{path} is damaged: {error}.") from error
+
+
+def pack_optimiser(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state as named tensors."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{prefix}{index}.{key}": torch.as_tensor(value) for index, entry in state.items() for key, value in entry.items()
+    }
+
+
+def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of ``pack_optimiser``."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            index, key = name.removeprefix(prefix).split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

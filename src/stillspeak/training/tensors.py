@@ -1,0 +1,29 @@
+"""Arrays of clips -> tensors of the networks, and seeded random tensors. Paper, section 4.1: "images are normalized"."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def images(pixels: NDArray[np.uint8]) -> Tensor:
+    """uint8 ``(..., height, width, 3)`` -> float32 ``(..., 3, height, width)`` in [-1, 1]."""
+    tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, -3)))
+    return tensor.float() / 127.5 - 1
+
+
+def pixels(tensor: Tensor) -> NDArray[np.uint8]:
+    """float ``(..., 3, height, width)`` in [-1, 1] -> uint8 ``(..., height, width, 3)``."""
+    rounded = ((tensor.detach().cpu() + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+    return np.moveaxis(rounded, -3, -1)
+
+
+def sounds(samples: NDArray[np.float32]) -> Tensor:
+    """float32 arrays of any shape, as they are."""
+    return torch.from_numpy(np.ascontiguousarray(samples, np.float32))
+
+
+def seeded(*seed: int) -> torch.Generator:
+    """A random generator that is a pure function of some whole numbers."""
+    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> 1))

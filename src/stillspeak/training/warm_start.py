@@ -1,0 +1,143 @@
+"""The warm start, ours: sound learns the mouth's shape from landmarks, pictures learn to follow a given shape.
+
+What is slow to learn in the paper's training is sound -> mouth, because the gradient must pass a decoder that cannot draw
+yet. Here both halves are first taught apart, through the first elements of z_c: ``CODE_SCALE`` times the mouth code. The
+generator's architecture is not touched, and the rest of z_c is free once both meet.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stillspeak.config import Config
+from stillspeak.data.clips import Drawer
+from stillspeak.model.generator import Generator
+from stillspeak.model.losses import pixel_weights, reconstruction_loss, region_l1
+from stillspeak.training.tensors import images, seeded, sounds
+
+CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
+_SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
+_CODE_GAIN = 8.0  # on the decoder's first weights of the mouth code: 12 of 316 inputs, and all that should move the mouth
+
+
+def open_decoder(generator: Generator, code: int) -> None:
+    """Makes a new decoder hear the mouth code, and not yet the rest of z_c, which would be noise to it.
+
+    Measured: with the free elements of z_c left in as noise, the mouth still stood at 18,000 frames.
+    """
+    size = generator.config.context.size
+    with torch.no_grad():
+        generator.decoder.first.weight[:code] *= _CODE_GAIN
+        generator.decoder.first.weight[code:size] = 0.0
+
+
+def cosine(done: int, steps: int) -> float:
+    """Learning-rate factor: a short rise, then half a cosine down to 2 %."""
+    rise = min(1.0, (done + 1) / min(100, max(1, steps // 10)))
+    return rise * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(1.0, done / max(1, steps)))))
+
+
+def concordance_loss(real: Float[Tensor, "clips time"], fake: Float[Tensor, "clips time"]) -> Float[Tensor, ""]:
+    """1 - Lin's concordance correlation, per clip: unlike a squared error it does not reward moving less. Lin 1989."""
+    real_mean, fake_mean = real.mean(1, keepdim=True), fake.mean(1, keepdim=True)
+    covariance = ((real - real_mean) * (fake - fake_mean)).mean(1)
+    spread = real.var(1, unbiased=False) + fake.var(1, unbiased=False)
+    return (1 - 2 * covariance / (spread + (real_mean - fake_mean).square()[:, 0] + 1e-2)).mean()
+
+
+def code_loss(
+    context: Float[Tensor, "clips time size"], codes: Float[Tensor, "clips time code"]
+) -> Float[Tensor, ""]:
+    """How far the first elements of z_c are from the mouth's shape: squared error, and concordance of the main motion."""
+    heard = context[..., : codes.shape[-1]] / CODE_SCALE
+    return (heard - codes).square().mean() + 0.25 * concordance_loss(codes[..., 0], heard[..., 0])
+
+
+class SoundPhase:
+    """Teaches the Context Encoder the mouth's shape from sound alone."""
+
+    name = "sound"
+
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer) -> None:
+        self.warm, self.seed, self.generator, self.drawer = config.warm, config.train.seed, generator, drawer
+        self.steps = config.warm.sound_steps
+        self.networks: dict[str, nn.Module] = {}
+        adam = torch.optim.AdamW(generator.context.parameters(), config.warm.sound_learning_rate, weight_decay=0.01)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {"sound": adam}
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a step."""
+        random = np.random.default_rng([self.seed, 1, step])
+        windows, codes = self.drawer.sounds(self.warm.sound_clips, _SOUND_FRAMES, random)
+        quiet = max(1, len(windows) // 16)  # silence and faint noise keep the mouth shut
+        windows[:quiet] = random.normal(0, 10 ** random.uniform(-5, -2.5), windows[:quiet].shape)
+        codes[:quiet] = 0
+        return sounds(windows), sounds(codes)
+
+    def step(self, step: int, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """One update; returns its scalars."""
+        windows, codes = batch
+        adam = self.optimisers["sound"]
+        adam.param_groups[0]["lr"] = self.warm.sound_learning_rate * cosine(step, self.steps)
+        context, _ = self.generator.context(windows, self.generator.begin(len(windows)).context)
+        loss = code_loss(context, codes)
+        adam.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.generator.context.parameters(), 1.0)
+        adam.step()
+        return {"code_loss": loss.detach(), "gradient": norm}
+
+
+class PicturePhase:
+    """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape on a given face."""
+
+    name = "picture"
+
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer) -> None:
+        self.warm, self.seed, self.generator, self.drawer = config.warm, config.train.seed, generator, drawer
+        self.steps = config.warm.picture_steps
+        self.networks: dict[str, nn.Module] = {}
+        self.weights = pixel_weights(config.loss)
+        self.parameters = [
+            *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
+        ]  # fmt: skip
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "picture": torch.optim.Adam(self.parameters, config.warm.picture_learning_rate, (0.9, 0.99))
+        }
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The batch of a step: stills, frames, codes."""
+        random = np.random.default_rng([self.seed, 2, step])
+        batch = self.drawer.pictures(self.warm.picture_clips, self.warm.picture_frames, random)
+        return images(batch.stills), images(batch.frames), sounds(batch.codes)
+
+    def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+        """One update; returns its scalars."""
+        stills, frames, codes = batch
+        adam = self.optimisers["picture"]
+        adam.param_groups[0]["lr"] = self.warm.picture_learning_rate * cosine(step, self.steps)
+        random = seeded(self.seed, 2, step)
+        clips, time = frames.shape[:2]
+        context = torch.zeros(clips, time, self.generator.config.context.size)
+        context[..., : codes.shape[-1]] = CODE_SCALE * codes
+        noise = torch.rand(clips, time, self.generator.config.noise.size, generator=random) * 2 - 1
+        fake = self.generator.decode(self.generator.identify(stills), context, noise)
+        loss = reconstruction_loss(frames, fake, self.weights)
+        adam.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        adam.step()
+        still = stills[:, None].expand_as(frames)
+        return {
+            "l1": loss.detach(),
+            "mouth_l1": region_l1(frames, fake.detach()),
+            "still_mouth_l1": region_l1(frames, still),
+            "gradient": norm,
+        }
+
+
+Phase = SoundPhase | PicturePhase
+PhaseMaker = Callable[[Config, Generator, Drawer], Phase]

@@ -1,0 +1,102 @@
+"""Shared fixtures. Types of tensors are checked at run time in the tests and nowhere else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("stillspeak.model", "beartype.beartype")
+
+import skimage.data  # noqa: E402
+import soundfile  # noqa: E402
+import torch  # noqa: E402
+from helpers import tone, write_video  # noqa: E402
+
+from stillspeak.animate import Animator  # noqa: E402
+from stillspeak.cli import main  # noqa: E402
+from stillspeak.data.mouth_code import MouthCode  # noqa: E402
+from stillspeak.model.generator import Generator  # noqa: E402
+from stillspeak.presets import tiny  # noqa: E402
+from stillspeak.runtime.engine import Engine  # noqa: E402
+from stillspeak.training.export import export  # noqa: E402
+from stillspeak.training.weights import write_generator  # noqa: E402
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    if not CORPUS.is_dir():
+        pytest.skip("the real clips of ../shared/data are not here")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A portrait with a second, wrong detection in it: a badge on the arm."""
+    return np.asarray(skimage.data.astronaut(), np.uint8)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, astronaut: np.ndarray) -> Path:
+    path = tmp_path / "face.png"
+    skimage.io.imsave(path, astronaut, check_contrast=False)
+    return path
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    path = tmp_path / "speech.wav"
+    sound = tone(1.0)
+    soundfile.write(path, sound.samples, sound.rate_hz)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model of random weights: enough for everything but looks."""
+    folder = tmp_path_factory.mktemp("tiny")
+    config = tiny()
+    torch.manual_seed(0)
+    generator = Generator(config.generator)
+    with torch.no_grad():
+        generator.last.last.weight.mul_(20)  # so that frames differ visibly with the sound
+    basis = np.eye(config.warm.code, 58, dtype=np.float32)
+    write_generator(folder / "generator.safetensors", config, generator.state_dict(), MouthCode(basis, 1.0))
+    return export(folder, folder / "export")
+
+
+@pytest.fixture(scope="session")
+def animator(tiny_model: Path) -> Animator:
+    return Animator(Engine(tiny_model, threads=1))
+
+
+@pytest.fixture(scope="session")
+def raw_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A raw corpus in GRID's layout: a slowly drifting portrait by speakers of every split, and clips that must be dropped."""
+    source = tmp_path_factory.mktemp("grid")
+    face = np.asarray(skimage.data.astronaut(), np.uint8)[:320, 60:380]
+    for speaker, clips in {"s1": 3, "s3": 1, "s20": 1, "s2": 1, "sU1": 1}.items():
+        (source / speaker).mkdir()
+        for clip in range(clips):
+            frames = [np.roll(face, (t // 4, (t + clip) // 3), (0, 1)) for t in range(30)]
+            write_video(source / speaker / f"clip{clip}.mp4", np.stack(frames), tone(1.2, 48_000))
+    write_video(source / "s1" / "noface.mp4", np.repeat(np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3)), 10, 0), tone(0.4, 48_000))
+    start = np.concatenate([np.full((4, 320, 320, 3), 128), np.repeat(face[None], 20, 0)])
+    write_video(source / "s1" / "blank.mp4", start, tone(0.96, 48_000))
+    whole = (source / "s1" / "clip0.mp4").read_bytes()
+    (source / "s1" / "cut.mp4").write_bytes(whole[: len(whole) // 3])
+    (source / "align" / "s1").mkdir(parents=True)
+    (source / "align" / "s1" / "clip0.align").write_text("0 10000 sil\n10000 20000 bin\n")
+    return source
+
+
+@pytest.fixture(scope="session")
+def prepared(raw_grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw corpus, prepared by the project's own command."""
+    destination = tmp_path_factory.mktemp("prepared")
+    assert main(["prepare", "grid", str(raw_grid), str(destination), "--workers", "1", "--voices", "1"]) == 0
+    return destination

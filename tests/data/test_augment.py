@@ -1,0 +1,55 @@
+"""Variation that keeps what must be kept: one draw for all frames of a person; timing of a voice."""
+
+import numpy as np
+import pytest
+
+from helpers import tone
+from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
+from stillspeak.data.voices import revoice
+
+
+@pytest.fixture
+def crop(astronaut: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(astronaut[40:168, 170:266])
+
+
+def test_all_frames_of_a_person_are_changed_alike(crop: np.ndarray):
+    made = jitter_faces(np.stack([crop, crop, crop]), 1.0, np.random.default_rng(1))
+    np.testing.assert_array_equal(made[0], made[2])
+    assert np.abs(made[0].astype(int) - crop).mean() > 2
+
+
+def test_strength_zero_changes_nothing(crop: np.ndarray):
+    made = jitter_faces(crop[None], 0.0, np.random.default_rng(1))
+    assert np.abs(made[0].astype(int) - crop).max() <= 1
+
+
+def envelope(samples: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.mean(samples[: len(samples) // 640 * 640].reshape(-1, 640) ** 2, axis=1))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_varied_voice_keeps_its_timing(seed: int):
+    sound = tone(2.0)
+    made = jitter_voice(sound.samples, 16_000, 1.0, np.random.default_rng(seed))
+    assert made.shape == sound.samples.shape
+    assert np.isfinite(made).all()
+    assert np.abs(made).max() <= 1
+    assert np.corrcoef(envelope(made), envelope(sound.samples))[0, 1] > 0.6
+
+
+def test_faster_sound_is_shorter():
+    assert len(change_speed(np.zeros(16_000, np.float32), 1.25)) == pytest.approx(12_800, abs=2)
+
+
+def test_a_revoiced_tone_has_the_pitch_asked_for():
+    t = np.arange(16_000) / 16_000
+    voice = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 20)).astype(np.float32) * 0.2
+    made = revoice(voice, 16_000, 1.5, 1.0)
+    assert made.shape == voice.shape
+    spectrum = np.abs(np.fft.rfft(made[4000:12_000] * np.hanning(8000)))
+    assert np.argmax(spectrum[: int(300 * 8000 / 16_000)]) * 2 == pytest.approx(180, abs=8)
+
+
+def test_silence_stays_silence_in_another_voice():
+    assert np.abs(revoice(np.zeros(16_000, np.float32), 16_000, 1.5, 1.1)).max() < 1e-3

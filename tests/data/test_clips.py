@@ -1,0 +1,54 @@
+"""The training reader: pure functions of a seed, sound and picture in step."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stillspeak.config import DataConfig
+from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.mouth_code import fit_mouth_code
+from stillspeak.presets import tiny
+
+
+@pytest.fixture(scope="module")
+def clips(prepared: Path) -> Clips:
+    return Clips(prepared, "train", tiny().generator.context)
+
+
+def test_a_batch_is_a_pure_function_of_its_seed(clips: Clips):
+    drawer = Drawer(clips, tiny().data, fit_mouth_code(clips.points, 4))
+    first, again, other = (drawer.batch(3, 5, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    for name in ("stills", "frames", "windows", "codes"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert not np.array_equal(first.frames, other.frames)
+    assert first.frames.shape[:2] == (3, 5)
+    assert first.windows.shape[1] >= 5
+
+
+def test_without_variation_frames_and_windows_are_those_of_the_clip(clips: Clips):
+    plain = DataConfig(mirror=False)
+    drawer = Drawer(clips, plain, fit_mouth_code(clips.points, 4))
+    batch = drawer.batch(1, 6, np.random.default_rng(0))
+    end = batch.windows.shape[1]
+    matches = [
+        index
+        for index in range(len(clips))
+        if np.array_equal(batch.frames[0], clips.frames(index)[end - 6 : end])
+        and np.array_equal(batch.stills[0], clips.frames(index)[0])
+        and np.array_equal(batch.windows[0], clips.windows(index)[:end])
+    ]
+    assert matches
+
+
+def test_even_drawing_gives_every_speaker_the_same_chance(clips: Clips):
+    weights = clips.speaker_weights(1.0)
+    speakers = np.array([record.speaker for record in clips.records])
+    assert weights[speakers == "s1"].sum() == pytest.approx(weights[speakers == "s3"].sum())
+    plain = clips.speaker_weights(0.0)
+    assert plain.min() == pytest.approx(plain.max())
+
+
+def test_there_is_a_window_for_every_frame(clips: Clips):
+    for index, record in enumerate(clips.records):
+        assert len(clips.windows(index)) == record.frames == len(clips.frames(index))

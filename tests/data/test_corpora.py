@@ -1,0 +1,42 @@
+"""GRID as published, split as in the paper's Table 4."""
+
+from pathlib import Path
+
+import pytest
+
+from stillspeak.data.corpora import GRID_TEST, GRID_TRAINING, GRID_VALIDATION, grid, grid_split
+from stillspeak.errors import DataError
+
+
+def test_table_4_has_15_training_7_validation_and_10_test_speakers_and_none_twice():
+    assert (len(GRID_TRAINING), len(GRID_VALIDATION), len(GRID_TEST)) == (15, 7, 10)
+    assert not GRID_TRAINING & GRID_VALIDATION
+    assert not GRID_TRAINING & GRID_TEST
+    assert not GRID_VALIDATION & GRID_TEST
+    assert frozenset({2, 4, 11, 13, 15, 18, 19, 25, 31, 33}) == GRID_TEST
+
+
+def test_an_unknown_speaker_is_never_trained_on():
+    for speaker in ("sU1", "s99", "somebody", "s"):
+        assert grid_split(speaker, "bbaf2n", 1000) == "validation"
+
+
+def test_a_large_training_speaker_keeps_about_one_in_twenty_sentences_back_always_the_same():
+    names = [f"clip{i}" for i in range(1000)]
+    splits = [grid_split("s1", name, 1000) for name in names]
+    assert 30 <= splits.count("heldout") <= 70
+    assert splits == [grid_split("s1", name, 1000) for name in names]
+    assert {grid_split("s3", name, 16) for name in names} == {"train"}
+
+
+def test_clips_come_with_speaker_split_and_word_times(raw_grid: Path):
+    clips = {(clip.speaker, clip.clip): clip for clip in grid(raw_grid)}
+    assert clips["s1", "clip0"].words[1].word == "bin"
+    assert clips["s1", "clip0"].words[1].start == pytest.approx(0.4)
+    splits = {speaker: clip.split for (speaker, _), clip in clips.items()}
+    assert splits == {"s1": "train", "s3": "train", "s20": "validation", "s2": "test", "sU1": "validation"}
+
+
+def test_a_folder_without_videos_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="no GRID videos"):
+        list(grid(tmp_path))

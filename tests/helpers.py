@@ -1,0 +1,21 @@
+"""What several tests make: speech-like sound, small videos."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stillspeak.media.audio import Sound
+from stillspeak.media.video import VideoWriter
+
+
+def tone(seconds: float, rate_hz: int = 16_000) -> Sound:
+    """Speech-like noise: bursts four times a second."""
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    noise = np.random.default_rng(0).normal(0, 0.2, len(t))
+    return Sound((noise * (np.sin(8 * np.pi * t) > 0)).astype(np.float32), rate_hz)
+
+
+def write_video(path: Path, frames: np.ndarray, sound: Sound | None) -> None:
+    with VideoWriter(path, 25, sound) as writer:
+        for frame in frames:
+            writer.write(frame.astype(np.uint8))

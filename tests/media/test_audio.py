@@ -1,0 +1,86 @@
+"""Sound in: every container and sample format that the issue names, and errors that are sentences."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from helpers import tone, write_video
+from stillspeak.errors import MediaError, SpeechError
+from stillspeak.media.audio import Sound, read_audio, require_speech
+
+
+def encode(path: Path, codec: str, rate_hz: int, layout: str = "mono") -> None:
+    samples = tone(1.0, rate_hz).samples
+    planes = np.stack([samples] * (2 if layout == "stereo" else 1))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate_hz, layout=layout)
+        for start in range(0, len(samples), 1152):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(planes[:, start : start + 1152]), "fltp", layout)
+            frame.sample_rate, frame.pts = rate_hz, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_hz", "channels", "subtype"),
+    [
+        ("mono16.wav", 16_000, 1, "PCM_16"),
+        ("stereo24.wav", 44_100, 2, "PCM_24"),
+        ("phone.wav", 8_000, 1, "PCM_U8"),
+        ("studio.flac", 96_000, 2, "PCM_24"),
+        ("float.wav", 48_000, 6, "FLOAT"),
+    ],
+)
+def test_sample_formats_give_the_samples_that_were_written(tmp_path: Path, name: str, rate_hz: int, channels: int, subtype: str):
+    sound = tone(0.5, rate_hz)
+    soundfile.write(tmp_path / name, np.repeat(sound.samples[:, None], channels, 1).clip(-1, 1), rate_hz, subtype=subtype)
+    read = read_audio(tmp_path / name)
+    assert read.rate_hz == rate_hz
+    assert read.samples.dtype == np.float32
+    np.testing.assert_allclose(read.samples, sound.samples.clip(-1, 1), atol=0.01)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "mp3"), ("a.m4a", "aac"), ("a.ogg", "libopus"), ("a.webm", "libopus")])
+def test_compressed_formats_keep_length_and_content(tmp_path: Path, name: str, codec: str):
+    encode(tmp_path / name, codec, 48_000, "stereo")
+    read = read_audio(tmp_path / name)
+    assert read.seconds == pytest.approx(1.0, abs=0.06)
+    loudness = np.sqrt(np.mean(read.samples**2))
+    assert loudness == pytest.approx(np.sqrt(np.mean(tone(1.0, 48_000).samples ** 2)), rel=0.2)
+
+
+def test_the_sound_of_a_video_is_read(tmp_path: Path):
+    write_video(tmp_path / "v.mp4", np.zeros((25, 32, 32, 3)), tone(1.0, 48_000))
+    assert read_audio(tmp_path / "v.mp4").seconds == pytest.approx(1.0, abs=0.05)
+
+
+def test_resampling_keeps_a_sine_a_sine():
+    t = np.arange(48_000) / 48_000
+    sound = Sound(np.sin(2 * np.pi * 440 * t).astype(np.float32), 48_000).at(16_000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    np.testing.assert_allclose(sound.samples[200:-200], expected[200:-200], atol=1e-3)
+
+
+def test_not_a_number_samples_become_silence(tmp_path: Path):
+    samples = tone(0.2).samples.copy()
+    samples[100:200] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
+    assert np.isfinite(read_audio(tmp_path / "nan.wav").samples).all()
+
+
+def test_files_that_are_no_sound_are_refused_with_their_name(tmp_path: Path):
+    write_video(tmp_path / "mute.mp4", np.zeros((5, 32, 32, 3)), None)
+    (tmp_path / "text.wav").write_text("hello")
+    (tmp_path / "empty.wav").touch()
+    for name, reason in {"mute.mp4": "no sound", "text.wav": "cannot|not a sound", "empty.wav": "empty", "gone.wav": "no file", ".": "folder"}.items():
+        with pytest.raises(MediaError, match=reason):
+            read_audio(tmp_path / name)
+
+
+def test_speech_shorter_than_a_frame_is_refused_and_silence_is_not():
+    with pytest.raises(SpeechError, match="10 ms"):
+        require_speech(Sound(np.zeros(160, np.float32), 16_000), 0.04)
+    require_speech(Sound(np.zeros(16_000, np.float32), 16_000), 0.04)

@@ -1,0 +1,104 @@
+"""Pictures of every kind, the right face of several, and the geometry of alignment."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from stillspeak.errors import FaceError, MediaError
+from stillspeak.media.faces import CANONICAL, align, find_face, find_faces, read_image, similarity, smooth
+
+
+def test_the_astronauts_face_is_first_and_not_the_badge(astronaut: np.ndarray):
+    left, top, right, bottom = find_face(astronaut).box
+    assert 200 < (left + right) / 2 < 250
+    assert 90 < (top + bottom) / 2 < 150
+
+
+def test_the_aligned_face_has_its_points_at_the_canonical_places(astronaut: np.ndarray):
+    face = find_face(astronaut)
+    matrix = similarity(face.points)
+    moved = face.points @ matrix[:, :2].T + matrix[:, 2]
+    assert np.abs(moved - CANONICAL).mean() < 2.0
+    crop = align(astronaut, matrix)
+    assert crop.shape == (128, 96, 3)
+    assert crop.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("angle", "scale", "shift"), [(0.0, 1.0, (0, 0)), (0.4, 2.5, (100, -30)), (-1.2, 0.3, (5, 700))])
+def test_similarity_undoes_a_known_rotation_scale_and_shift(angle: float, scale: float, shift: tuple[int, int]):
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = (CANONICAL @ turn.T + shift).astype(np.float32)
+    matrix = similarity(points)
+    np.testing.assert_allclose(points @ matrix[:, :2].T + matrix[:, 2], CANONICAL, atol=1e-3)
+
+
+def test_align_shrinks_without_aliasing():
+    checks = (np.indices((1280, 960)).sum(0) % 2 * 255).astype(np.uint8)
+    fine = np.repeat(checks[:, :, None], 3, 2)
+    crop = align(fine, np.array([[0.1, 0, 0], [0, 0.1, 0]]))
+    assert crop.std() < 8  # a checkerboard of single pixels is an even grey from afar
+
+
+def test_smoothing_keeps_a_still_face_still_and_steadies_a_shaking_one():
+    still = np.repeat(CANONICAL[None], 20, 0)
+    np.testing.assert_allclose(smooth(still), still, rtol=1e-6)
+    shaking = still + np.random.default_rng(0).normal(0, 1, still.shape).astype(np.float32)
+    assert (smooth(shaking) - still).std() < 0.5 * (shaking - still).std()
+
+
+def test_smoothing_is_the_mean_of_seven_frames():
+    points = np.random.default_rng(0).normal(size=(20, 5, 2)).astype(np.float32)
+    np.testing.assert_allclose(smooth(points)[10], points[7:14].mean(0), rtol=1e-5)
+
+
+def picture(folder: Path, kind: str, pixels: np.ndarray) -> Path:
+    path = folder / f"{kind}.png"
+    image = Image.fromarray(pixels)
+    match kind:
+        case "grey":
+            image.convert("L").save(path)
+        case "rgba":
+            image.convert("RGBA").save(path)
+        case "palette":
+            image.quantize(256).save(path)
+        case "deep":
+            cv2.imwrite(str(path), pixels[:, :, ::-1].astype(np.uint16) * 257)
+        case "cmyk":
+            path = path.with_suffix(".jpg")
+            image.convert("CMYK").save(path, quality=95)
+        case "rotated":
+            path = path.with_suffix(".jpg")
+            exif = Image.Exif()
+            exif[0x0112] = 6  # turn by 90 degrees to show
+            image.rotate(90, expand=True).save(path, exif=exif, quality=95)
+        case "webp":
+            path = path.with_suffix(".webp")
+            image.save(path, quality=95)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgba", "palette", "deep", "cmyk", "rotated", "webp"])
+def test_every_kind_of_picture_is_read_upright_as_8_bit_rgb(tmp_path: Path, astronaut: np.ndarray, kind: str):
+    read = read_image(picture(tmp_path, kind, astronaut))
+    assert read.shape == astronaut.shape
+    assert read.dtype == np.uint8
+    expected = np.repeat(astronaut.mean(2, keepdims=True), 3, 2) if kind == "grey" else astronaut
+    assert np.abs(read.astype(float) - expected).mean() < 12
+    assert np.abs(np.array(find_face(read).box) - find_face(astronaut).box).max() < 12
+
+
+def test_a_picture_without_a_face_is_refused():
+    for shape in ((1, 1, 3), (5, 400, 3), (300, 300, 3)):
+        assert find_faces(np.full(shape, 120, np.uint8)) == []
+    with pytest.raises(FaceError, match="no face"):
+        find_face(np.zeros((200, 200, 3), np.uint8))
+
+
+def test_files_that_are_no_picture_are_refused(tmp_path: Path):
+    (tmp_path / "x.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    for name, reason in {"x.jpg": "not a picture", "gone.jpg": "no file", ".": "folder"}.items():
+        with pytest.raises(MediaError, match=reason):
+            read_image(tmp_path / name)

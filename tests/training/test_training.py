@@ -1,0 +1,200 @@
+"""Training end to end on a prepared corpus: it learns, resumes exactly, exports what it learnt, and says what is wrong."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stillspeak.cli import main
+from stillspeak.config import Config
+from stillspeak.errors import RunError
+from stillspeak.model.generator import Generator
+from stillspeak.presets import default, paper, tiny
+from stillspeak.runtime.engine import Engine
+from stillspeak.training.export import difference, export, fold_batch_norms
+from stillspeak.training.loop import Trainer, train
+from stillspeak.training.overrides import overridden
+from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
+from stillspeak.training.warm_start import code_loss, concordance_loss
+from stillspeak.training.weights import read_generator
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of all three phases from the command line."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["train", "tiny", "--data", str(prepared), "--run", str(run)]) == 0
+    return run
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_every_phase_logs_finite_scalars_and_diagnostics(finished: Path):
+    rows = metrics(finished)
+    assert [row["step"] for row in rows if row["phase"] == "adversarial" and "l1" in row] == [1, 2, 3, 4]
+    assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "phase")
+    last = [row for row in rows if "frame_right_on_real" in row][-1]
+    wanted = {"l1", "mouth_l1", "mouth_motion", "gradient", "sequence_right_on_fake", "fool_frame", "fool_sequence", "code_loss"}
+    assert wanted <= set(last)
+    assert any("validation_opening_correlation" in row for row in rows)
+
+
+def test_samples_are_strips_and_videos_with_sound(finished: Path):
+    names = {path.name for path in (finished / "samples").iterdir()}
+    assert {"adversarial-000004.png", "adversarial-000004-validation.mp4"} <= names
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Path):
+    config = replace(tiny(), train=replace(tiny().train, sample_every=1000))
+    for name in ("whole", "halves"):
+        RunFolder(tmp_path / name).create(config, prepared)
+    Trainer(RunFolder(tmp_path / "whole"), say=quiet).run()
+    stopped = Trainer(RunFolder(tmp_path / "halves"), say=quiet)
+    stop_after(stopped, 10)  # sound 4, picture 4, adversarial 2
+    with pytest.raises(RunError, match="stillspeak resume"):
+        stopped.run()
+    Trainer(RunFolder(tmp_path / "halves"), say=quiet).run()
+    whole, halves = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "halves"))
+    assert whole.keys() == halves.keys()
+    for name, tensor in whole.items():
+        torch.testing.assert_close(halves[name], tensor, rtol=0, atol=0, msg=name)
+
+
+def stop_after(trainer: Trainer, steps: int) -> None:
+    """Presses Ctrl-C after so many steps."""
+    done = 0
+    for phase in trainer.phases:
+        original = phase.step
+
+        def counted(step, batch, original=original):
+            nonlocal done
+            if done == steps:
+                raise KeyboardInterrupt
+            done += 1
+            return original(step, batch)
+
+        phase.step = counted
+
+
+def test_a_finished_run_is_exported_and_speaks(finished: Path, tmp_path: Path, photo: Path, speech: Path):
+    assert main(["export", str(finished), "-o", str(tmp_path / "model")]) == 0
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {
+        "identity.onnx", "step.onnx", "model.json", "CARD.md", "generator.safetensors"
+    }  # fmt: skip
+    assert "adversarial" in (tmp_path / "model" / "CARD.md").read_text()
+    out = tmp_path / "talk.mp4"
+    assert main(["animate", str(photo), str(speech), "-o", str(out), "--model", str(tmp_path / "model")]) == 0
+    assert out.is_file()
+
+
+def test_the_exported_graphs_give_what_pytorch_gives(finished: Path, tmp_path: Path):
+    export(finished, tmp_path)
+    config, weights, _ = read_generator(finished)
+    generator = Generator(config.generator).eval()
+    generator.load_state_dict(weights)
+    assert difference(generator, Engine(tmp_path, threads=1)) <= 1
+
+
+@pytest.mark.parametrize("preset", [tiny, default, paper])
+def test_folding_batch_norms_changes_nothing(preset):
+    torch.manual_seed(0)
+    generator = Generator(preset().generator)
+    for module in generator.modules():
+        if hasattr(module, "running_mean"):
+            torch.nn.init.normal_(module.running_mean, 0, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.1)
+    generator.eval()
+    folded = fold_batch_norms(generator)
+    windows = torch.randn(1, 2, generator.config.context.window) * 0.1
+    noise, still = generator.draw_noise(1, 2), torch.rand(1, 3, 128, 96)
+    with torch.no_grad():
+        expected, _ = generator(generator.identify(still), windows, noise, generator.begin(1))
+        made, _ = folded(folded.identify(still), windows, noise, folded.begin(1))
+    torch.testing.assert_close(made, expected, atol=2e-4, rtol=1e-3)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d) for module in folded.modules())
+
+
+def test_training_starts_from_an_exported_model(finished: Path, prepared: Path, tmp_path: Path):
+    export(finished, tmp_path / "model")
+    config = overridden("tiny", ["--warm.sound-steps", "0", "--warm.picture-steps", "0", "--train.steps", "0"])
+    train(config, prepared, tmp_path / "next", tmp_path / "model", say=quiet)
+    _, first, code = read_generator(finished)
+    _, second, next_code = read_generator(tmp_path / "next")
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name].float(), tensor.float(), atol=2e-3, rtol=2e-3)
+    np.testing.assert_array_equal(next_code.basis, code.basis)
+
+
+def test_fields_are_set_on_the_command_line_with_either_spelling():
+    config = overridden("default", ["--train.steps", "7", "--loss.mouth", "2.5", "--generator.context.size", "128"])
+    assert (config.train.steps, config.loss.mouth, config.generator.context.size) == (7, 2.5, 128)
+    assert overridden("paper", ["--train.log_every", "3"]).train.log_every == 3
+
+
+@pytest.mark.parametrize("preset", [tiny, default, paper])
+def test_a_config_survives_being_written_and_read(preset):
+    config: Config = preset()
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
+    alone = replace(config, frame=None)
+    assert config_from_dict(config_to_dict(alone)) == alone
+
+
+def test_what_cannot_be_trained_is_said_in_a_sentence(prepared: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    base = ["--data", str(prepared), "--run", str(tmp_path / "r")]
+    for arguments, reason in [
+        (["train", "nonsense", *base], "no preset"),
+        (["train", "tiny", *base, "--train.nonsense", "1"], "not known or not valid"),
+        (["train", "tiny", *base, "--train.steps", "many"], "not known or not valid"),
+        (["train", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "r")], "manifest.parquet"),
+        (["train", "tiny", "--data", str(prepared), "--run", str(finished)], "resume"),
+        (["train", "tiny", *base, "--init", str(tmp_path)], "neither a training run"),
+        (["train", "default", *base, "--init", str(finished)], "other sizes"),
+        (["resume", str(tmp_path / "gone")], "no training run"),
+        (["export", str(tmp_path), "-o", str(tmp_path / "e")], "neither a training run"),
+    ]:
+        assert main(arguments) == 2, arguments
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert reason in error, (arguments, error)
+    assert not (tmp_path / "r" / "config.toml").exists()
+
+
+def test_not_a_number_stops_with_a_way_on(prepared: Path, tmp_path: Path):
+    RunFolder(tmp_path / "r").create(tiny(), prepared)
+    trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)
+    with torch.no_grad():
+        trainer.generator.context.audio.last.weight.fill_(float("nan"))
+    with pytest.raises(RunError, match="not a number"):
+        trainer.run()
+
+
+def test_a_damaged_checkpoint_is_said(finished: Path, tmp_path: Path):
+    (tmp_path / "config.toml").write_text((finished / "config.toml").read_text())
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(RunError, match="damaged"):
+        RunFolder(tmp_path).load()
+
+
+def test_concordance_punishes_moving_too_little_where_correlation_does_not():
+    real = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
+    assert concordance_loss(real, real).item() == pytest.approx(0, abs=0.02)
+    assert concordance_loss(real, 0.3 * real).item() > 0.3
+    assert concordance_loss(real, real + 2).item() > 0.5
+
+
+def test_the_code_loss_reads_the_first_elements_of_the_context_alone():
+    context, codes = torch.zeros(1, 10, 32), torch.randn(1, 10, 4)
+    context[..., :4] = 0.25 * codes
+    context[..., 4:] = 0.9
+    assert code_loss(context, codes).item() == pytest.approx(0, abs=0.02)
