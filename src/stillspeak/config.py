@@ -117,6 +117,7 @@ class WarmStartConfig:
     picture_clips: int = 12
     picture_frames: int = 6
     picture_learning_rate: float = 1e-3
+    motion: float = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]
 
 
 @dataclass(frozen=True)

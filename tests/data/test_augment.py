@@ -14,14 +14,31 @@ def crop(astronaut: np.ndarray) -> np.ndarray:
 
 
 def test_all_frames_of_a_person_are_changed_alike(crop: np.ndarray):
-    made = jitter_faces(np.stack([crop, crop, crop]), 1.0, np.random.default_rng(1))
+    points = np.zeros((3, 68, 2), np.float32)
+    made, _ = jitter_faces(np.stack([crop, crop, crop]), points, 1.0, np.random.default_rng(1))
     np.testing.assert_array_equal(made[0], made[2])
     assert np.abs(made[0].astype(int) - crop).mean() > 2
 
 
 def test_strength_zero_changes_nothing(crop: np.ndarray):
-    made = jitter_faces(crop[None], 0.0, np.random.default_rng(1))
+    points = np.full((1, 68, 2), 50.0, np.float32)
+    made, moved = jitter_faces(crop[None], points, 0.0, np.random.default_rng(1))
     assert np.abs(made[0].astype(int) - crop).max() <= 1
+    np.testing.assert_allclose(moved, points, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_landmarks_move_with_the_pixels(seed: int):
+    where = np.array([[30, 90], [60, 40], [48, 64]], np.float32)
+    for x, y in where:
+        dot = np.zeros((1, 128, 96, 3), np.uint8)
+        dot[0, int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3] = 250
+        made, moved = jitter_faces(dot, np.array([[[x, y]]], np.float32), 1.0, np.random.default_rng(seed))
+        light = made[0].astype(float).sum(2)
+        light = (light > (light.min() + light.max()) / 2).astype(float)
+        rows, columns = np.indices(light.shape)
+        centre = (light * columns).sum() / light.sum(), (light * rows).sum() / light.sum()
+        assert np.abs(moved[0, 0] - centre).max() < 1.5
 
 
 def envelope(samples: np.ndarray) -> np.ndarray:

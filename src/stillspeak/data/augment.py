@@ -14,8 +14,17 @@ Frames = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 
 
-def jitter_faces(frames: Frames, strength: float, random: np.random.Generator) -> Frames:
-    """Another-looking person in another light, ``(n, 128, 96, 3)`` in and out: one draw for all frames."""
+def jitter_faces(
+    frames: Frames, points: NDArray[np.float32], strength: float, random: np.random.Generator
+) -> tuple[Frames, NDArray[np.float32]]:
+    """Another-looking person in another light: one draw for all frames.
+
+    Args:
+        frames: uint8 ``(n, 128, 96, 3)``.
+        points: their landmarks, ``(n, 68, 2)``, which move along.
+        strength: 0 changes nothing, 1 is what training uses.
+        random: what is drawn from.
+    """
     map_x, map_y = _geometry(strength, random)
     table = _colour_table(strength, random)
     mixing = _colour_mixing(strength, random)
@@ -25,7 +34,18 @@ def jitter_faces(frames: Frames, strength: float, random: np.random.Generator) -
         moved = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         mixed = cv2.LUT(cv2.transform(moved, mixing), table)
         out[i] = cv2.multiply(mixed, light, dtype=cv2.CV_8U)
-    return out
+    return out, _moved(points, map_x, map_y)
+
+
+def _moved(points: NDArray[np.float32], map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where points go when each output pixel is taken from ``map(pixel)``: the map's inverse, by two fixed-point steps."""
+    found = points.copy()
+    for _ in range(2):
+        x = found[..., 0].clip(0, WIDTH_PX - 1).astype(int)
+        y = found[..., 1].clip(0, HEIGHT_PX - 1).astype(int)
+        shift = np.stack([map_x[y, x] - x, map_y[y, x] - y], axis=-1)
+        found = points - shift
+    return found
 
 
 def _geometry(strength: float, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -35,12 +35,14 @@ class Batch:
         frames: uint8 ``(clips, time, 128, 96, 3)``; the last ``time`` frames of the windows.
         windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start.
         codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
+        points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
     """
 
     stills: NDArray[np.uint8]
     frames: NDArray[np.uint8]
     windows: NDArray[np.float32]
     codes: NDArray[np.float32]
+    points: NDArray[np.float32]
 
 
 class Clips:
@@ -131,25 +133,17 @@ class Drawer:
         shortest = min(self.clips.records[index].frames for index in chosen)
         time = min(time, shortest)
         end = int(random.integers(time, shortest + 1))
-        stills, frames, windows, codes = [], [], [], []
-        for index in chosen:
-            still, piece, code = self._picture(index, slice(end - time, end), random)
-            stills.append(still)
-            frames.append(piece)
-            codes.append(code)
-            windows.append(self.clips._heard(self._voice(index, random), end))
-        return Batch(np.stack(stills), np.stack(frames), np.stack(windows), np.stack(codes))
+        pictures = [self._picture(index, np.arange(end - time, end), random) for index in chosen]
+        windows = [self.clips._heard(self._voice(index, random), end) for index in chosen]
+        return _batch(pictures, np.stack(windows))
 
     def pictures(self, count: int, time: int, random: Random) -> Batch:
         """``count`` clips, ``time`` single frames of each from anywhere; no sound."""
-        stills, frames, codes = [], [], []
+        pictures = []
         for index in self._choose(count, random):
             any_frames = random.integers(0, self.clips.records[index].frames, time)
-            still, piece, code = self._picture(index, any_frames, random)
-            stills.append(still)
-            frames.append(piece)
-            codes.append(code)
-        return Batch(np.stack(stills), np.stack(frames), np.zeros((count, 0, 0), np.float32), np.stack(codes))
+            pictures.append(self._picture(index, any_frames, random))
+        return _batch(pictures, np.zeros((count, 0, 0), np.float32))
 
     def sounds(self, count: int, time: int, random: Random) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``."""
@@ -183,15 +177,23 @@ class Drawer:
         sounds = self.clips.sounds[index]
         return jitter_voice(sounds[random.integers(len(sounds))], self.clips.cutter.rate_hz, strength, random)
 
-    def _picture(
-        self, index: int, chosen: slice | NDArray[np.int64], random: Random
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-        video = self.clips.frames(index)
+    def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> "Picture":
+        """Still and frames, their landmarks, and the frames' codes; varied alike."""
+        video, points = self.clips.frames(index), self.clips.points[index]
         still = int(random.integers(len(video))) if self.config.any_still else 0
-        frames = np.concatenate([video[still : still + 1], video[chosen]])
-        code = self.codes[index][chosen]
+        shown = np.concatenate([[still], chosen])
+        frames, points, code = video[shown], points[shown], self.codes[index][chosen]
         if self._mirror(random):
-            frames, code = frames[:, :, ::-1], self.mirror_codes[index][chosen]
+            frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
         if self.config.face_jitter:
-            frames = jitter_faces(np.ascontiguousarray(frames), self.config.face_jitter, random)
-        return frames[0], frames[1:], code
+            frames, points = jitter_faces(np.ascontiguousarray(frames), points, self.config.face_jitter, random)
+        return frames, points, code
+
+
+Picture = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+
+
+def _batch(pictures: list[Picture], windows: NDArray[np.float32]) -> Batch:
+    frames = np.stack([picture[0] for picture in pictures])
+    points, codes = (np.stack([picture[i] for picture in pictures]) for i in (1, 2))
+    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points)

@@ -13,7 +13,7 @@ from stillspeak.data.landmarks import mouth_opening
 from stillspeak.media.faces import WIDTH_PX
 
 Points = NDArray[np.float32]  # (time, 68, 2), crop pixels
-_LIPS_AND_CHIN = np.r_[4:13, 48:68]
+LIPS_AND_CHIN = np.r_[4:13, 48:68]
 _REST_SHARE = 0.25  # ours: the quarter of frames with the least opening shows the mouth at rest
 # The same points seen in a mirror (68-point scheme).
 _MIRRORED = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
@@ -28,7 +28,7 @@ def mirrored(points: Points) -> Points:
 
 def offsets(points: Points) -> NDArray[np.float32]:
     """Lip and chin positions less those of the clip's closed mouth, steadied over 3 frames: ``(time, 58)``."""
-    moving = points[:, _LIPS_AND_CHIN].reshape(len(points), -1)
+    moving = points[:, LIPS_AND_CHIN].reshape(len(points), -1)
     opening = mouth_opening(points)
     rest = moving[opening <= np.quantile(opening, _REST_SHARE)].mean(axis=0)
     padded = np.concatenate([moving[:1], moving, moving[-1:]])

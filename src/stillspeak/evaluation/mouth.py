@@ -35,6 +35,6 @@ def match(made: NDArray[np.float32], real: NDArray[np.float32], furthest: int = 
 def _correlation(made: NDArray[np.float32], real: NDArray[np.float32], shift: int) -> float:
     a = made[max(0, shift) : len(made) + min(0, shift)]
     b = real[max(0, -shift) : len(real) + min(0, -shift)]
-    if a.std() < 1e-6 or b.std() < 1e-6:  # noqa: PLR2004 - flat
+    if a.std() < 1e-4 or b.std() < 1e-4:  # noqa: PLR2004 - flat
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])

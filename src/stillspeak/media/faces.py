@@ -55,6 +55,7 @@ def read_image(path: str | Path) -> Image:
     path = Path(path)
     require_file(path)
     data = np.fromfile(path, np.uint8)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is said once, below
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:

@@ -222,12 +222,20 @@ class Generator(nn.Module):
         context: Float[Tensor, "clips time context"],
         noise: Float[Tensor, "clips time noise"],
     ) -> Video:
-        """Latent -> frames. The latent's order is z_c, z_n, z_id (architecture.md, figure 11)."""
-        clips, time = context.size(0), context.size(1)
-        code = identity.code[:, None].expand(-1, time, -1)
+        """Latent -> frames."""
+        features = self.features(identity, context, noise)
+        return self.last(features, identity.still).unflatten(0, (context.size(0), -1))
+
+    def features(
+        self,
+        identity: Identity,
+        context: Float[Tensor, "clips time context"],
+        noise: Float[Tensor, "clips time noise"],
+    ) -> Float[Tensor, "n channels 64 48"]:
+        """Latent -> what the last stage draws from. The latent's order: z_c, z_n, z_id (architecture.md, figure 11)."""
+        code = identity.code[:, None].expand(-1, context.size(1), -1)
         latent = torch.cat([context, noise, code], dim=2).flatten(0, 1)  # clips * time, 316
-        features = self.decoder(latent, identity.constants)
-        return self.last(features, identity.still).unflatten(0, (clips, -1))
+        return self.decoder(latent, identity.constants)
 
     def forward(
         self,

@@ -11,32 +11,41 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Drawer
-from stillspeak.model.generator import Generator
+from stillspeak.data.mouth_code import LIPS_AND_CHIN
+from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.model.losses import pixel_weights, reconstruction_loss, region_l1
 from stillspeak.training.tensors import images, seeded, sounds
 
 CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
 _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
-_CODE_GAIN = 8.0  # on the decoder's first weights of the mouth code: 12 of 316 inputs, and all that should move the mouth
+# Factors on a new decoder's weights: of the mouth code, 12 of 316 inputs and all that should move the mouth; of the
+# noise, which would drown it; of the skips, whose constant would drown it again in every block.
+_CODE_GAIN, _NOISE_GAIN, _SKIP_GAIN = 30.0, 0.1, 0.3
 
 
 def open_decoder(generator: Generator, code: int) -> None:
-    """Makes a new decoder hear the mouth code, and not yet the rest of z_c, which would be noise to it.
+    """Makes a new decoder hear the mouth code first, and the free rest of z_c not yet: it would be noise to it.
 
-    Measured: with the free elements of z_c left in as noise, the mouth still stood at 18,000 frames.
+    Measured: in a decoder as PyTorch makes it the noise moves the last features 8 times as much as the code does, and
+    the mouth still stood after 18,000 frames.
     """
-    size = generator.config.context.size
+    context, noise = generator.config.context.size, generator.config.noise.size
     with torch.no_grad():
-        generator.decoder.first.weight[:code] *= _CODE_GAIN
-        generator.decoder.first.weight[code:size] = 0.0
+        weight = generator.decoder.first.weight
+        weight[:code] *= _CODE_GAIN
+        weight[code:context] = 0.0
+        weight[context : context + noise] *= _NOISE_GAIN
+        for block in generator.decoder.blocks:
+            block.from_skip.weight *= _SKIP_GAIN
 
 
 def cosine(done: int, steps: int) -> float:
     """Learning-rate factor: a short rise, then half a cosine down to 2 %."""
-    rise = min(1.0, (done + 1) / min(100, max(1, steps // 10)))
+    rise = min(1.0, (done + 1) / min(30, max(1, steps // 10)))
     return rise * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(1.0, done / max(1, steps)))))
 
 
@@ -91,8 +100,22 @@ class SoundPhase:
         return {"code_loss": loss.detach(), "gradient": norm}
 
 
+def motion_loss(
+    motion: Float[Tensor, "n 2 height width"], stills: Float[Tensor, "n points 2"], frames: Float[Tensor, "n points 2"]
+) -> Float[Tensor, ""]:
+    """How far, in pixels, the motion field is from taking each landmark of a frame to where the still has it."""
+    size = torch.tensor([motion.shape[3], motion.shape[2]], device=motion.device)
+    grid = (2 * frames + 1) / size - 1
+    found = functional.grid_sample(motion, grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
+    return functional.smooth_l1_loss(found, stills - frames)
+
+
 class PicturePhase:
-    """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape on a given face."""
+    """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape on a given face.
+
+    A decoder that warps is also shown where lips and chin came from, by their landmarks: the gradient of pixels alone
+    finds large motions slowly.
+    """
 
     name = "picture"
 
@@ -108,15 +131,15 @@ class PicturePhase:
             "picture": torch.optim.Adam(self.parameters, config.warm.picture_learning_rate, (0.9, 0.99))
         }
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The batch of a step: stills, frames, codes."""
+    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The batch of a step: stills, frames, landmarks of lips and chin, codes."""
         random = np.random.default_rng([self.seed, 2, step])
         batch = self.drawer.pictures(self.warm.picture_clips, self.warm.picture_frames, random)
-        return images(batch.stills), images(batch.frames), sounds(batch.codes)
+        return images(batch.stills), images(batch.frames), sounds(batch.points[:, :, LIPS_AND_CHIN]), sounds(batch.codes)
 
-    def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+    def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
-        stills, frames, codes = batch
+        stills, frames, points, codes = batch
         adam = self.optimisers["picture"]
         adam.param_groups[0]["lr"] = self.warm.picture_learning_rate * cosine(step, self.steps)
         random = seeded(self.seed, 2, step)
@@ -124,15 +147,22 @@ class PicturePhase:
         context = torch.zeros(clips, time, self.generator.config.context.size)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
         noise = torch.rand(clips, time, self.generator.config.noise.size, generator=random) * 2 - 1
-        fake = self.generator.decode(self.generator.identify(stills), context, noise)
-        loss = reconstruction_loss(frames, fake, self.weights)
+        identity = self.generator.identify(stills)
+        features = self.generator.features(identity, context, noise)
+        fake = self.generator.last(features, stills).unflatten(0, (clips, time))
+        l1 = reconstruction_loss(frames, fake, self.weights)
+        scalars, loss = {"l1": l1.detach()}, l1
+        if isinstance(self.generator.last, WarpingDecoder):
+            came_from = points[:, :1].expand(-1, time, -1, -1).flatten(0, 1)
+            motion = motion_loss(self.generator.last.layers(features).motion, came_from, points[:, 1:].flatten(0, 1))
+            scalars["motion_loss_px"] = motion.detach()
+            loss = loss + self.warm.motion * motion
         adam.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         adam.step()
         still = stills[:, None].expand_as(frames)
-        return {
-            "l1": loss.detach(),
+        return scalars | {
             "mouth_l1": region_l1(frames, fake.detach()),
             "still_mouth_l1": region_l1(frames, still),
             "gradient": norm,

@@ -1,0 +1,102 @@
+"""The product: the same frames however the sound arrives, silence, timing, faces, seeds."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stillspeak
+from helpers import tone
+from stillspeak.animate import Animator, at_rate, still
+from stillspeak.errors import FaceError, ModelError, SpeechError
+from stillspeak.media.audio import Sound
+from stillspeak.media.video import read_video
+from stillspeak.runtime.engine import find_model
+
+
+def test_three_seconds_of_sound_give_75_frames_and_a_file_that_reads_back(animator: Animator, photo: Path, tmp_path: Path):
+    video = animator(photo, tone(3.0))
+    assert video.frames.shape == (75, 128, 96, 3)
+    assert video.frames.dtype == np.uint8
+    assert (video.fps, video.rate_hz, len(video.audio)) == (25, 16_000, 48_000)
+    video.save(tmp_path / "talk.mp4")
+    assert len(read_video(tmp_path / "talk.mp4")) == 75
+
+
+@pytest.mark.parametrize("sizes", [[1], [137], [8000], [640, 3, 5000]])
+def test_any_chunking_of_the_sound_gives_the_same_frames(animator: Animator, astronaut: np.ndarray, sizes: list[int]):
+    sound = tone(1.3, animator.rate_hz)
+    whole = animator(astronaut, sound).frames
+
+    def chunks():
+        at, turn = 0, 0
+        while at < len(sound.samples):
+            size = sizes[turn % len(sizes)] if sizes != [1] or at > 2000 else 1
+            yield sound.samples[at : at + max(size, 1 if at < 2000 else 97)]
+            at, turn = at + max(size, 1 if at < 2000 else 97), turn + 1
+
+    live = np.stack(list(animator.stream(astronaut, chunks())))
+    assert live.shape == whole.shape
+    assert np.abs(live.astype(int) - whole).max() <= 1
+
+
+def test_later_sound_never_changes_an_earlier_frame(animator: Animator, astronaut: np.ndarray):
+    sound = tone(1.0, animator.rate_hz)
+    changed = sound.samples.copy()
+    changed[12 * sound.rate_hz // 25 :] = 0.3
+    first = animator(astronaut, sound).frames
+    second = animator(astronaut, Sound(changed, sound.rate_hz)).frames
+    heard_before = 12 - 2  # a frame hears 60 ms past its end
+    np.testing.assert_array_equal(first[: heard_before - 1], second[: heard_before - 1])
+    assert not np.array_equal(first, second)
+
+
+def test_a_talk_can_be_gone_on_from_twice(animator: Animator, astronaut: np.ndarray):
+    samples = tone(1.0, animator.rate_hz).samples
+    talk, _ = animator.push(animator.begin(astronaut), samples[:4000])
+    np.testing.assert_array_equal(animator.push(talk, samples[4000:])[1], animator.push(talk, samples[4000:])[1])
+
+
+def test_the_seed_decides_the_noise(animator: Animator):
+    assert np.array_equal(animator.engine.noise(3, 5, 4), animator.engine.noise(3, 0, 9)[5:])
+    assert not np.array_equal(animator.engine.noise(3, 0, 4), animator.engine.noise(4, 0, 4))
+
+
+@pytest.mark.parametrize("fps", [24, 25, Fraction(30_000, 1001), 30, 50, 60])
+def test_frames_are_placed_by_time_at_any_rate(fps: float):
+    frames = [np.full((1, 1, 3), t, np.uint8) for t in range(50)]
+    placed = list(at_rate(iter(frames), 25, fps, 2.0))
+    assert len(placed) == int(2 * fps)
+    for k, frame in enumerate(placed):
+        assert frame[0, 0, 0] == min(49, int(k * 25 / fps + 1e-9))
+
+
+def test_silence_is_valid_and_too_little_sound_is_not(animator: Animator, astronaut: np.ndarray):
+    assert len(animator(astronaut, Sound(np.zeros(16_000, np.float32), 16_000)).frames) == 25
+    with pytest.raises(SpeechError):
+        animator(astronaut, Sound(np.zeros(160, np.float32), 16_000))
+
+
+def test_a_face_is_chosen_by_number(astronaut: np.ndarray):
+    two = np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)
+    assert np.abs(still(two, "1").astype(int) - still(two, "2")).mean() > 5
+    with pytest.raises(FaceError, match="there is no face 9"):
+        still(two, "9")
+    with pytest.raises(FaceError, match="largest or a number"):
+        still(two, "leftmost")
+
+
+def test_an_unknown_model_is_refused_by_name(tmp_path: Path):
+    with pytest.raises(ModelError, match="nonsense"):
+        find_model("nonsense")
+    with pytest.raises(ModelError, match="missing"):
+        stillspeak.load(tmp_path)
+
+
+def test_the_api_is_what_the_readme_says():
+    assert set(stillspeak.__all__) <= set(dir(stillspeak)) | {"Animator", "Sound", "Video", "load", "presets"}
+    for name in stillspeak.__all__:
+        assert getattr(stillspeak, name) is not None
+    with pytest.raises(AttributeError):
+        _ = stillspeak.nonsense

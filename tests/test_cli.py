@@ -1,0 +1,158 @@
+"""The command line: what works, and one sentence with exit code 2 for what cannot."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from helpers import tone, write_video
+from stillspeak.cli import main
+from stillspeak.media.video import read_video
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, photo: Path, speech: Path) -> Path:
+    """A folder of things that are no photo or no speech."""
+    soundfile.write(tmp_path / "short.wav", tone(0.01).samples, 16_000)
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    Image.new("RGB", (300, 300), (90, 120, 60)).save(tmp_path / "meadow.png")
+    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "empty").touch()
+    (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:2000])
+    write_video(tmp_path / "mute.mp4", np.zeros((5, 32, 32, 3)), None)
+    return tmp_path
+
+
+BAD = {
+    "no such photo": ("gone.png", "speech.wav", "no file"),
+    "no such speech": ("face.png", "gone.wav", "no file"),
+    "photo is text": ("text.txt", "speech.wav", "not a picture"),
+    "photo is sound": ("speech.wav", "speech.wav", "not a picture"),
+    "photo is empty": ("empty", "speech.wav", "empty"),
+    "photo is a folder": (".", "speech.wav", "folder"),
+    "photo is cut off": ("cut.png", "speech.wav", "not a picture|no face"),
+    "photo is one pixel": ("dot.png", "speech.wav", "no face"),
+    "photo has no face": ("meadow.png", "speech.wav", "no face"),
+    "speech is a picture": ("face.png", "face.png", "no sound"),
+    "speech is a mute video": ("face.png", "mute.mp4", "no sound"),
+    "speech is text": ("face.png", "text.txt", "not a sound"),
+    "speech is empty": ("face.png", "empty", "empty"),
+    "speech has no samples": ("face.png", "none.wav", "nothing in it|not a sound|no sound"),
+    "speech is 10 ms": ("face.png", "short.wav", "10 ms"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence_and_exit_code_2(case: str, inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]):
+    photo, speech, reason = BAD[case]
+    out = inputs / "out.mp4"
+    out.write_text("what was there before")
+    capfd.readouterr()
+    code = main(["animate", str(inputs / photo), str(inputs / speech), "-o", str(out), "--model", str(tiny_model)])
+    said = capfd.readouterr().err.strip()
+    assert code == 2
+    assert len(said.splitlines()) == 1, said
+    assert any(part in said for part in reason.split("|")), said
+    assert out.read_text() == "what was there before"
+    assert not list(inputs.glob(".*part*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["-o", "no/such/folder/out.mp4"], "no folder"),
+        (["-o", "/proc/out.mp4"], "written"),
+        (["-o", "out.avi"], ".mp4"),
+        (["-o", "out.mp4", "--model", "nonsense"], "no model nonsense"),
+        (["-o", "out.mp4", "--face", "7"], "no face 7"),
+        (["-o", "out.mp4", "--fps", "0"], "--fps"),
+        (["-o", "out.mp4", "--seed", "-1"], "--seed"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_too(
+    arguments: list[str], reason: str, inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(inputs)
+    model = [] if "--model" in arguments else ["--model", str(tiny_model)]
+    assert main(["animate", "face.png", "speech.wav", *arguments, *model]) == 2
+    said = capfd.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_hz", "channels", "subtype"),
+    [("a.wav", 8_000, 1, "PCM_U8"), ("b.wav", 96_000, 2, "PCM_24"), ("c.flac", 44_100, 2, "PCM_16")],
+)
+def test_any_sound_file_speaks(inputs: Path, tiny_model: Path, name: str, rate_hz: int, channels: int, subtype: str):
+    samples = np.repeat(tone(1.0, rate_hz).samples[:, None], channels, axis=1).clip(-1, 1)
+    soundfile.write(inputs / name, samples, rate_hz, subtype=subtype)
+    out = inputs / "out.mp4"
+    assert main(["animate", str(inputs / "face.png"), str(inputs / name), "-o", str(out), "--model", str(tiny_model)]) == 0
+    assert read_video(out).shape == (25, 128, 96, 3)
+
+
+def test_a_video_with_sound_is_speech_and_an_old_output_is_replaced(inputs: Path, tiny_model: Path):
+    write_video(inputs / "talk.mp4", np.zeros((25, 32, 32, 3)), tone(1.0, 44_100))
+    out = inputs / "out.mp4"
+    out.write_text("old")
+    assert main(["animate", str(inputs / "face.png"), str(inputs / "talk.mp4"), "-o", str(out), "--crop", "--model", str(tiny_model)]) == 0
+    with av.open(str(out)) as container:
+        assert {stream.codec_context.name for stream in container.streams} == {"h264", "aac"}
+
+
+def test_the_video_can_have_another_frame_rate(inputs: Path, tiny_model: Path):
+    out = inputs / "out.mp4"
+    arguments = ["animate", str(inputs / "face.png"), str(inputs / "speech.wav"), "-o", str(out), "--model", str(tiny_model)]
+    assert main([*arguments, "--fps", "50"]) == 0
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].average_rate == 50
+        assert sum(1 for _ in container.decode(video=0)) == 50
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_half_file(inputs: Path, tiny_model: Path, stop: signal.Signals):
+    soundfile.write(inputs / "long.wav", tone(600.0).samples, 16_000)
+    command = [sys.executable, "-m", "stillspeak.cli", "animate", "face.png", "long.wav", "-o", "out.mp4", "--model", str(tiny_model)]
+    process = subprocess.Popen(command, cwd=inputs, stderr=subprocess.PIPE, text=True)
+    for _ in range(600):  # until it is writing
+        if list(inputs.glob(".out.mp4*")):
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(stop)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not list(inputs.glob(".out.mp4*"))
+    assert not (inputs / "out.mp4").exists()
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from stillspeak.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert not loaded & {"torch", "onnxruntime", "cv2", "dlib", "av", "numpy", "pyarrow", "pydantic"}
+
+
+@pytest.mark.parametrize("verb", ["animate", "prepare", "train", "resume", "export"])
+def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0
+    assert "Example: stillspeak" in capsys.readouterr().out
+
+
+def test_animating_needs_no_pytorch(inputs: Path, tiny_model: Path):
+    blocked = "import sys; sys.modules['torch'] = None\nfrom stillspeak.cli import main\nsys.exit(main(sys.argv[1:]))"
+    arguments = ["animate", "face.png", "speech.wav", "-o", "out.mp4", "--model", str(tiny_model)]
+    result = subprocess.run([sys.executable, "-c", blocked, *arguments], cwd=inputs, env=os.environ, check=False)
+    assert result.returncode == 0
