@@ -11,8 +11,8 @@ install_import_hook("stillspeak.model", "beartype.beartype")
 import skimage.data  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
-from helpers import tone, write_video  # noqa: E402
 
+from helpers import tone, write_video  # noqa: E402
 from stillspeak.animate import Animator  # noqa: E402
 from stillspeak.cli import main  # noqa: E402
 from stillspeak.data.mouth_code import MouthCode  # noqa: E402
@@ -85,7 +85,11 @@ def raw_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for clip in range(clips):
             frames = [np.roll(face, (t // 4, (t + clip) // 3), (0, 1)) for t in range(30)]
             write_video(source / speaker / f"clip{clip}.mp4", np.stack(frames), tone(1.2, 48_000))
-    write_video(source / "s1" / "noface.mp4", np.repeat(np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3)), 10, 0), tone(0.4, 48_000))
+    write_video(
+        source / "s1" / "noface.mp4",
+        np.repeat(np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3)), 10, 0),
+        tone(0.4, 48_000),
+    )
     start = np.concatenate([np.full((4, 320, 320, 3), 128), np.repeat(face[None], 20, 0)])
     write_video(source / "s1" / "blank.mp4", start, tone(0.96, 48_000))
     whole = (source / "s1" / "clip0.mp4").read_bytes()

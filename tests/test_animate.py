@@ -15,7 +15,9 @@ from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model
 
 
-def test_three_seconds_of_sound_give_75_frames_and_a_file_that_reads_back(animator: Animator, photo: Path, tmp_path: Path):
+def test_three_seconds_of_sound_give_75_frames_and_a_file_that_reads_back(
+    animator: Animator, photo: Path, tmp_path: Path
+):
     video = animator(photo, tone(3.0))
     assert video.frames.shape == (75, 128, 96, 3)
     assert video.frames.dtype == np.uint8

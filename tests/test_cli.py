@@ -52,7 +52,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_gets_one_sentence_and_exit_code_2(case: str, inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]):
+def test_bad_input_gets_one_sentence_and_exit_code_2(
+    case: str, inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+):
     photo, speech, reason = BAD[case]
     out = inputs / "out.mp4"
     out.write_text("what was there before")
@@ -79,7 +81,12 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(case: str, inputs: Path, ti
     ],
 )
 def test_bad_arguments_get_one_sentence_too(
-    arguments: list[str], reason: str, inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    reason: str,
+    inputs: Path,
+    tiny_model: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.chdir(inputs)
     model = [] if "--model" in arguments else ["--model", str(tiny_model)]
@@ -97,7 +104,9 @@ def test_any_sound_file_speaks(inputs: Path, tiny_model: Path, name: str, rate_h
     samples = np.repeat(tone(1.0, rate_hz).samples[:, None], channels, axis=1).clip(-1, 1)
     soundfile.write(inputs / name, samples, rate_hz, subtype=subtype)
     out = inputs / "out.mp4"
-    assert main(["animate", str(inputs / "face.png"), str(inputs / name), "-o", str(out), "--model", str(tiny_model)]) == 0
+    assert (
+        main(["animate", str(inputs / "face.png"), str(inputs / name), "-o", str(out), "--model", str(tiny_model)]) == 0
+    )
     assert read_video(out).shape == (25, 128, 96, 3)
 
 
@@ -105,14 +114,36 @@ def test_a_video_with_sound_is_speech_and_an_old_output_is_replaced(inputs: Path
     write_video(inputs / "talk.mp4", np.zeros((25, 32, 32, 3)), tone(1.0, 44_100))
     out = inputs / "out.mp4"
     out.write_text("old")
-    assert main(["animate", str(inputs / "face.png"), str(inputs / "talk.mp4"), "-o", str(out), "--crop", "--model", str(tiny_model)]) == 0
+    assert (
+        main(
+            [
+                "animate",
+                str(inputs / "face.png"),
+                str(inputs / "talk.mp4"),
+                "-o",
+                str(out),
+                "--crop",
+                "--model",
+                str(tiny_model),
+            ]
+        )
+        == 0
+    )
     with av.open(str(out)) as container:
         assert {stream.codec_context.name for stream in container.streams} == {"h264", "aac"}
 
 
 def test_the_video_can_have_another_frame_rate(inputs: Path, tiny_model: Path):
     out = inputs / "out.mp4"
-    arguments = ["animate", str(inputs / "face.png"), str(inputs / "speech.wav"), "-o", str(out), "--model", str(tiny_model)]
+    arguments = [
+        "animate",
+        str(inputs / "face.png"),
+        str(inputs / "speech.wav"),
+        "-o",
+        str(out),
+        "--model",
+        str(tiny_model),
+    ]
     assert main([*arguments, "--fps", "50"]) == 0
     with av.open(str(out)) as container:
         assert container.streams.video[0].average_rate == 50
@@ -122,7 +153,18 @@ def test_the_video_can_have_another_frame_rate(inputs: Path, tiny_model: Path):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_no_half_file(inputs: Path, tiny_model: Path, stop: signal.Signals):
     soundfile.write(inputs / "long.wav", tone(600.0).samples, 16_000)
-    command = [sys.executable, "-m", "stillspeak.cli", "animate", "face.png", "long.wav", "-o", "out.mp4", "--model", str(tiny_model)]
+    command = [
+        sys.executable,
+        "-m",
+        "stillspeak.cli",
+        "animate",
+        "face.png",
+        "long.wav",
+        "-o",
+        "out.mp4",
+        "--model",
+        str(tiny_model),
+    ]
     process = subprocess.Popen(command, cwd=inputs, stderr=subprocess.PIPE, text=True)
     for _ in range(600):  # until it is writing
         if list(inputs.glob(".out.mp4*")):
@@ -139,7 +181,9 @@ def test_an_interrupt_leaves_no_half_file(inputs: Path, tiny_model: Path, stop: 
 
 def test_help_loads_nothing_heavy():
     code = "import sys; from stillspeak.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
-    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
     assert not loaded & {"torch", "onnxruntime", "cv2", "dlib", "av", "numpy", "pyarrow", "pydantic"}
 
 

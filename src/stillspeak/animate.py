@@ -78,7 +78,13 @@ class Animator:
         return self.engine.description.rate_hz
 
     def __call__(
-        self, photo: str | Path | Frames, speech: str | Path | Sound, *, seed: int = 0, fps: float | None = None, face: str = "largest"
+        self,
+        photo: str | Path | Frames,
+        speech: str | Path | Sound,
+        *,
+        seed: int = 0,
+        fps: float | None = None,
+        face: str = "largest",
     ) -> Video:
         """Animates a photo.
 
@@ -97,7 +103,13 @@ class Animator:
         return Video(np.stack(frames), float(fps or self.fps), sound.samples, sound.rate_hz)
 
     def frames(
-        self, photo: str | Path | Frames, sound: Sound, *, seed: int = 0, fps: float | None = None, face: str = "largest"
+        self,
+        photo: str | Path | Frames,
+        sound: Sound,
+        *,
+        seed: int = 0,
+        fps: float | None = None,
+        face: str = "largest",
     ) -> Iterator[Frames]:
         """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory."""
         require_speech(sound, 1 / self.fps)
@@ -116,7 +128,11 @@ class Animator:
 
     def begin(self, photo: str | Path | Frames, *, seed: int = 0, face: str = "largest") -> Talk:
         """Finds the face and encodes it once. Raises MediaError or FaceError."""
-        identity = self.engine.identify(still(photo, face))
+        return self.begin_aligned(still(photo, face), seed=seed)
+
+    def begin_aligned(self, crop: Frames, *, seed: int = 0) -> Talk:
+        """As ``begin``, for a face that is aligned already, ``(128, 96, 3)`` uint8."""
+        identity = self.engine.identify(crop)
         return Talk(identity, self.windows.begin(), self.engine.begin(), seed)
 
     def push(self, talk: Talk, samples: NDArray[np.float32]) -> tuple[Talk, Frames]:
@@ -156,7 +172,7 @@ def at_rate(frames: Iterator[Frames], from_fps: float, to_fps: float, seconds: f
         return
     ratio = Fraction(from_fps).limit_denominator(1001) / Fraction(to_fps).limit_denominator(1001)
     wanted, index = 0, -1
-    total = int(seconds * to_fps + 1e-6)  # noqa: PLR2004 - guards against 2.9999999
+    total = int(seconds * to_fps + 1e-6)
     current: Frames | None = None
     for current in frames:
         index += 1

@@ -30,12 +30,10 @@ def default() -> Config:
     small = (32, 64, 128, 192, 256)
     return Config(
         name="default",
-        generator=GeneratorConfig(
-            context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()
-        ),
-        frame=FrameDiscriminatorConfig(channels=small, learning_rate=2e-4, frames=4),
+        generator=GeneratorConfig(context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()),
+        frame=FrameDiscriminatorConfig(channels=small, frames=4),
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
-        loss=LossConfig(upper=0.2, mouth=4.0, code=1.0),
+        loss=LossConfig(upper=0.2, mouth=4.0, code=0.05),
         warm=WarmStartConfig(sound_steps=6000, picture_steps=4000),
         data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True),
         train=TrainConfig(steps=6000, clips=6, frames=16, adversaries_from=1000),
@@ -53,7 +51,7 @@ def tiny() -> Config:
         ),
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
         sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16, context=context),
-        loss=LossConfig(upper=0.2, mouth=4.0, code=1.0),
+        loss=LossConfig(upper=0.2, mouth=4.0, code=0.05),
         warm=WarmStartConfig(code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2),
         data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True),
         train=TrainConfig(steps=4, clips=2, frames=6, log_every=1, sample_every=4, threads=1, device="cpu"),

@@ -34,16 +34,22 @@ def encode(path: Path, codec: str, rate_hz: int, layout: str = "mono") -> None:
         ("float.wav", 48_000, 6, "FLOAT"),
     ],
 )
-def test_sample_formats_give_the_samples_that_were_written(tmp_path: Path, name: str, rate_hz: int, channels: int, subtype: str):
+def test_sample_formats_give_the_samples_that_were_written(
+    tmp_path: Path, name: str, rate_hz: int, channels: int, subtype: str
+):
     sound = tone(0.5, rate_hz)
-    soundfile.write(tmp_path / name, np.repeat(sound.samples[:, None], channels, 1).clip(-1, 1), rate_hz, subtype=subtype)
+    soundfile.write(
+        tmp_path / name, np.repeat(sound.samples[:, None], channels, 1).clip(-1, 1), rate_hz, subtype=subtype
+    )
     read = read_audio(tmp_path / name)
     assert read.rate_hz == rate_hz
     assert read.samples.dtype == np.float32
     np.testing.assert_allclose(read.samples, sound.samples.clip(-1, 1), atol=0.01)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "mp3"), ("a.m4a", "aac"), ("a.ogg", "libopus"), ("a.webm", "libopus")])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp3", "mp3"), ("a.m4a", "aac"), ("a.ogg", "libopus"), ("a.webm", "libopus")]
+)
 def test_compressed_formats_keep_length_and_content(tmp_path: Path, name: str, codec: str):
     encode(tmp_path / name, codec, 48_000, "stereo")
     read = read_audio(tmp_path / name)
@@ -75,7 +81,13 @@ def test_files_that_are_no_sound_are_refused_with_their_name(tmp_path: Path):
     write_video(tmp_path / "mute.mp4", np.zeros((5, 32, 32, 3)), None)
     (tmp_path / "text.wav").write_text("hello")
     (tmp_path / "empty.wav").touch()
-    for name, reason in {"mute.mp4": "no sound", "text.wav": "cannot|not a sound", "empty.wav": "empty", "gone.wav": "no file", ".": "folder"}.items():
+    for name, reason in {
+        "mute.mp4": "no sound",
+        "text.wav": "cannot|not a sound",
+        "empty.wav": "empty",
+        "gone.wav": "no file",
+        ".": "folder",
+    }.items():
         with pytest.raises(MediaError, match=reason):
             read_audio(tmp_path / name)
 

@@ -27,7 +27,9 @@ def test_the_aligned_face_has_its_points_at_the_canonical_places(astronaut: np.n
     assert crop.dtype == np.uint8
 
 
-@pytest.mark.parametrize(("angle", "scale", "shift"), [(0.0, 1.0, (0, 0)), (0.4, 2.5, (100, -30)), (-1.2, 0.3, (5, 700))])
+@pytest.mark.parametrize(
+    ("angle", "scale", "shift"), [(0.0, 1.0, (0, 0)), (0.4, 2.5, (100, -30)), (-1.2, 0.3, (5, 700))]
+)
 def test_similarity_undoes_a_known_rotation_scale_and_shift(angle: float, scale: float, shift: tuple[int, int]):
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     points = (CANONICAL @ turn.T + shift).astype(np.float32)

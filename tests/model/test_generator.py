@@ -14,7 +14,11 @@ from stillspeak.presets import default, paper, tiny
 def shapes(module: nn.Module, kinds: tuple[type[nn.Module], ...], *inputs: Tensor) -> list[tuple[int, ...]]:
     """Output shapes of the layers of some kinds, without the batch, in the order they run."""
     seen: list[tuple[int, ...]] = []
-    hooks = [m.register_forward_hook(lambda _m, _i, o: seen.append(tuple(o.shape[1:]))) for m in module.modules() if isinstance(m, kinds)]
+    hooks = [
+        m.register_forward_hook(lambda _m, _i, o: seen.append(tuple(o.shape[1:])))
+        for m in module.modules()
+        if isinstance(m, kinds)
+    ]
     module(*inputs)
     for hook in hooks:
         hook.remove()
@@ -88,7 +92,9 @@ def test_every_parameter_gets_a_finite_gradient(preset):
     config = preset().generator
     generator = Generator(config)
     windows = torch.randn(2, 3, config.context.window)
-    video, _ = generator(generator.identify(torch.rand(2, 3, 128, 96)), windows, generator.draw_noise(2, 3), generator.begin(2))
+    video, _ = generator(
+        generator.identify(torch.rand(2, 3, 128, 96)), windows, generator.draw_noise(2, 3), generator.begin(2)
+    )
     (video - torch.rand_like(video)).abs().mean().backward()
     for name, parameter in generator.named_parameters():
         assert parameter.grad is not None, name
@@ -116,7 +122,9 @@ def test_noise_has_the_papers_variance():
 
 def test_no_motion_leaves_the_still_as_it_is():
     stills = torch.rand(2, 3, 128, 96)
-    torch.testing.assert_close(warp(stills, torch.zeros(6, 2, 128, 96)), stills.repeat_interleave(3, 0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        warp(stills, torch.zeros(6, 2, 128, 96)), stills.repeat_interleave(3, 0), atol=1e-5, rtol=0
+    )
 
 
 def test_motion_is_in_pixels_x_then_y_and_each_clip_keeps_its_still():

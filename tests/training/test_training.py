@@ -44,7 +44,16 @@ def test_every_phase_logs_finite_scalars_and_diagnostics(finished: Path):
     assert [row["step"] for row in rows if row["phase"] == "adversarial" and "l1" in row] == [1, 2, 3, 4]
     assert all(np.isfinite(value) for row in rows for key, value in row.items() if key != "phase")
     last = [row for row in rows if "frame_right_on_real" in row][-1]
-    wanted = {"l1", "mouth_l1", "mouth_motion", "gradient", "sequence_right_on_fake", "fool_frame", "fool_sequence", "code_loss"}
+    wanted = {
+        "l1",
+        "mouth_l1",
+        "mouth_motion",
+        "gradient",
+        "sequence_right_on_fake",
+        "fool_frame",
+        "fool_sequence",
+        "code_loss",
+    }
     assert wanted <= set(last)
     assert any("validation_opening_correlation" in row for row in rows)
 
@@ -151,7 +160,9 @@ def test_a_config_survives_being_written_and_read(preset):
     assert config_from_dict(config_to_dict(alone)) == alone
 
 
-def test_what_cannot_be_trained_is_said_in_a_sentence(prepared: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_cannot_be_trained_is_said_in_a_sentence(
+    prepared: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     base = ["--data", str(prepared), "--run", str(tmp_path / "r")]
     for arguments, reason in [
         (["train", "nonsense", *base], "no preset"),

@@ -109,7 +109,7 @@ def jitter_voice(samples: Samples, rate_hz: int, strength: float, random: np.ran
     return np.clip((heard + noise) * level, -1, 1).astype(np.float32)
 
 
-def _microphone(hertz: NDArray[np.float64], strength: float, random: np.random.Generator) -> NDArray[np.float64]:
+def _microphone(hertz: NDArray[np.floating], strength: float, random: np.random.Generator) -> NDArray[np.float64]:
     """A smooth random gain over frequency; now and then a telephone's band."""
     knots = np.geomspace(60, hertz[-1], 8)
     decibels = np.interp(np.log(np.maximum(hertz, 1)), np.log(knots), random.normal(0, 5 * strength, 8))
@@ -125,4 +125,3 @@ def _room(rate_hz: int, random: np.random.Generator) -> NDArray[np.float64]:
     tail *= random.uniform(0.1, 0.5) / (np.linalg.norm(tail) + 1e-9)
     tail[0] = 1.0
     return tail
-

@@ -7,6 +7,7 @@ flat uint8 file under ``DEST/cache`` and mapped from there.
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ class Clips:
     ) -> None:
         self.folder = Path(folder)
         self.records = read_manifest(self.folder, split, speakers)
-        self.cutter = Windows(context.rate_hz, context.fps, context.window_seconds)
+        self.cutter = Windows(context.rate_hz, Fraction(context.fps), context.window_seconds)
         self.points = [record.points() for record in self.records]
         with ThreadPoolExecutor() as pool:
             self.sounds = list(pool.map(self._load_sounds, self.records))
@@ -195,5 +196,6 @@ Picture = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 
 def _batch(pictures: list[Picture], windows: NDArray[np.float32]) -> Batch:
     frames = np.stack([picture[0] for picture in pictures])
-    points, codes = (np.stack([picture[i] for picture in pictures]) for i in (1, 2))
+    points = np.stack([picture[1] for picture in pictures])
+    codes = np.stack([picture[2] for picture in pictures])
     return Batch(frames[:, 0], frames[:, 1:], windows, codes, points)

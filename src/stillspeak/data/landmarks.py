@@ -41,7 +41,7 @@ def crop_landmarks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         for x, y in _NUDGES_PX:
             box = (left + x) * _ENLARGED, (top + y) * _ENLARGED, (right + x) * _ENLARGED, (bottom + y) * _ENLARGED
             found += points68(large, box) / len(_NUDGES_PX)
-    return (points + 0.5) / _ENLARGED - 0.5
+    return ((points + 0.5) / _ENLARGED - 0.5).astype(np.float32)
 
 
 def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

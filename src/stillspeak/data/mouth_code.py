@@ -16,7 +16,9 @@ Points = NDArray[np.float32]  # (time, 68, 2), crop pixels
 LIPS_AND_CHIN = np.r_[4:13, 48:68]
 _REST_SHARE = 0.25  # ours: the quarter of frames with the least opening shows the mouth at rest
 # The same points seen in a mirror (68-point scheme).
-_MIRRORED = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
+_MIRRORED = np.r_[
+    16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1
+]
 
 
 def mirrored(points: Points) -> Points:

@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0) -> None:
 
 def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
-    names = {"clip": clip.clip, "corpus": clip.corpus, "speaker": clip.speaker, "split": clip.split}
+    done = ClipRecord(clip.clip, clip.corpus, clip.speaker, clip.split)
     try:
         frames, landmarks = aligned(read_video(clip.path, FPS))
         sound = read_audio(clip.path)
@@ -92,8 +92,8 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
             raise DataError(f"{sound.seconds:.2f} s of sound and {len(frames) / FPS:.2f} s of picture.")
         video = record.with_suffix(".mp4")
         _write_clip(video, frames, sound)
-        done = ClipRecord(
-            **names,
+        done = replace(
+            done,
             path=str(video.relative_to(destination)),
             frames=len(frames),
             seconds=sound.seconds,
@@ -101,7 +101,7 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
             landmarks=[round(value, 2) for value in landmarks.ravel().tolist()],
         )
     except StillspeakError as error:
-        done = ClipRecord(**names, dropped=str(error))
+        done = replace(done, dropped=str(error))
     part = record.with_suffix(".part")
     part.write_text(json.dumps(asdict(done)))
     part.replace(record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 import soxr
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def open_media(path: str | Path) -> av.container.InputContainer:
     require_file(path)
     try:
         return av.open(str(path))
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path} is not a sound or video file that can be read.") from error
 
 
@@ -90,7 +91,7 @@ def read_audio(path: str | Path) -> Sound:
                     first_seconds, rate_hz = frame.time or 0.0, frame.sample_rate
                 pieces += [_mono(out) for out in resampler.resample(frame)]
             pieces += [_mono(out) for out in resampler.resample(None)]
-        except av.FFmpegError as error:
+        except av.error.FFmpegError as error:
             if not pieces:
                 raise MediaError(f"The sound in {path} cannot be decoded.") from error
         lead = _lead_seconds(container, first_seconds or 0.0)

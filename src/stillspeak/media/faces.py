@@ -23,6 +23,7 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 # Columns: x, y. Order of dlib's 5-point predictor, named by the 68-point scheme: 45, 42, 36, 39, 33.
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
+_SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
 _DETECTION_SIDE_PX = 640  # ours: larger photos are found at this size, smaller ones enlarged once
 
 
@@ -62,7 +63,7 @@ def read_image(path: str | Path) -> Image:
         image = None
     if image is None:
         raise MediaError(f"{path} is not a picture that can be read.")
-    return np.ascontiguousarray(image[:, :, ::-1])
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def model_file(name: str) -> str:
@@ -86,13 +87,13 @@ def _five_points() -> "dlib.shape_predictor":
 def find_faces(image: Image) -> list[Face]:
     """All faces in a picture, best first (see ``Face.rank``). Empty if there is none."""
     scale = _DETECTION_SIDE_PX / max(image.shape[:2])
-    small = _resized(image, scale) if min(image.shape[:2]) >= 8 else image
+    small = _resized(image, scale) if min(image.shape[:2]) >= _SMALLEST_PX else image
     rectangles, scores, _ = _detector().run(small, 0, 0.0)
     faces = []
     for rectangle, score in zip(rectangles, scores, strict=True):
         edges = (rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom())
         box = (round(edges[0] / scale), round(edges[1] / scale), round(edges[2] / scale), round(edges[3] / scale))
-        faces.append(Face(box, float(score), _points(small, rectangle) / scale))
+        faces.append(Face(box, float(score), (_points(small, rectangle) / scale).astype(np.float32)))
     return sorted(faces, key=lambda face: face.rank, reverse=True)
 
 
@@ -148,7 +149,9 @@ def smooth(points: NDArray[np.float32], frames: int = SMOOTHING_FRAMES) -> NDArr
 def _resized(image: Image, scale: float) -> Image:
     height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
+    )
 
 
 def _points(image: Image, rectangle: "dlib.rectangle") -> NDArray[np.float32]:

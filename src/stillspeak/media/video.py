@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+import av.error
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +42,7 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
-            except av.FFmpegError:
+            except av.error.FFmpegError:
                 continue
             for frame in frames:
                 seconds = frame.time or 0.0
@@ -114,7 +115,8 @@ class VideoWriter:
         """Appends one frame, ``(height, width, 3)``."""
         if self._video is None:
             self._open(frame.shape[0], frame.shape[1])
-        assert self._container is not None and self._video is not None
+        assert self._container is not None
+        assert self._video is not None
         height, width = self._video.height, self._video.width
         if frame.shape[:2] != (height, width):  # H.264 wants even sides
             frame = np.pad(frame, ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), mode="edge")
@@ -141,9 +143,10 @@ class VideoWriter:
 
     def _open(self, height: int, width: int) -> None:
         options = {"movflags": "+faststart+use_metadata_tags"}
-        self._container = av.open(str(self._part), "w", format="mp4", options=options)
-        self._container.metadata.update(container_metadata())
-        video = self._container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "veryfast"})
+        container = av.open(str(self._part), "w", format="mp4", options=options)
+        self._container = container
+        container.metadata.update(container_metadata())
+        video = container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "veryfast"})
         video.height, video.width = height + height % 2, width + width % 2
         video.pix_fmt = self.pixel_format
         video.time_base = 1 / self.fps
@@ -152,7 +155,7 @@ class VideoWriter:
         if self.sound is not None:
             if self.sound.rate_hz not in _AAC_RATES_HZ:
                 self.sound = self.sound.at(48000)
-            self._audio = self._container.add_stream("aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000)
+            self._audio = container.add_stream("aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000)
 
     def _write_sound(self) -> None:
         if self.sound is None or self._audio is None or self._container is None:
@@ -184,7 +187,7 @@ def part_file(path: Path) -> Path:
     except OSError as error:
         raise OutputError(f"Nothing can be written to the folder {path.parent}: {error.strerror}.") from error
     os.close(handle)
-    os.chmod(name, 0o666 & ~_umask())
+    Path(name).chmod(0o666 & ~_umask())
     return Path(name)
 
 

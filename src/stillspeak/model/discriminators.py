@@ -1,5 +1,7 @@
 """The two discriminators. Paper, section 3.2, figure 3b. They return logits: the sigmoid is in the loss."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,12 +16,10 @@ class FrameDiscriminator(nn.Module):
     def __init__(self, config: FrameDiscriminatorConfig) -> None:
         super().__init__()
         sizes = [6, *config.channels]
-        self.layers = nn.Sequential(*(DownBlock(a, b) for a, b in zip(sizes, sizes[1:], strict=False)))
+        self.layers = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.last = nn.Conv2d(sizes[-1], 1, (4, 3), bias=False)
 
-    def forward(
-        self, frames: Float[Tensor, "n 3 128 96"], stills: Float[Tensor, "n 3 128 96"]
-    ) -> Float[Tensor, " n"]:
+    def forward(self, frames: Float[Tensor, "n 3 128 96"], stills: Float[Tensor, "n 3 128 96"]) -> Float[Tensor, " n"]:
         return self.last(self.layers(torch.cat([stills, frames], dim=1))).flatten()
 
 
@@ -29,7 +29,7 @@ class SequenceDiscriminator(nn.Module):
     def __init__(self, config: SequenceDiscriminatorConfig) -> None:
         super().__init__()
         sizes = [3, *config.channels]
-        self.image = nn.Sequential(*(DownBlock(a, b) for a, b in zip(sizes, sizes[1:], strict=False)))
+        self.image = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.code = nn.Conv2d(sizes[-1], config.code, (4, 3))
         self.audio = AudioEncoder(config.context)
         self.memory = nn.GRU(config.code + config.context.features, config.hidden, config.layers, batch_first=True)

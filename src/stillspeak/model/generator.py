@@ -4,6 +4,7 @@ Two last stages around one generator: ``PaintingDecoder`` is the paper's, ``Warp
 own pixels. Recurrent state goes in and out of ``forward``. Images are in [-1, 1].
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -46,7 +47,7 @@ class IdentityEncoder(nn.Module):
     def __init__(self, config: IdentityConfig) -> None:
         super().__init__()
         sizes = [3, *config.channels]
-        self.layers = nn.ModuleList(DownBlock(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(DownBlock(a, b) for a, b in pairwise(sizes))
         self.last = nn.Conv2d(sizes[-1], config.size, (4, 3), bias=False)
 
     def forward(self, still: Image) -> tuple[Float[Tensor, "clips size"], list[Tensor]]:
@@ -100,16 +101,21 @@ class FrameDecoder(nn.Module):
         pairs = list(zip(channels[:0:-1], channels[-2::-1], strict=True))  # (1024, 512), (512, 256), ...
         self.blocks = nn.ModuleList(UNetBlock(a, a, b) for a, b in pairs)
 
+    @property
+    def unet_blocks(self) -> list[UNetBlock]:
+        """The U-Net blocks, deepest first."""
+        return [block for block in self.blocks if isinstance(block, UNetBlock)]
+
     def prepare(self, skips: list[Tensor]) -> tuple[Tensor, ...]:
         """The constant half of each block's convolution, deepest first."""
         deepest_first = skips[:0:-1]
-        return tuple(block.constant(skip) for block, skip in zip(self.blocks, deepest_first, strict=True))
+        return tuple(block.constant(skip) for block, skip in zip(self.unet_blocks, deepest_first, strict=True))
 
     def forward(
         self, latent: Float[Tensor, "n latent"], constants: tuple[Tensor, ...]
     ) -> Float[Tensor, "n channels 64 48"]:
         image = torch.relu(self.norm(self.first(latent[:, :, None, None])))  # n, 1024, 4, 3
-        for block, constant in zip(self.blocks, constants, strict=True):
+        for block, constant in zip(self.unet_blocks, constants, strict=True):
             image = block(image, constant)  # 8x6, 16x12, 32x24, 64x48
         return image
 

@@ -39,8 +39,6 @@ def reconstruction_loss(
     return ((real - fake).abs() * weights).mean() / weights.mean()
 
 
-def region_l1(
-    real: Float[Tensor, "*n 3 height width"], fake: Float[Tensor, "*n 3 height width"]
-) -> Float[Tensor, ""]:
+def region_l1(real: Float[Tensor, "*n 3 height width"], fake: Float[Tensor, "*n 3 height width"]) -> Float[Tensor, ""]:
     """Mean abs(F - G) of the mouth region: a diagnostic, not a loss."""
     return (real - fake).abs()[..., MOUTH_ROWS, MOUTH_COLUMNS].mean()

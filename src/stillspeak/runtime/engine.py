@@ -86,7 +86,9 @@ class Engine:
     def begin(self) -> Memory:
         """The memory before the first frame."""
         d = self.description
-        return Memory(np.zeros((d.context_layers, 1, d.context_size), np.float32), np.zeros((1, 1, d.noise_size), np.float32))
+        return Memory(
+            np.zeros((d.context_layers, 1, d.context_size), np.float32), np.zeros((1, 1, d.noise_size), np.float32)
+        )
 
     def identify(self, still: NDArray[np.uint8]) -> dict[str, Float]:
         """All that the step needs of a still, computed once. ``(128, 96, 3)`` uint8."""
@@ -97,7 +99,10 @@ class Engine:
     def noise(self, seed: int, first: int, count: int) -> Float:
         """The noise of frames ``first`` to ``first + count``: a pure function of seed and frame, ``(count, size)``."""
         scale = self.description.noise_variance**0.5
-        rows = [np.random.default_rng([seed, t]).normal(0, scale, self.description.noise_size) for t in range(first, first + count)]
+        rows = [
+            np.random.default_rng([seed, t]).normal(0, scale, self.description.noise_size)
+            for t in range(first, first + count)
+        ]
         return np.array(rows, np.float32).reshape(count, self.description.noise_size)
 
     def step(
@@ -127,7 +132,9 @@ def read_description(folder: Path) -> Description:
     try:
         table = json.loads((folder / DESCRIPTION).read_text())
         if table["format"] != FORMAT:
-            raise ModelError(f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}.")
+            raise ModelError(
+                f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}."
+            )
         return Description(**{key: table[key] for key in Description.__dataclass_fields__})
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION} is damaged.") from error
@@ -146,4 +153,6 @@ def find_model(name_or_folder: str | Path) -> Path:
     if folder.is_dir():
         return folder
     known = sorted(path.parent.name for path in shipped.glob(f"*/{DESCRIPTION}"))
-    raise ModelError(f"There is no model {name_or_folder}: neither shipped ({', '.join(known) or 'none'}) nor a folder.")
+    raise ModelError(
+        f"There is no model {name_or_folder}: neither shipped ({', '.join(known) or 'none'}) nor a folder."
+    )

@@ -108,17 +108,21 @@ def fold_batch_norms(generator: Generator) -> Generator:
 
 
 def _fold(convolution: nn.Module, norm: nn.Module) -> None:
+    assert isinstance(convolution, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d)
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     transposed = isinstance(convolution, nn.ConvTranspose2d)
-    weight, bias = fuse_conv_bn_weights(
+    convolution.weight, convolution.bias = fuse_conv_bn_weights(
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias, transposed
     )  # fmt: skip
-    convolution.weight, convolution.bias = weight, bias
 
 
 def _fold_halves(block: UNetBlock) -> None:
     """Norm of a sum: both halves are scaled, the shift goes to the constant half alone."""
     norm = block.norm
-    assert norm.running_var is not None and norm.running_mean is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     for half in (block.from_frame, block.from_skip):
         half.weight = nn.Parameter(half.weight * scale[:, None, None, None], requires_grad=False)
@@ -142,7 +146,14 @@ class _StepGraph(nn.Module):
         self.generator = generator
 
     def forward(
-        self, windows: Tensor, noise: Tensor, context: Tensor, noise_state: Tensor, still: Tensor, code: Tensor, *constants: Tensor
+        self,
+        windows: Tensor,
+        noise: Tensor,
+        context: Tensor,
+        noise_state: Tensor,
+        still: Tensor,
+        code: Tensor,
+        *constants: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         identity = Identity(code, constants, still)
         video, state = self.generator(identity, windows[None], noise[None], State(context, noise_state))

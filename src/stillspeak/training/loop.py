@@ -6,6 +6,7 @@ batch and noise are pure functions of the seed and the step, so a resumed run go
 
 import copy
 import json
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -134,7 +135,7 @@ class Trainer:
 
     def _log(self, phase: Phase, scalars: dict[str, Tensor], pace: float) -> None:
         values = {name: round(float(value), 5) for name, value in scalars.items()}
-        bad = [name for name, value in values.items() if value != value]
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad:
             raise RunError(
                 f"{phase.name} step {self.step}: {', '.join(bad)} is not a number; the last checkpoint is good. "
@@ -158,7 +159,9 @@ class Trainer:
         self.say("  " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
         still = [name for name, value in figures.items() if name.endswith("opening_spread") and value < 0.3]  # noqa: PLR2004
         if still and phase.name == AdversarialPhase.name:
-            self.say(f"  WARNING: the mouth hardly moves ({', '.join(still)}): train the sound phase longer or raise loss.code.")
+            self.say(
+                f"  WARNING: the mouth hardly moves ({', '.join(still)}): train the sound phase longer or raise loss.code."
+            )
 
     def _update_average(self, step: int) -> None:
         decay = min(self.config.train.ema, (1 + step) / (10 + step))
@@ -169,7 +172,9 @@ class Trainer:
                 else:
                     kept.copy_(new)
 
-    def _mouth_code(self, clips: Clips, saved: tuple[dict[str, Tensor], dict[str, str]] | None, init: Path | None) -> MouthCode:
+    def _mouth_code(
+        self, clips: Clips, saved: tuple[dict[str, Tensor], dict[str, str]] | None, init: Path | None
+    ) -> MouthCode:
         if saved is not None:
             return MouthCode(saved[0]["mouth_code.basis"].numpy(), float(saved[1]["mouth_code_scale"]))
         if init is not None:

@@ -72,7 +72,9 @@ class RunFolder:
         if not self.exists:
             raise RunError(f"{self.path} holds no training run ({CONFIG} is missing).")
         table = tomllib.loads((self.path / CONFIG).read_text())
-        return config_from_dict({key: value for key, value in table.items() if key != "prepared"}), Path(table["prepared"])
+        return config_from_dict({key: value for key, value in table.items() if key != "prepared"}), Path(
+            table["prepared"]
+        )
 
     def log(self, scalars: dict[str, Any]) -> None:
         """Appends one line to ``metrics.jsonl``."""
@@ -112,7 +114,9 @@ def pack_optimiser(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, T
     """An optimiser's state as named tensors."""
     state = optimiser.state_dict()["state"]
     return {
-        f"{prefix}{index}.{key}": torch.as_tensor(value) for index, entry in state.items() for key, value in entry.items()
+        f"{prefix}{index}.{key}": torch.as_tensor(value)
+        for index, entry in state.items()
+        for key, value in entry.items()
     }
 
 

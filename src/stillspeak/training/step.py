@@ -63,9 +63,7 @@ class AdversarialPhase:
         scalars |= {"l1": l1, "mouth_l1": region_l1(real, fake), "mouth_motion": _motion(fake) / _motion(real)}
         return {name: value.detach() for name, value in scalars.items()}
 
-    def _generate(
-        self, stills: Tensor, windows: Tensor, time: int, random: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _generate(self, stills: Tensor, windows: Tensor, time: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """The last ``time`` frames, with z_c and z_n run from the clip's start as they are when animating."""
         generator = self.generator
         clips, heard = windows.shape[:2]

@@ -39,7 +39,7 @@ def open_decoder(generator: Generator, code: int) -> None:
         weight[:code] *= _CODE_GAIN
         weight[code:context] = 0.0
         weight[context : context + noise] *= _NOISE_GAIN
-        for block in generator.decoder.blocks:
+        for block in generator.decoder.unet_blocks:
             block.from_skip.weight *= _SKIP_GAIN
 
 
@@ -57,9 +57,7 @@ def concordance_loss(real: Float[Tensor, "clips time"], fake: Float[Tensor, "cli
     return (1 - 2 * covariance / (spread + (real_mean - fake_mean).square()[:, 0] + 1e-2)).mean()
 
 
-def code_loss(
-    context: Float[Tensor, "clips time size"], codes: Float[Tensor, "clips time code"]
-) -> Float[Tensor, ""]:
+def code_loss(context: Float[Tensor, "clips time size"], codes: Float[Tensor, "clips time code"]) -> Float[Tensor, ""]:
     """How far the first elements of z_c are from the mouth's shape: squared error, and concordance of the main motion."""
     heard = context[..., : codes.shape[-1]] / CODE_SCALE
     return (heard - codes).square().mean() + 0.25 * concordance_loss(codes[..., 0], heard[..., 0])
@@ -135,7 +133,12 @@ class PicturePhase:
         """The batch of a step: stills, frames, landmarks of lips and chin, codes."""
         random = np.random.default_rng([self.seed, 2, step])
         batch = self.drawer.pictures(self.warm.picture_clips, self.warm.picture_frames, random)
-        return images(batch.stills), images(batch.frames), sounds(batch.points[:, :, LIPS_AND_CHIN]), sounds(batch.codes)
+        return (
+            images(batch.stills),
+            images(batch.frames),
+            sounds(batch.points[:, :, LIPS_AND_CHIN]),
+            sounds(batch.codes),
+        )
 
     def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """One update; returns its scalars."""

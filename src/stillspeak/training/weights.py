@@ -42,7 +42,9 @@ def read_generator(model: Path) -> tuple[Config, dict[str, Tensor], MouthCode]:
 
 def write_generator(path: Path, config: Config, weights: dict[str, Tensor], code: MouthCode) -> None:
     """Writes averaged weights in half precision, with their config and mouth code, as one file."""
-    tensors = {f"average.{name}": value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    tensors = {
+        f"average.{name}": value.half() if value.is_floating_point() else value for name, value in weights.items()
+    }
     tensors["mouth_code.basis"] = torch.from_numpy(code.basis)
     metadata = {"config": json.dumps(config_to_dict(config)), "mouth_code_scale": repr(code.scale)}
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata)
