@@ -57,7 +57,9 @@ def main() -> None:
     for split in ("heldout", "validation"):
         records = read_manifest(arguments.prepared, split)[: arguments.clips]
         table[split] = rows(animator, arguments.prepared, records)
-        print(f"\n{split}: {len(records)} clips\n\n| row | " + " | ".join(COLUMNS) + " |\n|---|" + "---|" * len(COLUMNS))
+        print(
+            f"\n{split}: {len(records)} clips\n\n| row | " + " | ".join(COLUMNS) + " |\n|---|" + "---|" * len(COLUMNS)
+        )
         for name, values in table[split].items():
             print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in values.values()) + " |")
     if arguments.json:
@@ -73,7 +75,9 @@ def rows(animator: stillspeak.Animator, prepared: Path, records: list[ClipRecord
         for name, sound in (("model", sounds[index]), ("shuffled_audio", sounds[(index + 1) % len(sounds)])):
             scores[name].append(score(generate(animator, real[0], sound, len(real)), real, real_opening))
         scores["still"].append(score(np.repeat(real[:1], len(real), 0), real, real_opening))
-        print(f"  {record.speaker}/{record.clip}: {scores['model'][-1][0]:.2f} x {scores['model'][-1][1]:.2f}", flush=True)
+        print(
+            f"  {record.speaker}/{record.clip}: {scores['model'][-1][0]:.2f} x {scores['model'][-1][1]:.2f}", flush=True
+        )
     return {name: dict(zip(COLUMNS, np.mean(values, axis=0).tolist(), strict=True)) for name, values in scores.items()}
 
 

@@ -33,7 +33,11 @@ def main() -> None:
     record = read_manifest(arguments.prepared, speakers=[arguments.speaker])[0]
     real = read_video(arguments.prepared / record.path)
     samples = read_audio((arguments.prepared / record.path).with_suffix(".flac")).at(animator.rate_hz).samples
-    crops = [real[0], *(still(photo) for photo in arguments.photos), still(np.asarray(skimage.data.astronaut(), np.uint8))]
+    crops = [
+        real[0],
+        *(still(photo) for photo in arguments.photos),
+        still(np.asarray(skimage.data.astronaut(), np.uint8)),
+    ]
     chosen = range(arguments.first, len(real) - 2, arguments.every)
     rows = [np.hstack([real[t] for t in chosen])]
     for crop in crops:

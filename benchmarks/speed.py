@@ -1,6 +1,6 @@
 """Milliseconds a frame, side by side in one run, on this machine's CPU. Beside them the paper's own figures (section 4).
 
-    python benchmarks/speed.py [--threads 2]
+python benchmarks/speed.py [--threads 2]
 """
 
 import argparse

@@ -20,7 +20,7 @@ from stillspeak.model.generator import Generator  # noqa: E402
 from stillspeak.presets import tiny  # noqa: E402
 from stillspeak.runtime.engine import Engine  # noqa: E402
 from stillspeak.training.export import export  # noqa: E402
-from stillspeak.training.weights import write_generator  # noqa: E402
+from stillspeak.training.weights import Trained, write_generator  # noqa: E402
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).parent.parent
@@ -66,7 +66,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         generator.last.last.weight.mul_(20)  # so that frames differ visibly with the sound
         generator.decoder.first.weight[: config.generator.context.size] *= 50
     basis = np.eye(config.warm.code, 58, dtype=np.float32)
-    write_generator(folder / "generator.safetensors", config, generator.state_dict(), MouthCode(basis, 1.0))
+    trained = Trained(config, generator.state_dict(), MouthCode(basis, 1.0), [])
+    write_generator(folder / "generator.safetensors", trained)
     return export(folder, folder / "export")
 
 

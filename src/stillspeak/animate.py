@@ -112,7 +112,7 @@ class Animator:
         face: str = "largest",
     ) -> Iterator[Frames]:
         """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory."""
-        require_speech(sound, 1 / self.fps)
+        require_speech(sound, 1 / min(self.fps, fps or self.fps))
         talk = self.begin(photo, seed=seed, face=face)
         return at_rate(self._offline(talk, sound), self.fps, fps or self.fps, sound.seconds)
 

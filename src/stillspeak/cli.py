@@ -23,17 +23,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     known.overrides = rest
     run: Callable[[argparse.Namespace], None] = known.run
-    signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
+    before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
     try:
         run(known)
     except StillspeakError as error:
         print(f"stillspeak: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(f'stillspeak: this needs {error.name}: pip install "stillspeak[train]"', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 

@@ -19,6 +19,8 @@ def test_ssim_is_scikit_images():
     rng = np.random.default_rng(0)
     real = rng.integers(0, 255, (3, 40, 30, 3), dtype=np.uint8)
     made = np.clip(real + rng.normal(0, 25, real.shape), 0, 255).astype(np.uint8)
-    expected = np.mean([structural_similarity(a, b, channel_axis=2, data_range=255) for a, b in zip(made, real, strict=True)])
+    expected = np.mean(
+        [structural_similarity(a, b, channel_axis=2, data_range=255) for a, b in zip(made, real, strict=True)]
+    )
     assert ssim(made, real) == pytest.approx(expected, abs=1e-6)
     assert ssim(real, real) == pytest.approx(1.0)

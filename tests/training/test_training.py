@@ -1,6 +1,7 @@
 """Training end to end on a prepared corpus: it learns, resumes exactly, exports what it learnt, and says what is wrong."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,17 +81,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Pat
 
 
 def stop_after(trainer: Trainer, steps: int) -> None:
-    """Presses Ctrl-C after so many steps."""
+    """Presses Ctrl-C in the middle of the step after so many, before it is counted and averaged."""
     done = 0
     for phase in trainer.phases:
         original = phase.step
 
         def counted(step, batch, original=original):
             nonlocal done
-            if done == steps:
-                raise KeyboardInterrupt
             done += 1
-            return original(step, batch)
+            made = original(step, batch)
+            if done == steps:
+                signal.raise_signal(signal.SIGINT)
+            return made
 
         phase.step = counted
 
@@ -100,7 +102,10 @@ def test_a_finished_run_is_exported_and_speaks(finished: Path, tmp_path: Path, p
     assert {path.name for path in (tmp_path / "model").iterdir()} == {
         "identity.onnx", "step.onnx", "model.json", "CARD.md", "generator.safetensors"
     }  # fmt: skip
-    assert "adversarial" in (tmp_path / "model" / "CARD.md").read_text()
+    card = (tmp_path / "model" / "CARD.md").read_text()
+    assert "adversarial | 4" in card
+    assert "CC BY 4.0" in card
+    assert "s1 (3), s3 (1)" in card
     out = tmp_path / "talk.mp4"
     assert main(["animate", str(photo), str(speech), "-o", str(out), "--model", str(tmp_path / "model")]) == 0
     assert out.is_file()
@@ -108,7 +113,7 @@ def test_a_finished_run_is_exported_and_speaks(finished: Path, tmp_path: Path, p
 
 def test_the_exported_graphs_give_what_pytorch_gives(finished: Path, tmp_path: Path):
     export(finished, tmp_path)
-    config, weights, _ = read_generator(finished)
+    config, weights, _, _ = read_generator(finished)
     generator = Generator(config.generator).eval()
     generator.load_state_dict(weights)
     assert difference(generator, Engine(tmp_path, threads=1)) <= 1
@@ -139,8 +144,9 @@ def test_training_starts_from_an_exported_model(finished: Path, prepared: Path, 
     export(finished, tmp_path / "model")
     config = overridden("tiny", ["--warm.sound-steps", "0", "--warm.picture-steps", "0", "--train.steps", "0"])
     train(config, prepared, tmp_path / "next", tmp_path / "model", say=quiet)
-    _, first, code = read_generator(finished)
-    _, second, next_code = read_generator(tmp_path / "next")
+    _, first, code, history = read_generator(finished)
+    _, second, next_code, next_history = read_generator(tmp_path / "next")
+    assert [stage["steps"] for stage in next_history] == [stage["steps"] for stage in history] == [4, 4, 4]
     for name, tensor in first.items():
         torch.testing.assert_close(second[name].float(), tensor.float(), atol=2e-3, rtol=2e-3)
     np.testing.assert_array_equal(next_code.basis, code.basis)

@@ -4,6 +4,7 @@ Every batch is a pure function of a seed, so a resumed run sees what it would ha
 flat uint8 file under ``DEST/cache`` and mapped from there.
 """
 
+import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
 from stillspeak.data.manifest import MANIFEST, ClipRecord, read_manifest
 from stillspeak.data.mouth_code import MouthCode, mirrored
 from stillspeak.data.voices import voice_path
+from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.video import read_video
@@ -105,17 +107,24 @@ class Clips:
         key = zlib.crc32(str((self.folder / MANIFEST).stat().st_mtime_ns).encode(), key)
         path = self.folder / "cache" / f"{split}-{key:08x}.npy"
         if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            part = path.with_suffix(".part.npy")
-            shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
-            frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-            with ThreadPoolExecutor() as pool:
-                videos = pool.map(lambda record: read_video(self.folder / record.path), self.records)
-                for video, start, end in zip(videos, self._starts, self._starts[1:], strict=False):
-                    frames[start:end] = video[: end - start]
-            frames.flush()
-            part.replace(path)
+            try:
+                self._write_cache(path)
+            except OSError as error:
+                raise DataError(f"{path.parent} cannot be written: {error.strerror}.") from error
         return np.load(path, mmap_mode="r")
+
+    def _write_cache(self, path: Path) -> None:
+        """Decodes every clip into one flat file, under a name of its own until it is whole."""
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+        shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
+        frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+        with ThreadPoolExecutor() as pool:
+            videos = pool.map(lambda record: read_video(self.folder / record.path), self.records)
+            for video, start, end in zip(videos, self._starts, self._starts[1:], strict=False):
+                frames[start:end] = video[: end - start]
+        frames.flush()
+        part.replace(path)
 
 
 class Drawer:

@@ -69,7 +69,7 @@ def grid(source: Path) -> Iterator[SourceClip]:
 def _grid_words(path: Path) -> Iterator[Word]:
     if not path.is_file():
         return
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         parts = line.split()
-        if len(parts) == 3:  # noqa: PLR2004 - start, end, word
+        if len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit():  # noqa: PLR2004 - start, end, word
             yield Word(int(parts[0]) / _ALIGN_UNITS_A_SECOND, int(parts[1]) / _ALIGN_UNITS_A_SECOND, parts[2])

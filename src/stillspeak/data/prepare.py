@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import av.error
 import cv2
 import numpy as np
 import soundfile
@@ -56,6 +57,8 @@ def prepare(
         raise DataError(f"{corpus} is no corpus known here; known: {', '.join(CORPORA)}.")
     if not source.is_dir():
         raise DataError(f"There is no folder {source}.")
+    if (workers is not None and workers < 1) or voices < 0:
+        raise DataError(f"--workers must be at least 1 and --voices at least 0, not {workers} and {voices}.")
     clips = list(CORPORA[corpus](source))
     try:
         destination.mkdir(parents=True, exist_ok=True)
@@ -63,8 +66,12 @@ def prepare(
         raise DataError(f"{destination} cannot be made: {error.strerror}.") from error
     with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
         jobs = [pool.submit(prepare_clip, clip, destination, voices) for clip in clips]
-        for job in tqdm(as_completed(jobs), total=len(clips), unit="clip"):
-            job.result()
+        try:
+            for job in tqdm(as_completed(jobs), total=len(clips), unit="clip"):
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # an interrupt ends with the clips in hand
+            raise
     records = [_load_record(_record_path(destination, clip)) for clip in clips]
     write_manifest(destination, records)
     (destination / "report.md").write_text(report(records))
@@ -102,6 +109,8 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
         )
     except StillspeakError as error:
         done = replace(done, dropped=str(error))
+    except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say
+        done = replace(done, dropped=f"unreadable: {error}")
     part = record.with_suffix(".part")
     part.write_text(json.dumps(asdict(done)))
     part.replace(record)

@@ -33,7 +33,7 @@ def make_voices(flac: Path, count: int) -> None:
         pitch = 1.2 * 2 ** (0.55 * throat + random.uniform(-0.3, 0.3))
         formants = 1.03 * 2 ** (0.18 * throat + random.uniform(-0.08, 0.08))
         sound = read_audio(flac).at(_RATE_HZ)
-        part = path.with_suffix(".part.flac")
+        part = path.with_name(f".{path.stem}.part.flac")
         samples = revoice(sound.samples, _RATE_HZ, pitch, formants)
         soundfile.write(part, np.clip(samples, -1, 1), _RATE_HZ, subtype="PCM_16")
         part.replace(path)

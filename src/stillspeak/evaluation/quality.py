@@ -28,7 +28,7 @@ def _ssim_frame(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     x, y = a.astype(np.float64), b.astype(np.float64)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(cv2.blur(values, (_WINDOW, _WINDOW)))
+        return np.asarray(cv2.blur(values, (_WINDOW, _WINDOW)), np.float64)
 
     unbiased = _WINDOW**2 / (_WINDOW**2 - 1)
     mean_x, mean_y = mean(x), mean(y)

@@ -3,6 +3,7 @@
 Samples are float32, mono, nominally in [-1, 1]. Windows are cut in ``windows.py``, not here.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import soxr
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, SpeechError
+
+_GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def open_media(path: str | Path) -> av.container.InputContainer:
     path = Path(path)
     require_file(path)
     try:
-        return av.open(str(path))
+        return av.open(str(path.absolute()))  # absolute: FFmpeg takes "a:" for a protocol
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path} is not a sound or video file that can be read.") from error
 
@@ -80,31 +83,44 @@ def read_audio(path: str | Path) -> Sound:
     with open_media(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path} has no sound in it.")
-        stream = container.streams.audio[0]
-        rate_hz = stream.rate or 0
-        resampler = av.AudioResampler(format="fltp")
-        pieces: list[NDArray[np.float32]] = []
-        first_seconds: float | None = None
-        try:
-            for frame in container.decode(stream):
-                if first_seconds is None:
-                    first_seconds, rate_hz = frame.time or 0.0, frame.sample_rate
-                pieces += [_mono(out) for out in resampler.resample(frame)]
-            pieces += [_mono(out) for out in resampler.resample(None)]
-        except av.error.FFmpegError as error:
-            if not pieces:
-                raise MediaError(f"The sound in {path} cannot be decoded.") from error
-        lead = _lead_seconds(container, first_seconds or 0.0)
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    if not len(samples):
-        raise MediaError(f"{path} has a sound stream with nothing in it.")
+        frames = list(_decoded(container))
+        if not frames:
+            raise MediaError(f"{path} has a sound stream with nothing in it that can be decoded.")
+        samples, rate_hz = _joined(frames)
+        lead = _lead_seconds(container, frames[0].time or 0.0)
     shift = round(lead * rate_hz)
     samples = np.concatenate([np.zeros(shift, np.float32), samples]) if shift > 0 else samples[-shift:]
     return Sound(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), rate_hz)
 
 
-def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    return frame.to_ndarray().mean(axis=0, dtype=np.float32)
+def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+    """The frames of the first sound stream; damaged packets are skipped."""
+    packets = container.demux(container.streams.audio[0])
+    while True:
+        try:
+            yield from (frame for frame in next(packets).decode() if isinstance(frame, av.AudioFrame))
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            continue
+
+
+def _joined(frames: list[av.AudioFrame]) -> tuple[NDArray[np.float32], int]:
+    """Mono samples at the first frame's rate; a gap in time, where a packet was damaged, becomes silence."""
+    rate_hz, first = frames[0].sample_rate, frames[0].time or 0.0
+    pieces: list[NDArray[np.float32]] = []
+    made, signature, resampler = 0, None, None
+    for frame in frames:
+        now = frame.format.name, frame.layout.name, frame.sample_rate
+        if resampler is None or now != signature:  # some files change their format on the way
+            signature, resampler = now, av.AudioResampler(format="fltp", rate=rate_hz)
+        missing = round(((frame.time or 0.0) - first) * rate_hz) - made
+        fresh = [out.to_ndarray().mean(axis=0, dtype=np.float32) for out in resampler.resample(frame)]
+        if missing > _GAP_SECONDS * rate_hz:
+            fresh.insert(0, np.zeros(missing, np.float32))
+        made += sum(len(piece) for piece in fresh)
+        pieces += fresh
+    return np.concatenate(pieces), rate_hz
 
 
 def _lead_seconds(container: av.container.InputContainer, audio_seconds: float) -> float:

@@ -24,7 +24,8 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
-_DETECTION_SIDE_PX = 640  # ours: larger photos are found at this size, smaller ones enlarged once
+_DETECTION_SIDES_PX = (640, 1280, 2560)  # ours: longer sides to look at; a photo smaller than the first is enlarged
+_CLEAR = 0.5  # ours: confidence from which no larger size is tried
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,25 @@ def _five_points() -> "dlib.shape_predictor":
 
 
 def find_faces(image: Image) -> list[Face]:
-    """All faces in a picture, best first (see ``Face.rank``). Empty if there is none."""
-    scale = _DETECTION_SIDE_PX / max(image.shape[:2])
-    small = _resized(image, scale) if min(image.shape[:2]) >= _SMALLEST_PX else image
+    """All faces in a picture, best first (see ``Face.rank``). Empty if there is none.
+
+    A picture is looked at in one size after another until a face is clear: small faces in large photos need the larger.
+    """
+    if min(image.shape[:2]) < _SMALLEST_PX:
+        return []
+    best: list[Face] = []
+    for side in _DETECTION_SIDES_PX:
+        faces = _faces_at(image, side / max(image.shape[:2]))
+        if faces and (not best or faces[0].confidence > best[0].confidence):
+            best = faces
+        if (best and best[0].confidence >= _CLEAR) or side > max(image.shape[:2]):
+            break
+    return best
+
+
+def _faces_at(image: Image, scale: float) -> list[Face]:
+    """Faces found in a picture resized by ``scale``, in pixels of the picture itself, best first."""
+    small = _resized(image, scale)
     rectangles, scores, _ = _detector().run(small, 0, 0.0)
     faces = []
     for rectangle, score in zip(rectangles, scores, strict=True):

@@ -134,6 +134,8 @@ class VideoWriter:
                 self._write_sound()
             if self._container is not None:
                 self._container.close()
+            if kind is None and self.frames == 0:
+                raise OutputError(f"{self.path} was not written: there was no frame to put in it.")
             if kind is None:
                 os.replace(self._part, self.path)
         except OSError as failure:
@@ -178,11 +180,11 @@ def part_file(path: Path) -> Path:
     Raises:
         OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
     """
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file in it.")
-    if not path.parent.is_dir():
-        raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
     try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; give the name of a file in it.")
+        if not path.parent.is_dir():
+            raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
     except OSError as error:
         raise OutputError(f"Nothing can be written to the folder {path.parent}: {error.strerror}.") from error

@@ -161,9 +161,12 @@ class WarpingDecoder(nn.Module):
         motion = self.furthest_px * torch.tanh(out[:, :2])
         return Layers(motion, torch.sigmoid(out[:, 2:3]), torch.tanh(out[:, 3:]))
 
+    def blend(self, layers: Layers, still: Image) -> Float[Tensor, "n 3 128 96"]:
+        """The frame that some layers make of a still."""
+        return (1 - layers.mask) * warp(still, layers.motion) + layers.mask * layers.paint
+
     def forward(self, features: Float[Tensor, "n channels 64 48"], still: Image) -> Float[Tensor, "n 3 128 96"]:
-        motion, mask, paint = self.layers(features)
-        return (1 - mask) * warp(still, motion) + mask * paint
+        return self.blend(self.layers(features), still)
 
 
 def warp(
@@ -213,7 +216,7 @@ class Generator(nn.Module):
         )
 
     def draw_noise(self, clips: int, time: int, random: torch.Generator | None = None) -> Tensor:
-        """Gaussian noise of the paper's variance, ``(clips, time, size)``; scale 0 gives the mean face."""
+        """Gaussian noise of the paper's variance, ``(clips, time, size)``, drawn on the CPU."""
         noise = torch.randn(clips, time, self.config.noise.size, generator=random)
         return noise * self.config.noise.variance**0.5
 

@@ -3,6 +3,7 @@
 No PyTorch here. A model is a folder with ``identity.onnx``, ``step.onnx`` and ``model.json``; ``training/export.py`` makes it.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
 from fractions import Fraction
@@ -126,18 +127,20 @@ class Engine:
 
 def read_description(folder: Path) -> Description:
     """Reads ``model.json``. Raises ModelError if the folder is no model, is incomplete, or is of another format."""
-    missing = [name for name in (DESCRIPTION, IDENTITY, STEP) if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(f"{folder} is not an exported model: {', '.join(missing)} is missing.")
     try:
+        missing = [name for name in (DESCRIPTION, IDENTITY, STEP) if not (folder / name).is_file()]
+        if missing:
+            raise ModelError(f"{folder} is not an exported model: {', '.join(missing)} is missing.")
         table = json.loads((folder / DESCRIPTION).read_text())
         if table["format"] != FORMAT:
             raise ModelError(
                 f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}."
             )
         return Description(**{key: table[key] for key in Description.__dataclass_fields__})
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / DESCRIPTION} is damaged.") from error
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be read: {error.strerror}.") from error
 
 
 def find_model(name_or_folder: str | Path) -> Path:
@@ -150,8 +153,9 @@ def find_model(name_or_folder: str | Path) -> Path:
     if isinstance(name_or_folder, str) and (shipped / name_or_folder / DESCRIPTION).is_file():
         return shipped / name_or_folder
     folder = Path(name_or_folder)
-    if folder.is_dir():
-        return folder
+    with contextlib.suppress(OSError):  # a folder that may not be looked into is as good as none
+        if folder.is_dir():
+            return folder
     known = sorted(path.parent.name for path in shipped.glob(f"*/{DESCRIPTION}"))
     raise ModelError(
         f"There is no model {name_or_folder}: neither shipped ({', '.join(known) or 'none'}) nor a folder."

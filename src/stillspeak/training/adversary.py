@@ -42,8 +42,8 @@ class FrameAdversary:
     name = "frame"
     decays = True  # section 3.3
 
-    def __init__(self, config: FrameDiscriminatorConfig) -> None:
-        self.network: nn.Module = FrameDiscriminator(config)
+    def __init__(self, config: FrameDiscriminatorConfig, device: torch.device) -> None:
+        self.network: nn.Module = FrameDiscriminator(config).to(device)
         self.learning_rate, self.frames = config.learning_rate, config.frames
         self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate, BETAS)
 
@@ -61,8 +61,8 @@ class SequenceAdversary:
     name = "sequence"
     decays = False  # section 3.3: a fixed learning rate
 
-    def __init__(self, config: SequenceDiscriminatorConfig) -> None:
-        self.network: nn.Module = SequenceDiscriminator(config)
+    def __init__(self, config: SequenceDiscriminatorConfig, device: torch.device) -> None:
+        self.network: nn.Module = SequenceDiscriminator(config).to(device)
         self.learning_rate = config.learning_rate
         self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate, BETAS)
 
@@ -70,13 +70,13 @@ class SequenceAdversary:
         return self.network(video, scene.windows)
 
 
-def adversaries(config: Config) -> list[Adversary]:
+def adversaries(config: Config, device: torch.device) -> list[Adversary]:
     """The adversaries that a preset has."""
     chosen: list[Adversary] = []
     if config.frame is not None:
-        chosen.append(FrameAdversary(config.frame))
+        chosen.append(FrameAdversary(config.frame, device))
     if config.sequence is not None:
-        chosen.append(SequenceAdversary(config.sequence))
+        chosen.append(SequenceAdversary(config.sequence, device))
     return chosen
 
 

@@ -1,11 +1,12 @@
 """CARD.md: what a model is, what it was trained on, and what it must not be used for."""
 
-import json
-from pathlib import Path
-
 from stillspeak.config import Config
-from stillspeak.training.run import METRICS
+from stillspeak.training.weights import Stage
 
+_CORPORA = {
+    "grid": "the GRID audio-visual sentence corpus (M. Cooke, J. Barker, S. Cunningham, X. Shao, 2006), licence CC BY 4.0. "
+    "Changes: faces aligned and cropped, sound revoiced and varied",
+}
 _USE = """\
 ## What it must not be used for
 
@@ -14,23 +15,31 @@ getting past identity checks. Every video it makes carries machine-readable mark
 """
 
 
-def model_card(config: Config, run: Path, worst: int) -> str:
+def model_card(config: Config, history: list[Stage], worst: int) -> str:
     """The card of an export, in Markdown. ``worst``: largest difference from PyTorch, of 255."""
-    lines = [f"# {config.name}", "", f"A talking-face generator of stillspeak, preset `{config.name}`.", ""]
-    lines += ["## Training", ""]
-    last = _last_figures(run)
-    if last:
-        lines += ["| phase | steps | frames seen | hours |", "|---|---|---|---|"]
-        lines += [f"| {row['phase']} | {row['step']} | {row['frames']} | {row['seconds'] / 3600:.2f} |" for row in last]
-        lines += [""]
-    lines += [f"Exported graphs differ from PyTorch by at most {worst} of 255.", "", _USE]
+    lines = [
+        f"# {config.name}",
+        "",
+        f"A talking-face generator of stillspeak, preset `{config.name}`.",
+        "",
+        "## Data",
+        "",
+    ]
+    corpora = sorted({corpus for stage in history for corpus in stage["corpora"]})
+    lines += [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
+    lines += ["", "Speakers and clips trained on: " + ", ".join(_speakers(history)) + ".", "", "## Training", ""]
+    lines += ["| phase | steps | frames seen | hours | hardware |", "|---|---|---|---|---|"]
+    lines += [f"| {s['phase']} | {s['steps']} | {s['frames']} | {s['hours']:.2f} | {s['hardware']} |" for s in history]
+    lines += ["", f"Exported graphs differ from PyTorch by at most {worst} of 255.", "", _USE]
     return "\n".join(lines)
 
 
-def _last_figures(run: Path) -> list[dict[str, float]]:
-    """The last timed line of each phase of a run's metrics."""
-    path = run / METRICS
-    if not path.is_file():
-        return []
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return list({row["phase"]: row for row in rows if "seconds" in row}.values())
+def _speakers(history: list[Stage]) -> list[str]:
+    """Every speaker of any stage with its clips, by number where it has one."""
+    clips: dict[str, int] = {}
+    for stage in history:
+        for speaker, count in stage["speakers"].items():
+            clips[speaker] = max(count, clips.get(speaker, 0))
+    return [
+        f"{speaker} ({count})" for speaker, count in sorted(clips.items(), key=lambda item: (len(item[0]), item[0]))
+    ]

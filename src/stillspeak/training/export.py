@@ -48,25 +48,29 @@ def export(model: str | Path, destination: str | Path) -> Path:
         ModelError: if there are no weights, or the graphs do not give what PyTorch gives.
         OutputError: if the destination cannot be written.
     """
-    config, weights, code = read_generator(Path(model))
+    trained = read_generator(Path(model))
+    config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
-    generator.load_state_dict(weights)
+    generator.load_state_dict(trained.weights)
     destination = Path(destination)
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{destination} cannot be made: {error.strerror}.") from error
-    with tempfile.TemporaryDirectory(dir=destination.parent) as part:
+    with tempfile.TemporaryDirectory() as part:
         folder = Path(part)
         _write_graphs(fold_batch_norms(generator), folder)
         (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n")
-        write_generator(folder / GENERATOR, config, weights, code)
+        write_generator(folder / GENERATOR, trained)
         worst = difference(generator, Engine(folder, threads=1))
         if worst > _TOLERANCE:
             raise ModelError(f"The exported graphs differ from PyTorch by {worst} of 255.")
-        (folder / "CARD.md").write_text(model_card(config, Path(model), worst))
-        for path in folder.iterdir():
-            shutil.move(path, destination / path.name)
+        (folder / "CARD.md").write_text(model_card(config, trained.history, worst))
+        try:
+            for path in folder.iterdir():
+                shutil.copyfile(path, destination / path.name)
+        except OSError as error:
+            raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
     return destination
 
 

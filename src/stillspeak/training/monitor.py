@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips
-from stillspeak.data.landmarks import mouth_opening
-from stillspeak.data.mouth_code import MouthCode
+from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, mouth_opening
+from stillspeak.data.mouth_code import LIPS_AND_CHIN, MouthCode
 from stillspeak.errors import DataError
 from stillspeak.evaluation.mouth import match, opening
 from stillspeak.media.audio import Sound
@@ -24,7 +24,7 @@ from stillspeak.training.warm_start import CODE_SCALE, PicturePhase
 
 SPLITS = ("heldout", "validation")
 _CLIPS = 4  # of each split
-_STRIP = slice(20, 68, 4)
+_STRIP = np.arange(20, 68, 4)
 
 
 class Monitor:
@@ -41,15 +41,15 @@ class Monitor:
 
     @torch.no_grad()
     def sound_figures(self, generator: Generator, code: MouthCode) -> dict[str, float]:
-        """Correlation and spread of the main mouth motion as z_c has it, before any picture: over whole splits."""
+        """Correlation and spread of the opening as z_c has it, before any picture: over whole splits."""
         figures = {}
+        opening_of_code = _opening_of_code(code)
         for split, clips in self.sets.items():
             matches = []
             for index in range(len(clips)):
                 context, _ = generator.context(sounds(clips.windows(index))[None], generator.begin(1).context)
                 heard = context[0, :, : len(code.basis)].numpy() / CODE_SCALE
-                basis = code.basis[:, _opening_columns()].sum(axis=1) * code.scale
-                matches.append(match(heard @ basis, mouth_opening(clips.points[index])))
+                matches.append(match(heard @ opening_of_code, mouth_opening(clips.points[index])))
             figures[f"{split}_code_correlation"] = float(np.mean([found.correlation for found in matches]))
             figures[f"{split}_code_spread"] = float(np.mean([found.spread for found in matches]))
         return figures
@@ -66,7 +66,8 @@ class Monitor:
                 made = _render(generator, real[0], clips.windows(index), codes)
                 matches.append(match(opening(made), opening(real)))
                 errors.append(np.abs(made[:, 64:].astype(float) - real[:, 64:]).mean())
-                rows += [np.hstack(list(real[_STRIP])), np.hstack(list(made[_STRIP]))]
+                shown = np.minimum(_STRIP, len(real) - 1)
+                rows += [np.hstack(list(real[shown])), np.hstack(list(made[shown]))]
                 if index == 0:
                     self._video(f"{name}-{split}", real, made, Sound(clips.sounds[index][0], clips.cutter.rate_hz))
             figures[f"{split}_opening_correlation"] = float(np.mean([found.correlation for found in matches]))
@@ -82,9 +83,11 @@ class Monitor:
                 writer.write(np.hstack(pair))
 
 
-def _opening_columns() -> list[int]:
-    """Where the y of the lower inner lip stands among the code's 58 offsets: the lip that speech moves most."""
-    return [2 * (9 + point - 48) + 1 for point in (65, 66, 67)]
+def _opening_of_code(code: MouthCode) -> NDArray[np.float32]:
+    """Pixels of inner-lip opening for one unit of each element of the code, ``(code,)``."""
+    row = {point: 2 * index + 1 for index, point in enumerate(LIPS_AND_CHIN)}  # of y among the offsets
+    lower, upper = ([row[point] for point in points] for points in (LOWER_INNER, UPPER_INNER))
+    return (code.basis[:, lower] - code.basis[:, upper]).mean(axis=1) * code.scale
 
 
 def _render(

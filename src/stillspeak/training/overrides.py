@@ -8,6 +8,7 @@ import tyro
 from stillspeak.config import Config
 from stillspeak.errors import RunError
 from stillspeak.presets import PRESETS
+from stillspeak.training.run import checked
 
 
 def overridden(preset: str, arguments: list[str]) -> Config:
@@ -21,7 +22,7 @@ def overridden(preset: str, arguments: list[str]) -> Config:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
+            config = tyro.cli(
                 Config,
                 args=arguments,
                 default=PRESETS[preset](),
@@ -32,3 +33,4 @@ def overridden(preset: str, arguments: list[str]) -> Config:
         if not end.code:
             raise
         raise RunError(f"These settings are not known or not valid: {' '.join(arguments)}") from None
+    return checked(config)

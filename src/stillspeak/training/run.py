@@ -5,7 +5,7 @@ file here executes code when loaded.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,23 @@ def config_to_dict(config: Config) -> dict[str, Any]:
 def config_from_dict(table: dict[str, Any]) -> Config:
     """The inverse of ``config_to_dict``. Raises RunError if a value is unknown or of the wrong type."""
     try:
-        return TypeAdapter(Config).validate_python({"frame": None, "sequence": None, **table})
+        return checked(TypeAdapter(Config).validate_python({"frame": None, "sequence": None, **table}))
     except ValidationError as error:
         raise RunError(f"The configuration is not valid: {error.errors()[0]['msg']}.") from error
+
+
+def checked(config: Config) -> Config:
+    """The config, with the sequence discriminator hearing what the generator hears.
+
+    Raises:
+        RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds.
+    """
+    context = config.generator.context
+    if context.rate_hz <= 0 or context.rate_hz % 1000:
+        raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
+    if config.sequence is None:
+        return config
+    return replace(config, sequence=replace(config.sequence, context=context))
 
 
 class RunFolder:

@@ -23,8 +23,9 @@ class AdversarialPhase:
     def __init__(self, config: Config, generator: Generator, drawer: Drawer) -> None:
         self.config, self.generator, self.drawer = config, generator, drawer
         self.steps = config.train.steps
-        self.weights = pixel_weights(config.loss)
-        self.adversaries = adversaries(config)
+        self.device = next(generator.parameters()).device
+        self.weights = pixel_weights(config.loss).to(self.device)
+        self.adversaries = adversaries(config, self.device)
         adam = torch.optim.Adam(generator.parameters(), config.train.learning_rate, BETAS)
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
         self.optimisers: dict[str, torch.optim.Optimizer] = {"generator": adam}
@@ -67,9 +68,9 @@ class AdversarialPhase:
         """The last ``time`` frames, with z_c and z_n run from the clip's start as they are when animating."""
         generator = self.generator
         clips, heard = windows.shape[:2]
-        state = generator.begin(clips)
+        state = generator.begin(clips, self.device)
         context, _ = generator.context(windows, state.context)
-        noise, _ = generator.noise(generator.draw_noise(clips, heard, random), state.noise)
+        noise, _ = generator.noise(generator.draw_noise(clips, heard, random).to(self.device), state.noise)
         fake = generator.decode(generator.identify(stills), context[:, -time:], noise[:, -time:])
         return fake, context
 

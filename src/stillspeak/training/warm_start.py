@@ -5,8 +5,6 @@ yet. Here both halves are first taught apart, through the first elements of z_c:
 generator's architecture is not touched, and the rest of z_c is free once both meet.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -89,7 +87,7 @@ class SoundPhase:
         windows, codes = batch
         adam = self.optimisers["sound"]
         adam.param_groups[0]["lr"] = self.warm.sound_learning_rate * cosine(step, self.steps)
-        context, _ = self.generator.context(windows, self.generator.begin(len(windows)).context)
+        context, _ = self.generator.context(windows, self.generator.begin(len(windows), windows.device).context)
         loss = code_loss(context, codes)
         adam.zero_grad()
         loss.backward()
@@ -121,7 +119,7 @@ class PicturePhase:
         self.warm, self.seed, self.generator, self.drawer = config.warm, config.train.seed, generator, drawer
         self.steps = config.warm.picture_steps
         self.networks: dict[str, nn.Module] = {}
-        self.weights = pixel_weights(config.loss)
+        self.weights = pixel_weights(config.loss).to(next(generator.parameters()).device)
         self.parameters = [
             *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
         ]  # fmt: skip
@@ -147,30 +145,30 @@ class PicturePhase:
         adam.param_groups[0]["lr"] = self.warm.picture_learning_rate * cosine(step, self.steps)
         random = seeded(self.seed, 2, step)
         clips, time = frames.shape[:2]
-        context = torch.zeros(clips, time, self.generator.config.context.size)
+        context = torch.zeros(clips, time, self.generator.config.context.size, device=codes.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
-        noise = torch.rand(clips, time, self.generator.config.noise.size, generator=random) * 2 - 1
-        identity = self.generator.identify(stills)
-        features = self.generator.features(identity, context, noise)
-        fake = self.generator.last(features, stills).unflatten(0, (clips, time))
-        l1 = reconstruction_loss(frames, fake, self.weights)
-        scalars, loss = {"l1": l1.detach()}, l1
-        if isinstance(self.generator.last, WarpingDecoder):
-            came_from = points[:, :1].expand(-1, time, -1, -1).flatten(0, 1)
-            motion = motion_loss(self.generator.last.layers(features).motion, came_from, points[:, 1:].flatten(0, 1))
-            scalars["motion_loss_px"] = motion.detach()
-            loss = loss + self.warm.motion * motion
+        noise = torch.rand(clips, time, self.generator.config.noise.size, generator=random).to(codes.device) * 2 - 1
+        features = self.generator.features(self.generator.identify(stills), context, noise)
+        fake, motion = self._draw(features, stills, points)
+        l1 = reconstruction_loss(frames, fake.unflatten(0, (clips, time)), self.weights)
+        loss = l1 + self.warm.motion * motion
         adam.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         adam.step()
-        still = stills[:, None].expand_as(frames)
-        return scalars | {
-            "mouth_l1": region_l1(frames, fake.detach()),
-            "still_mouth_l1": region_l1(frames, still),
+        return {
+            "l1": l1.detach(),
+            "motion_loss_px": motion.detach(),
+            "mouth_l1": region_l1(frames.flatten(0, 1), fake.detach()),
+            "still_mouth_l1": region_l1(frames, stills[:, None].expand_as(frames)),
             "gradient": norm,
         }
 
-
-Phase = SoundPhase | PicturePhase
-PhaseMaker = Callable[[Config, Generator, Drawer], Phase]
+    def _draw(self, features: Tensor, stills: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames ``(n, 3, 128, 96)``, and the motion loss of a decoder that warps (0 of one that paints)."""
+        last = self.generator.last
+        if not isinstance(last, WarpingDecoder):
+            return last(features, stills), features.new_zeros(())
+        layers = last.layers(features)
+        came_from = points[:, :1].expand(-1, points.shape[1] - 1, -1, -1).flatten(0, 1)
+        return last.blend(layers, stills), motion_loss(layers.motion, came_from, points[:, 1:].flatten(0, 1))

@@ -1,7 +1,11 @@
-"""A trained generator as one safetensors file: half precision, with its config and mouth code. Starts the next training."""
+"""A trained generator as one safetensors file: half precision, with its config, mouth code and history.
+
+The next training starts from it (``train --init``), and its history goes on with it.
+"""
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -14,6 +18,16 @@ from stillspeak.model.generator import Generator
 from stillspeak.training.run import CHECKPOINT, config_from_dict, config_to_dict, load_tensors
 
 GENERATOR = "generator.safetensors"
+Stage = dict[str, Any]  # phase, steps, frames, hours, hardware, speakers: one stretch of training
+
+
+class Trained(NamedTuple):
+    """What training leaves behind."""
+
+    config: Config
+    weights: dict[str, Tensor]  # the running average, float32
+    code: MouthCode
+    history: list[Stage]
 
 
 def find_weights(model: Path) -> Path:
@@ -24,42 +38,53 @@ def find_weights(model: Path) -> Path:
     raise ModelError(f"{model} holds neither a training run nor an exported model's {GENERATOR}.")
 
 
-def read_generator(model: Path) -> tuple[Config, dict[str, Tensor], MouthCode]:
-    """Config, averaged weights in float32, and mouth code of a run or a model.
+def read_generator(model: Path) -> Trained:
+    """The averaged generator of a run or a model.
 
     Raises:
-        ModelError: if there are none.
+        ModelError: if there is none, or the file holds something else.
     """
-    tensors, metadata = load_tensors(find_weights(model))
-    code = MouthCode(tensors["mouth_code.basis"].float().numpy(), float(metadata["mouth_code_scale"]))
+    path = find_weights(model)
+    tensors, metadata = load_tensors(path)
     weights = {
         name.removeprefix("average."): value.float() if value.dtype is torch.float16 else value
         for name, value in tensors.items()
         if name.startswith("average.")
     }
-    return config_from_dict(json.loads(metadata["config"])), weights, code
+    try:
+        code = MouthCode(tensors["mouth_code.basis"].float().numpy(), float(metadata["mouth_code_scale"]))
+        return Trained(config_from_dict(json.loads(metadata["config"])), weights, code, json.loads(metadata["history"]))
+    except KeyError as error:
+        raise ModelError(f"{path} holds no generator of stillspeak ({error} is missing).") from error
 
 
-def write_generator(path: Path, config: Config, weights: dict[str, Tensor], code: MouthCode) -> None:
-    """Writes averaged weights in half precision, with their config and mouth code, as one file."""
-    tensors = {
-        f"average.{name}": value.half() if value.is_floating_point() else value for name, value in weights.items()
+def describe_generator(config: Config, code: MouthCode, history: list[Stage]) -> dict[str, str]:
+    """The metadata that ``read_generator`` wants beside the tensors."""
+    return {
+        "config": json.dumps(config_to_dict(config)),
+        "mouth_code_scale": repr(code.scale),
+        "history": json.dumps(history),
     }
-    tensors["mouth_code.basis"] = torch.from_numpy(code.basis)
-    metadata = {"config": json.dumps(config_to_dict(config)), "mouth_code_scale": repr(code.scale)}
+
+
+def write_generator(path: Path, trained: Trained) -> None:
+    """Writes a generator in half precision as one file."""
+    tensors = {f"average.{n}": v.half() if v.is_floating_point() else v for n, v in trained.weights.items()}
+    tensors["mouth_code.basis"] = torch.from_numpy(trained.code.basis)
+    metadata = describe_generator(trained.config, trained.code, trained.history)
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata)
     path.chmod(0o644)
 
 
-def load_generator(model: Path, generator: Generator) -> MouthCode:
-    """Fills a generator from a run or a model of the same sizes; returns the mouth code it was trained with.
+def load_generator(model: Path, generator: Generator) -> Trained:
+    """Fills a generator from a run or a model of the same sizes.
 
     Raises:
         ModelError: if there are no weights or they are of other sizes.
     """
-    _, weights, code = read_generator(model)
+    trained = read_generator(model)
     try:
-        generator.load_state_dict(weights)
+        generator.load_state_dict(trained.weights)
     except RuntimeError as error:
         raise ModelError(f"The weights in {model} are of a generator of other sizes.") from error
-    return code
+    return trained
