@@ -16,6 +16,8 @@ from helpers import tone, write_video  # noqa: E402
 from stillspeak.animate import Animator  # noqa: E402
 from stillspeak.cli import main  # noqa: E402
 from stillspeak.data.mouth_code import MouthCode  # noqa: E402
+from stillspeak.data.prepare import aligned  # noqa: E402
+from stillspeak.media.video import read_video  # noqa: E402
 from stillspeak.model.generator import Generator  # noqa: E402
 from stillspeak.presets import tiny  # noqa: E402
 from stillspeak.runtime.engine import Engine  # noqa: E402
@@ -106,3 +108,9 @@ def prepared(raw_grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     destination = tmp_path_factory.mktemp("prepared")
     assert main(["prepare", "grid", str(raw_grid), str(destination), "--workers", "1", "--voices", "1"]) == 0
     return destination
+
+
+@pytest.fixture(scope="session")
+def prepared_real():
+    """Aligned crops of a real clip."""
+    return lambda path: aligned(read_video(path))[0]

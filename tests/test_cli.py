@@ -200,3 +200,32 @@ def test_animating_needs_no_pytorch(inputs: Path, tiny_model: Path):
     arguments = ["animate", "face.png", "speech.wav", "-o", "out.mp4", "--model", str(tiny_model)]
     result = subprocess.run([sys.executable, "-c", blocked, *arguments], cwd=inputs, env=os.environ, check=False)
     assert result.returncode == 0
+
+
+def test_a_frame_rate_too_low_for_the_speech_keeps_the_old_file(
+    inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+):
+    out = inputs / "out.mp4"
+    out.write_text("old")
+    soundfile.write(inputs / "half.wav", tone(0.5).samples, 16_000)
+    arguments = [
+        "animate",
+        str(inputs / "face.png"),
+        str(inputs / "half.wav"),
+        "-o",
+        str(out),
+        "--model",
+        str(tiny_model),
+    ]
+    assert main([*arguments, "--fps", "1"]) == 2
+    assert "500 ms" in capfd.readouterr().err
+    assert out.read_text() == "old"
+
+
+def test_training_without_its_extra_says_what_to_install(tmp_path: Path):
+    blocked = "import sys; sys.modules['torch'] = None\nfrom stillspeak.cli import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", blocked, "train", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "r")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "stillspeak[train]" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -96,3 +96,31 @@ def test_speech_shorter_than_a_frame_is_refused_and_silence_is_not():
     with pytest.raises(SpeechError, match="10 ms"):
         require_speech(Sound(np.zeros(160, np.float32), 16_000), 0.04)
     require_speech(Sound(np.zeros(16_000, np.float32), 16_000), 0.04)
+
+
+def test_a_damaged_packet_costs_a_few_packets_and_not_the_rest(tmp_path: Path):
+    encode(tmp_path / "a.mp3", "mp3", 48_000)
+    whole = read_audio(tmp_path / "a.mp3")
+    data = bytearray((tmp_path / "a.mp3").read_bytes())
+    third = len(data) // 3
+    data[third : third + 600] = bytes(600)
+    (tmp_path / "b.mp3").write_bytes(data)
+    damaged = read_audio(tmp_path / "b.mp3")
+    assert whole.seconds - 0.1 < damaged.seconds <= whole.seconds + 0.03
+    loudness = [np.sqrt(np.mean(sound.samples[-12_000:] ** 2)) for sound in (damaged, whole)]
+    assert loudness[0] == pytest.approx(loudness[1], rel=0.3)
+
+
+def test_sound_that_changes_its_format_on_the_way_is_read_to_the_end(tmp_path: Path):
+    encode(tmp_path / "mono.mp3", "mp3", 48_000)
+    encode(tmp_path / "stereo.mp3", "mp3", 48_000, "stereo")
+    joined = (tmp_path / "mono.mp3").read_bytes() + (tmp_path / "stereo.mp3").read_bytes()
+    (tmp_path / "both.mp3").write_bytes(joined)
+    assert read_audio(tmp_path / "both.mp3").seconds == pytest.approx(2.0, abs=0.15)
+
+
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    encode(tmp_path / "a.mp3", "mp3", 48_000)
+    (tmp_path / "a.mp3").rename(tmp_path / "at 10:30.mp3")
+    monkeypatch.chdir(tmp_path)
+    assert read_audio("at 10:30.mp3").seconds == pytest.approx(1.0, abs=0.06)

@@ -104,3 +104,12 @@ def test_files_that_are_no_picture_are_refused(tmp_path: Path):
     for name, reason in {"x.jpg": "not a picture", "gone.jpg": "no file", ".": "folder"}.items():
         with pytest.raises(MediaError, match=reason):
             read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("side", [1000, 2400, 4000])
+def test_a_small_face_in_a_large_photo_is_found(astronaut: np.ndarray, side: int):
+    large = cv2.resize(astronaut, None, fx=2, fy=2)
+    photo = np.full((side, side, 3), 90, np.uint8)
+    photo[: min(side, 1024), : min(side, 1024)] = large[:side, :side]
+    box = find_face(photo).box
+    assert np.abs(np.array(box) / 2 - find_face(astronaut).box).max() < 12

@@ -1,6 +1,7 @@
 """mp4 files: exact lengths, whole or not there at all, and marked as synthetic."""
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -93,3 +94,20 @@ def test_sound_alone_is_no_video(tmp_path: Path):
     soundfile.write(tmp_path / "a.wav", tone(0.2).samples, 16_000)
     with pytest.raises(MediaError, match="no picture"):
         read_video(tmp_path / "a.wav")
+
+
+def test_no_frame_is_no_file(tmp_path: Path):
+    with pytest.raises(OutputError, match="no frame"), VideoWriter(tmp_path / "v.mp4", 25):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_a_folder_that_may_not_be_entered_is_said(tmp_path: Path):
+    (tmp_path / "locked").mkdir(mode=0o700)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(OutputError, match=r"written|no folder"):
+            VideoWriter(tmp_path / "locked" / "v.mp4", 25)
+    finally:
+        os.seteuid(0)

@@ -17,7 +17,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
 from stillspeak.training.export import difference, export, fold_batch_norms
-from stillspeak.training.loop import Trainer, train
+from stillspeak.training.loop import Trainer, chosen_device, train
 from stillspeak.training.overrides import overridden
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
 from stillspeak.training.warm_start import code_loss, concordance_loss
@@ -215,3 +215,28 @@ def test_the_code_loss_reads_the_first_elements_of_the_context_alone():
     context[..., :4] = 0.25 * codes
     context[..., 4:] = 0.9
     assert code_loss(context, codes).item() == pytest.approx(0, abs=0.02)
+
+
+def test_a_run_that_was_killed_before_its_first_step_still_knows_where_it_started(
+    finished: Path, prepared: Path, tmp_path: Path
+):
+    config = replace(tiny(), train=replace(tiny().train, sample_every=1000))
+    RunFolder(tmp_path / "r").create(config, prepared)
+    Trainer(RunFolder(tmp_path / "r"), finished, say=quiet).save()
+    resumed = Trainer(RunFolder(tmp_path / "r"), say=quiet)
+    _, weights, _, history = read_generator(finished)
+    torch.testing.assert_close(resumed.generator.state_dict(), weights)
+    assert len(resumed.history) == len(history)
+
+
+def test_a_rate_that_figure_10_cannot_divide_is_refused_and_both_listeners_hear_the_same():
+    with pytest.raises(RunError, match="multiple of 1000"):
+        overridden("default", ["--generator.context.rate-hz", "22050"])
+    config = overridden("default", ["--generator.context.rate-hz", "24000"])
+    assert config.sequence is not None
+    assert config.sequence.context == config.generator.context
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(RunError, match="no device"):
+        chosen_device("abacus")
