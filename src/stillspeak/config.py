@@ -102,6 +102,7 @@ class LossConfig:
     reconstruction: float = 400.0  # lambda, section 3.3; on the mean over the pixels, architecture.md
     upper: float = 0.0  # weight of the upper half beside the lower half's 1; the paper's is 0
     mouth: float = 0.0  # ours: extra weight around the mouth
+    interior: float = 0.0  # ours: extra weight between the lips, where a photo with a shut mouth has nothing to warp
     code: float = 0.0  # ours: keeps the first elements of z_c the mouth's shape
 
 
@@ -142,6 +143,9 @@ class TrainConfig:
     decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
     decay_after_epochs: int = 20
     adversaries_from: int = 0  # step at which the discriminators join
+    keep_context: bool = False  # ours: the Context Encoder stays as the sound phase left it
+    taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
+    calibrate: bool = False  # ours: after the last step, mouths open as far as real ones do
     ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
     seed: int = 0
     log_every: int = 20

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stillspeak.config import ContextConfig, DataConfig
 from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
+from stillspeak.data.landmarks import mouth_interior
 from stillspeak.data.manifest import MANIFEST, ClipRecord, read_manifest
 from stillspeak.data.mouth_code import MouthCode, mirrored
 from stillspeak.data.voices import voice_path
@@ -39,6 +40,7 @@ class Batch:
         windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start.
         codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
         points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
+        interior: where the mouth of ``frames`` is open, uint8 ``(clips, time, 128, 96)``.
     """
 
     stills: NDArray[np.uint8]
@@ -46,6 +48,7 @@ class Batch:
     windows: NDArray[np.float32]
     codes: NDArray[np.float32]
     points: NDArray[np.float32]
+    interior: NDArray[np.uint8]
 
 
 class Clips:
@@ -207,4 +210,5 @@ def _batch(pictures: list[Picture], windows: NDArray[np.float32]) -> Batch:
     frames = np.stack([picture[0] for picture in pictures])
     points = np.stack([picture[1] for picture in pictures])
     codes = np.stack([picture[2] for picture in pictures])
-    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points)
+    interior = np.stack([mouth_interior(moved[1:]) for moved in points])
+    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, interior)

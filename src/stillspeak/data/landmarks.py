@@ -44,6 +44,14 @@ def crop_landmarks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     return ((points + 0.5) / _ENLARGED - 0.5).astype(np.float32)
 
 
+def mouth_interior(landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Where the mouth is open: 1 inside the inner lips and on their line, ``(n, 68, 2)`` -> ``(n, 128, 96)``."""
+    masks = np.zeros((len(landmarks), HEIGHT_PX, WIDTH_PX), np.uint8)
+    for mask, points in zip(masks, landmarks[:, 60:68].round().astype(np.int32), strict=True):
+        cv2.fillPoly(mask, [points], 1)
+    return masks
+
+
 def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Inner-lip opening in crop pixels: mean distance of the three facing pairs, ``(time, 68, 2)`` -> ``(time,)``."""
     gap = landmarks[:, LOWER_INNER] - landmarks[:, UPPER_INNER]

@@ -33,9 +33,12 @@ def pixel_weights(config: LossConfig) -> Float[Tensor, "height width"]:
 def reconstruction_loss(
     real: Float[Tensor, "*n 3 height width"],
     fake: Float[Tensor, "*n 3 height width"],
-    weights: Float[Tensor, "height width"],
+    weights: Float[Tensor, "height width"] | Float[Tensor, "*n 1 height width"],
 ) -> Float[Tensor, ""]:
-    """Eq. 2 as a weighted mean of abs(F - G) over pixels, colours and frames (a mean: architecture.md, discriminators)."""
+    """Eq. 2 as a weighted mean of abs(F - G) over pixels, colours and frames (a mean: architecture.md, discriminators).
+
+    ``weights`` are the same for all frames, or each frame's own.
+    """
     return ((real - fake).abs() * weights).mean() / weights.mean()
 
 

@@ -25,6 +25,7 @@ from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
+from stillspeak.training.calibration import calibrate_opening
 from stillspeak.training.monitor import Monitor
 from stillspeak.training.run import CONFIG, RunFolder, pack_optimiser, unpack_optimiser
 from stillspeak.training.step import AdversarialPhase
@@ -66,7 +67,7 @@ class Trainer:
         if train.threads:
             torch.set_num_threads(train.threads)
         torch.manual_seed(train.seed)
-        clips = Clips(data, "train", self.config.generator.context)
+        self.clips = clips = Clips(data, "train", self.config.generator.context)
         self.device = chosen_device(train.device)
         self.generator = Generator(self.config.generator)
         saved = folder.load()
@@ -91,7 +92,12 @@ class Trainer:
         self._saved_at = time.monotonic()
         with held_interrupts() as interrupted:
             while self.phase_index < len(self.phases):
-                self._run_phase(self.phases[self.phase_index], interrupted)
+                phase = self.phases[self.phase_index]
+                self._run_phase(phase, interrupted)
+                if phase.name == AdversarialPhase.name and phase.steps and self.config.train.calibrate:
+                    factor = calibrate_opening(self.average, self.clips, self.code)
+                    self.folder.log({"phase": "calibration", "step": 1, "opening_factor": factor})
+                    self.say(f"calibration: the mouth's motion times {factor:.2f}")
                 self.phase_index, self.step = self.phase_index + 1, 0
                 self.save()
         self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")

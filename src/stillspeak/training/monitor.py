@@ -63,7 +63,7 @@ class Monitor:
             for index in range(min(_CLIPS, len(clips))):
                 real = clips.frames(index)
                 codes = code.encode(clips.points[index]) if phase == PicturePhase.name else None
-                made = _render(generator, real[0], clips.windows(index), codes)
+                made = render(generator, real[0], clips.windows(index), codes)
                 matches.append(match(opening(made), opening(real)))
                 errors.append(np.abs(made[:, 64:].astype(float) - real[:, 64:]).mean())
                 shown = np.minimum(_STRIP, len(real) - 1)
@@ -90,8 +90,11 @@ def _opening_of_code(code: MouthCode) -> NDArray[np.float32]:
     return (code.basis[:, lower] - code.basis[:, upper]).mean(axis=1) * code.scale
 
 
-def _render(
-    generator: Generator, still: NDArray[np.uint8], windows: NDArray[np.float32], codes: NDArray[np.float32] | None
+def render(
+    generator: Generator,
+    still: NDArray[np.uint8],
+    windows: NDArray[np.float32],
+    codes: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
     """All frames of a clip without noise; from given mouth codes instead of sound while pictures are warming up."""
     state = generator.begin(1)

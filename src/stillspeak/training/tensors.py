@@ -5,6 +5,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stillspeak.config import LossConfig
+from stillspeak.model.losses import pixel_weights
+
 
 def images(pixels: NDArray[np.uint8]) -> Tensor:
     """uint8 ``(..., height, width, 3)`` -> float32 ``(..., 3, height, width)`` in [-1, 1]."""
@@ -27,3 +30,8 @@ def seeded(*seed: int) -> torch.Generator:
     """A random generator that is a pure function of some whole numbers."""
     state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> 1))
+
+
+def frame_weights(config: LossConfig, interior: NDArray[np.uint8]) -> Tensor:
+    """Each frame's weight of each pixel: ``pixel_weights``, and more where the mouth is open; ``(..., 1, 128, 96)``."""
+    return pixel_weights(config) + config.interior * torch.from_numpy(interior).float().unsqueeze(-3)

@@ -15,8 +15,8 @@ from stillspeak.config import Config
 from stillspeak.data.clips import Drawer
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.model.generator import Generator, WarpingDecoder
-from stillspeak.model.losses import pixel_weights, reconstruction_loss, region_l1
-from stillspeak.training.tensors import images, seeded, sounds
+from stillspeak.model.losses import reconstruction_loss, region_l1
+from stillspeak.training.tensors import frame_weights, images, seeded, sounds
 
 CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
 _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
@@ -119,7 +119,7 @@ class PicturePhase:
         self.warm, self.seed, self.generator, self.drawer = config.warm, config.train.seed, generator, drawer
         self.steps = config.warm.picture_steps
         self.networks: dict[str, nn.Module] = {}
-        self.weights = pixel_weights(config.loss).to(next(generator.parameters()).device)
+        self.loss = config.loss
         self.parameters = [
             *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
         ]  # fmt: skip
@@ -127,20 +127,16 @@ class PicturePhase:
             "picture": torch.optim.Adam(self.parameters, config.warm.picture_learning_rate, (0.9, 0.99))
         }
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The batch of a step: stills, frames, landmarks of lips and chin, codes."""
+    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The batch of a step: stills, frames, landmarks of lips and chin, pixels' weights, codes."""
         random = np.random.default_rng([self.seed, 2, step])
         batch = self.drawer.pictures(self.warm.picture_clips, self.warm.picture_frames, random)
-        return (
-            images(batch.stills),
-            images(batch.frames),
-            sounds(batch.points[:, :, LIPS_AND_CHIN]),
-            sounds(batch.codes),
-        )
+        points, weights = sounds(batch.points[:, :, LIPS_AND_CHIN]), frame_weights(self.loss, batch.interior)
+        return images(batch.stills), images(batch.frames), points, weights, sounds(batch.codes)
 
-    def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+    def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
-        stills, frames, points, codes = batch
+        stills, frames, points, weights, codes = batch
         adam = self.optimisers["picture"]
         adam.param_groups[0]["lr"] = self.warm.picture_learning_rate * cosine(step, self.steps)
         random = seeded(self.seed, 2, step)
@@ -150,7 +146,7 @@ class PicturePhase:
         noise = torch.rand(clips, time, self.generator.config.noise.size, generator=random).to(codes.device) * 2 - 1
         features = self.generator.features(self.generator.identify(stills), context, noise)
         fake, motion = self._draw(features, stills, points)
-        l1 = reconstruction_loss(frames, fake.unflatten(0, (clips, time)), self.weights)
+        l1 = reconstruction_loss(frames, fake.unflatten(0, (clips, time)), weights)
         loss = l1 + self.warm.motion * motion
         adam.zero_grad()
         loss.backward()
