@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stillspeak.data.landmarks import mouth_opening
+from stillspeak.data.landmarks import mouth_interior, mouth_opening
 from stillspeak.data.mouth_code import fit_mouth_code, mirrored, offsets
 
 
@@ -38,3 +38,15 @@ def test_the_code_of_a_mouth_at_rest_is_zero_and_one_motion_needs_one_number(tal
     assert np.abs(values[mouth_opening(talking) < 0.1]).max() < 0.1
     assert np.abs(np.corrcoef(values[:, 0], mouth_opening(talking))[0, 1]) > 0.98
     assert np.abs(values[:, 1:]).max() < 0.05 * np.abs(values[:, 0]).max()
+
+
+def test_the_interior_is_what_the_inner_lips_enclose():
+    points = np.zeros((2, 68, 2), np.float32)
+    points[:, 60:68] = [[30, 90], [36, 85], [42, 85], [48, 85], [54, 90], [48, 95], [42, 95], [36, 95]]
+    points[1, 60:68, 1] = 90  # shut: a line
+    masks = mouth_interior(points)
+    assert masks.shape == (2, 128, 96)
+    assert masks[0, 90, 42] == 1
+    assert masks[0, 80, 42] == masks[0, 90, 60] == 0
+    assert 180 < masks[0].sum() < 240
+    assert masks[1].sum() <= 25

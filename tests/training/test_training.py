@@ -1,5 +1,6 @@
 """Training end to end on a prepared corpus: it learns, resumes exactly, exports what it learnt, and says what is wrong."""
 
+import itertools
 import json
 import signal
 from dataclasses import replace
@@ -12,10 +13,12 @@ from safetensors.torch import load_file
 
 from stillspeak.cli import main
 from stillspeak.config import Config
+from stillspeak.data.clips import Clips
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
+from stillspeak.training.calibration import calibrate_opening
 from stillspeak.training.export import difference, export, fold_batch_norms
 from stillspeak.training.loop import Trainer, chosen_device, train
 from stillspeak.training.overrides import overridden
@@ -240,3 +243,41 @@ def test_a_rate_that_figure_10_cannot_divide_is_refused_and_both_listeners_hear_
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(RunError, match="no device"):
         chosen_device("abacus")
+
+
+def test_calibration_widens_a_mouth_that_moves_too_little(
+    finished: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config, weights, code, _ = read_generator(finished)
+    generator = Generator(config.generator).eval().requires_grad_(False)
+    generator.load_state_dict(weights)
+    clips = Clips(prepared, "train", config.generator.context)
+    before = generator.decoder.first.weight.clone()
+    curve = np.sin(np.arange(30) / 3).astype(np.float32)
+    openings = itertools.cycle([0.8 * curve, curve])  # made, real
+    monkeypatch.setattr("stillspeak.training.calibration.opening", lambda _: next(openings))
+    assert calibrate_opening(generator, clips, code) == pytest.approx(1.25, rel=1e-3)
+    size = len(code.basis)
+    torch.testing.assert_close(generator.decoder.first.weight[:size], 1.25 * before[:size])
+    torch.testing.assert_close(generator.decoder.first.weight[size:], before[size:])
+
+
+def test_a_kept_context_encoder_is_not_changed_by_the_adversaries(prepared: Path, tmp_path: Path):
+    settings = [
+        "--warm.sound-steps",
+        "0",
+        "--warm.picture-steps",
+        "0",
+        "--train.steps",
+        "2",
+        "--train.keep-context",
+        "True",
+    ]
+    config = overridden("tiny", [*settings, "--loss.code", "0"])
+    RunFolder(tmp_path / "r").create(config, prepared)
+    trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)
+    before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+    trainer.run()
+    after = trainer.generator.state_dict()
+    changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"identity", "noise", "decoder", "last"}
