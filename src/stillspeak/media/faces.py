@@ -24,7 +24,12 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
-_DETECTION_SIDES_PX = (640, 1280, 2560)  # ours: longer sides to look at; a photo smaller than the first is enlarged
+_DETECTION_SIDES_PX = (
+    480,
+    960,
+    1920,
+    2560,
+)  # ours: longer sides to look at; a photo smaller than the first is enlarged
 _CLEAR = 0.5  # ours: confidence from which no larger size is tried
 
 

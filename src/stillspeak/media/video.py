@@ -23,6 +23,7 @@ from stillspeak.media.provenance import container_metadata
 Frames = NDArray[np.uint8]
 _AAC_RATES_HZ = (32000, 44100, 48000)  # lower rates make one AAC frame longer than one video frame
 _AAC_FRAME = 1024
+_SMALL_PX = 256 * 256
 
 
 def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -148,7 +149,10 @@ class VideoWriter:
         container = av.open(str(self._part), "w", format="mp4", options=options)
         self._container = container
         container.metadata.update(container_metadata())
-        video = container.add_stream("libx264", rate=self.fps, options={"crf": str(self.crf), "preset": "veryfast"})
+        options = {"crf": str(self.crf), "preset": "veryfast"}
+        if height * width <= _SMALL_PX:
+            options["threads"] = "1"  # threads cost more than they give on a crop
+        video = container.add_stream("libx264", rate=self.fps, options=options)
         video.height, video.width = height + height % 2, width + width % 2
         video.pix_fmt = self.pixel_format
         video.time_base = 1 / self.fps
@@ -157,7 +161,9 @@ class VideoWriter:
         if self.sound is not None:
             if self.sound.rate_hz not in _AAC_RATES_HZ:
                 self.sound = self.sound.at(48000)
-            self._audio = container.add_stream("aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000)
+            self._audio = container.add_stream(
+                "aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000, options={"aac_coder": "fast"}
+            )
 
     def _write_sound(self) -> None:
         if self.sound is None or self._audio is None or self._container is None:
