@@ -12,6 +12,7 @@ import skimage.data  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
 
+import stillspeak  # noqa: E402
 from helpers import tone, write_video  # noqa: E402
 from stillspeak.animate import Animator  # noqa: E402
 from stillspeak.cli import main  # noqa: E402
@@ -76,6 +77,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def animator(tiny_model: Path) -> Animator:
     return Animator(Engine(tiny_model, threads=1))
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Animator:
+    """The model that ships."""
+    return stillspeak.load(threads=1)
 
 
 @pytest.fixture(scope="session")

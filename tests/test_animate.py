@@ -1,5 +1,6 @@
 """The product: the same frames however the sound arrives, silence, timing, faces, seeds."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,29 +27,28 @@ def test_three_seconds_of_sound_give_75_frames_and_a_file_that_reads_back(
     assert len(read_video(tmp_path / "talk.mp4")) == 75
 
 
-@pytest.mark.parametrize("sizes", [[1], [137], [8000], [640, 3, 5000]])
-def test_any_chunking_of_the_sound_gives_the_same_frames(animator: Animator, astronaut: np.ndarray, sizes: list[int]):
-    sound = tone(1.3, animator.rate_hz)
-    whole = animator(astronaut, sound).frames
+@pytest.mark.parametrize("sizes", [[1, 1, 998], [137], [8000], [640, 3, 5000]])
+def test_any_chunking_of_the_sound_gives_the_same_frames(shipped: Animator, astronaut: np.ndarray, sizes: list[int]):
+    sound = tone(1.3, shipped.rate_hz)
+    whole = shipped(astronaut, sound).frames
 
     def chunks():
-        at, turn = 0, 0
+        at, size = 0, itertools.cycle(sizes)
         while at < len(sound.samples):
-            size = sizes[turn % len(sizes)] if sizes != [1] or at > 2000 else 1
-            yield sound.samples[at : at + max(size, 1 if at < 2000 else 97)]
-            at, turn = at + max(size, 1 if at < 2000 else 97), turn + 1
+            start, at = at, at + next(size)
+            yield sound.samples[start:at]
 
-    live = np.stack(list(animator.stream(astronaut, chunks())))
+    live = np.stack(list(shipped.stream(astronaut, chunks())))
     assert live.shape == whole.shape
     assert np.abs(live.astype(int) - whole).max() <= 1
 
 
-def test_later_sound_never_changes_an_earlier_frame(animator: Animator, astronaut: np.ndarray):
-    sound = tone(1.0, animator.rate_hz)
+def test_later_sound_never_changes_an_earlier_frame(shipped: Animator, astronaut: np.ndarray):
+    sound = tone(1.0, shipped.rate_hz)
     changed = sound.samples.copy()
     changed[12 * sound.rate_hz // 25 :] = 0.3
-    first = animator(astronaut, sound).frames
-    second = animator(astronaut, Sound(changed, sound.rate_hz)).frames
+    first = shipped(astronaut, sound).frames
+    second = shipped(astronaut, Sound(changed, sound.rate_hz)).frames
     heard_before = 12 - 2  # a frame hears 60 ms past its end
     np.testing.assert_array_equal(first[: heard_before - 1], second[: heard_before - 1])
     assert not np.array_equal(first, second)

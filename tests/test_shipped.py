@@ -16,11 +16,6 @@ from stillspeak.training.weights import read_generator
 HELLO = Path(__file__).parent.parent / "examples" / "hello.flac"
 
 
-@pytest.fixture(scope="module")
-def shipped() -> stillspeak.Animator:
-    return stillspeak.load(threads=1)
-
-
 def test_the_folder_is_complete_and_under_40_megabytes():
     folder = find_model("default")
     names = {path.name for path in folder.iterdir()}
