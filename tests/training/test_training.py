@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from stillspeak.cli import main
-from stillspeak.config import Config
+from stillspeak.config import Config, PaintingConfig
 from stillspeak.data.clips import Clips
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
@@ -281,3 +281,13 @@ def test_a_kept_context_encoder_is_not_changed_by_the_adversaries(prepared: Path
     after = trainer.generator.state_dict()
     changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
     assert changed == {"identity", "noise", "decoder", "last"}
+
+
+def test_the_papers_painting_decoder_trains_and_exports_in_every_phase(prepared: Path, tmp_path: Path):
+    config = tiny()
+    config = replace(config, generator=replace(config.generator, decoder=PaintingConfig()))
+    config = replace(config, train=replace(config.train, sample_every=1000))
+    train(config, prepared, tmp_path / "r", say=quiet)
+    assert {row["phase"] for row in metrics(tmp_path / "r")} >= {"sound", "picture", "adversarial"}
+    export(tmp_path / "r", tmp_path / "model")
+    assert read_generator(tmp_path / "model").config.generator.decoder == PaintingConfig()

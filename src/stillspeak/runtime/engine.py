@@ -78,6 +78,9 @@ class Engine:
         except Exception as error:  # ONNX Runtime's errors have no common base of their own
             raise ModelError(f"The graphs in {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
         self._identity_names = [output.name for output in self._identity.get_outputs()]
+        self._step_wants = {
+            entry.name for entry in self._step.get_inputs()
+        }  # a decoder that paints has no use for the still
 
     @property
     def windows(self) -> Windows:
@@ -121,7 +124,8 @@ class Engine:
             Frames ``(n, 128, 96, 3)`` uint8 and the memory after them.
         """
         inputs = {"windows": windows, "noise": noise, "context_state": memory.context, "noise_state": memory.noise}
-        frames, context, noise_state = self._step.run(["frames", "context_out", "noise_out"], {**inputs, **identity})
+        inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
+        frames, context, noise_state = self._step.run(["frames", "context_out", "noise_out"], inputs)
         return np.asarray(frames), Memory(np.asarray(context), np.asarray(noise_state))
 
 
