@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError
 from stillspeak.media.audio import Sound, read_audio, require_speech
-from stillspeak.media.faces import align, find_faces, read_image, similarity
+from stillspeak.media.faces import align, read_image, require_faces, similarity
 from stillspeak.media.video import VideoWriter
 from stillspeak.media.windows import WindowState
 from stillspeak.runtime.engine import Engine, Memory, find_model
@@ -193,9 +193,7 @@ def still(photo: str | Path | Frames, face: str = "largest") -> Frames:
     """
     image = photo if isinstance(photo, np.ndarray) else read_image(photo)
     name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
-    faces = find_faces(image)
-    if not faces:
-        raise FaceError(f"{name} shows no face that can be found; use a frontal, well-lit photo.")
+    faces = require_faces(image, name)
     if face != "largest" and not (face.isdigit() and int(face) >= 1):
         raise FaceError(f"--face takes largest or a number from 1, not {face}.")
     number = 1 if face == "largest" else int(face)

@@ -1,7 +1,6 @@
 """Presets: functions that return a ``Config``. ``paper`` is the paper's; the others say where and why they differ."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from stillspeak.config import (
     Config,
@@ -63,8 +62,3 @@ def tiny() -> Config:
 
 
 PRESETS: dict[str, Callable[[], Config]] = {"paper": paper, "default": default, "tiny": tiny}
-
-
-def without_adversaries(config: Config) -> Config:
-    """The same preset with the reconstruction loss alone."""
-    return replace(config, frame=None, sequence=None)

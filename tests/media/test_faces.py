@@ -8,17 +8,17 @@ import pytest
 from PIL import Image
 
 from stillspeak.errors import FaceError, MediaError
-from stillspeak.media.faces import CANONICAL, align, find_face, find_faces, read_image, similarity, smooth
+from stillspeak.media.faces import CANONICAL, align, find_faces, read_image, require_faces, similarity, smooth
 
 
 def test_the_astronauts_face_is_first_and_not_the_badge(astronaut: np.ndarray):
-    left, top, right, bottom = find_face(astronaut).box
+    left, top, right, bottom = require_faces(astronaut)[0].box
     assert 200 < (left + right) / 2 < 250
     assert 90 < (top + bottom) / 2 < 150
 
 
 def test_the_aligned_face_has_its_points_at_the_canonical_places(astronaut: np.ndarray):
-    face = find_face(astronaut)
+    face = require_faces(astronaut)[0]
     matrix = similarity(face.points)
     moved = face.points @ matrix[:, :2].T + matrix[:, 2]
     assert np.abs(moved - CANONICAL).mean() < 2.0
@@ -89,14 +89,14 @@ def test_every_kind_of_picture_is_read_upright_as_8_bit_rgb(tmp_path: Path, astr
     assert read.dtype == np.uint8
     expected = np.repeat(astronaut.mean(2, keepdims=True), 3, 2) if kind == "grey" else astronaut
     assert np.abs(read.astype(float) - expected).mean() < 12
-    assert np.abs(np.array(find_face(read).box) - find_face(astronaut).box).max() < 12
+    assert np.abs(np.array(require_faces(read)[0].box) - require_faces(astronaut)[0].box).max() < 12
 
 
 def test_a_picture_without_a_face_is_refused():
     for shape in ((1, 1, 3), (5, 400, 3), (300, 300, 3)):
         assert find_faces(np.full(shape, 120, np.uint8)) == []
     with pytest.raises(FaceError, match="no face"):
-        find_face(np.zeros((200, 200, 3), np.uint8))
+        require_faces(np.zeros((200, 200, 3), np.uint8))
 
 
 def test_files_that_are_no_picture_are_refused(tmp_path: Path):
@@ -111,5 +111,5 @@ def test_a_small_face_in_a_large_photo_is_found(astronaut: np.ndarray, side: int
     large = cv2.resize(astronaut, None, fx=2, fy=2)
     photo = np.full((side, side, 3), 90, np.uint8)
     photo[: min(side, 1024), : min(side, 1024)] = large[:side, :side]
-    box = find_face(photo).box
-    assert np.abs(np.array(box) / 2 - find_face(astronaut).box).max() < 12
+    box = require_faces(photo)[0].box
+    assert np.abs(np.array(box) / 2 - require_faces(astronaut)[0].box).max() < 12

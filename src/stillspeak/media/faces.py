@@ -119,8 +119,8 @@ def _faces_at(image: Image, scale: float) -> list[Face]:
     return sorted(faces, key=lambda face: face.rank, reverse=True)
 
 
-def find_face(image: Image, name: str = "The photo") -> Face:
-    """The best face of a picture.
+def require_faces(image: Image, name: str = "The photo") -> list[Face]:
+    """As ``find_faces``.
 
     Raises:
         FaceError: if there is none.
@@ -128,7 +128,7 @@ def find_face(image: Image, name: str = "The photo") -> Face:
     faces = find_faces(image)
     if not faces:
         raise FaceError(f"{name} shows no face that can be found; use a frontal, well-lit photo.")
-    return faces[0]
+    return faces
 
 
 def face_points(image: Image, box: tuple[int, int, int, int]) -> NDArray[np.float32]:

@@ -180,7 +180,7 @@ class Trainer:
         still = [name for name, value in figures.items() if name.endswith("opening_spread") and value < 0.3]  # noqa: PLR2004
         if still and phase.name == AdversarialPhase.name:
             self.say(
-                f"  WARNING: the mouth hardly moves ({', '.join(still)}): train the sound phase longer or raise loss.code."
+                f"  WARNING: the mouth hardly moves ({', '.join(still)}): train the sound and picture phases longer."
             )
 
     def _update_average(self, step: int) -> None:

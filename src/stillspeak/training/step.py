@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from stillspeak.config import Config
 from stillspeak.data.clips import Drawer
 from stillspeak.model.generator import Generator
-from stillspeak.model.losses import reconstruction_loss, region_l1
+from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
 from stillspeak.training.adversary import BETAS, Scene, adversaries, discriminate, fool
 from stillspeak.training.tensors import frame_weights, images, seeded, sounds
 from stillspeak.training.warm_start import CODE_SCALE, code_loss
@@ -96,5 +96,4 @@ class AdversarialPhase:
 
 def _motion(video: Tensor) -> Tensor:
     """Spread over time of the mouth's pixels: a mouth that stands still has 0."""
-    mouth = video[..., 78:118, 26:72]
-    return mouth.std(dim=1).mean()
+    return video[..., MOUTH_ROWS, MOUTH_COLUMNS].std(dim=1).mean()
