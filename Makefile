@@ -22,8 +22,9 @@ format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/ready ## milliseconds a frame, side by side in one run
+bench: $(VENV)/ready ## milliseconds a frame, side by side in one run; seconds to judge a clip
 	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/judging.py
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

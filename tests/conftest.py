@@ -106,6 +106,11 @@ def raw_grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "s1" / "cut.mp4").write_bytes(whole[: len(whole) // 3])
     (source / "align" / "s1").mkdir(parents=True)
     (source / "align" / "s1" / "clip0.align").write_text("0 10000 sil\n10000 20000 bin\n")
+    (source / "align" / "s20").mkdir()
+    sentence = "".join(
+        f"{4000 * i} {4000 * i + 4000} {word}\n" for i, word in enumerate(["lay", "red", "with", "p", "nine", "again"])
+    )
+    (source / "align" / "s20" / "clip0.align").write_text(sentence)
     return source
 
 

@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stillspeak: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        print(f'stillspeak: this needs {error.name}: pip install "stillspeak[train]"', file=sys.stderr)
+        extra = "evaluate" if known.verb == "evaluate" else "train"
+        print(f'stillspeak: this needs {error.name}: pip install "stillspeak[{extra}]"', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(verbs)
     _add_train(verbs)
     _add_export(verbs)
+    _add_evaluate(verbs)
     return parser
 
 
@@ -131,7 +133,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 def _add_train(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = "stillspeak train default --data prepared --run runs/mine --train.steps 20000"
     parser = _verb(verbs, "train", "Train a preset; any field can be set with --section.field value.", example, _train)
-    parser.add_argument("preset", help="paper, default or tiny")
+    parser.add_argument("preset", help="paper, default or tiny; lipreader or sync for the judges of evaluate")
     parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
     parser.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder; must be new")
     parser.add_argument("--init", type=Path, default=None, help="a run or exported model to start from")
@@ -141,17 +143,30 @@ def _add_train(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from stillspeak.config import Config
+    from stillspeak.errors import RunError
+    from stillspeak.training.judge_loop import train_judge
     from stillspeak.training.loop import train
     from stillspeak.training.overrides import overridden
 
     config = overridden(arguments.preset, arguments.overrides)
-    train(config, arguments.data, arguments.folder, arguments.init)
+    if isinstance(config, Config):
+        train(config, arguments.data, arguments.folder, arguments.init)
+    elif arguments.init is not None:
+        raise RunError(f"--init is for generators; {arguments.preset} always starts new.")
+    else:
+        train_judge(config, arguments.data, arguments.folder)
 
 
 def _resume(arguments: argparse.Namespace) -> None:
+    from stillspeak.training.judge_loop import JudgeTrainer
     from stillspeak.training.loop import resume
+    from stillspeak.training.run import RunFolder
 
-    resume(arguments.folder)
+    if RunFolder(arguments.folder).is_judge:
+        JudgeTrainer(RunFolder(arguments.folder)).run()
+    else:
+        resume(arguments.folder)
 
 
 def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -163,8 +178,55 @@ def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _export(arguments: argparse.Namespace) -> None:
     from stillspeak.training.export import export
+    from stillspeak.training.judge_loop import export_judge
+    from stillspeak.training.run import RunFolder
 
-    print(export(arguments.model, arguments.output))
+    folder = RunFolder(arguments.model)
+    judge = folder.exists and folder.is_judge
+    print(export_judge(arguments.model, arguments.output) if judge else export(arguments.model, arguments.output))
+
+
+def _add_evaluate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak evaluate default --data prepared --split validation -o results"
+    parser = _verb(verbs, "evaluate", "Judge a model over prepared clips, or any two videos.", example, _evaluate)
+    parser.add_argument("model", nargs="?", default=None, help="a shipped model's name or an exported folder")
+    parser.add_argument("--data", type=Path, default=None, help="a prepared folder")
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
+    parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
+    parser.add_argument(
+        "--video", type=Path, nargs=2, metavar=("MADE", "REAL"), default=None, help="judge a video against the real one"
+    )
+    parser.add_argument(
+        "--text", default="", help="with --video: the GRID sentence that is said, for the word error rate"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of results.json, .md and .parquet")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import DataError
+    from stillspeak.evaluation.evaluate import evaluate, evaluate_videos
+
+    if arguments.video is not None:
+        made, real = arguments.video
+        evaluate_videos(made, real, arguments.output, arguments.text)
+    elif arguments.model is None or arguments.data is None:
+        raise DataError("evaluate needs a MODEL and --data PREPARED, or --video MADE REAL.")
+    else:
+        speakers = [name for name in arguments.speakers.split(",") if name]
+        evaluate(
+            arguments.model,
+            arguments.data,
+            arguments.output,
+            split=arguments.split,
+            speakers=speakers or None,
+            clips=arguments.clips,
+            workers=arguments.workers,
+            seed=arguments.seed,
+        )
+    print((arguments.output / "results.md").read_text())
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ class DataConfig:
     evenness: float = 0.0  # speakers are drawn with weight clips ** (1 - evenness); 1 is even over speakers
     face_jitter: float = 0.0  # strength of colour and geometry changes, the same over a clip and its still
     voice_jitter: float = 0.0  # strength of speed, pitch, equalisation and noise changes
+    as_recorded: float = 0.0  # share of sounds that are heard as they were recorded, voice_jitter or not
     any_still: bool = False  # the still is any frame of the clip and not its first
 
 
@@ -167,3 +168,52 @@ class Config:
     warm: WarmStartConfig = field(default_factory=WarmStartConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+
+@dataclass(frozen=True)
+class LipReaderConfig:
+    """The judge of words: spatio-temporal convolutions, recurrence, CTC, after LipNet (Assael et al. 2016). Sizes ours."""
+
+    kind: Literal["lipreader"] = "lipreader"
+    channels: tuple[int, ...] = (24, 48, 64)
+    hidden: int = 128  # of each direction
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """The judge of timing: one embedding of 0.2 s of mouth, one of 0.2 s of sound, after SyncNet (Chung, Zisserman 2016).
+
+    Sizes ours.
+    """
+
+    kind: Literal["sync"] = "sync"
+    channels: tuple[int, ...] = (32, 64, 128, 128)
+    sound_channels: int = 128
+    size: int = 128
+    temperature: float = 0.07
+
+
+@dataclass(frozen=True)
+class JudgeTrainConfig:
+    """The training of a judge; all ours."""
+
+    steps: int = 4000
+    clips: int = 12  # a batch
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    evenness: float = 0.5  # as ``DataConfig.evenness``
+    seed: int = 0
+    log_every: int = 20
+    check_every: int = 500
+    save_every_seconds: float = 180.0
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """A preset of a judge."""
+
+    name: str
+    network: LipReaderConfig | SyncConfig
+    train: JudgeTrainConfig = field(default_factory=JudgeTrainConfig)

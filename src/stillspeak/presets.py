@@ -1,4 +1,7 @@
-"""Presets: functions that return a ``Config``. ``paper`` is the paper's; the others say where and why they differ."""
+"""Presets: functions that return a ``Config``. ``paper`` is the paper's; the others say where and why they differ.
+
+``lipreader`` and ``sync`` are the judges that ``evaluate`` uses.
+"""
 
 from collections.abc import Callable
 
@@ -9,8 +12,11 @@ from stillspeak.config import (
     FrameDiscriminatorConfig,
     GeneratorConfig,
     IdentityConfig,
+    JudgeConfig,
+    LipReaderConfig,
     LossConfig,
     SequenceDiscriminatorConfig,
+    SyncConfig,
     TrainConfig,
     WarmStartConfig,
     WarpingConfig,
@@ -62,3 +68,16 @@ def tiny() -> Config:
 
 
 PRESETS: dict[str, Callable[[], Config]] = {"paper": paper, "default": default, "tiny": tiny}
+
+
+def lipreader() -> JudgeConfig:
+    """The lip reader behind the word error rate."""
+    return JudgeConfig(name="lipreader", network=LipReaderConfig())
+
+
+def sync() -> JudgeConfig:
+    """The scorer behind audio-video offset and confidence."""
+    return JudgeConfig(name="sync", network=SyncConfig())
+
+
+JUDGES: dict[str, Callable[[], JudgeConfig]] = {"lipreader": lipreader, "sync": sync}

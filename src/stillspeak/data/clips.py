@@ -9,6 +9,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +72,17 @@ class Clips:
         self.records = read_manifest(self.folder, split, speakers)
         self.cutter = Windows(context.rate_hz, Fraction(context.fps), context.window_seconds)
         self.points = [record.points() for record in self.records]
-        with ThreadPoolExecutor() as pool:
-            self.sounds = list(pool.map(self._load_sounds, self.records))
         self._starts = np.cumsum([0, *(record.frames for record in self.records)])
         self._frames = self._cached_frames(split)
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @cached_property
+    def sounds(self) -> list[list[NDArray[np.float32]]]:
+        """Of each clip its sound as recorded and its revoiced copies, ``(n,)`` each, read when first asked for."""
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(self._load_sounds, self.records))
 
     def frames(self, index: int) -> NDArray[np.uint8]:
         """All frames of a clip, ``(time, 128, 96, 3)``."""
@@ -147,7 +152,7 @@ class Drawer:
         time = min(time, shortest)
         end = int(random.integers(time, shortest + 1))
         pictures = [self._picture(index, np.arange(end - time, end), random) for index in chosen]
-        windows = [self.clips._heard(self._voice(index, random), end) for index in chosen]
+        windows = [self._heard_voice(index, end, random) for index in chosen]
         return _batch(pictures, np.stack(windows))
 
     def pictures(self, count: int, time: int, random: Random) -> Batch:
@@ -162,12 +167,12 @@ class Drawer:
         """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``."""
         windows, codes = [], []
         for index in self._choose(count, random):
-            strength = self.config.voice_jitter
+            strength = self._voice_strength(random)
             frames = self.clips.records[index].frames
             speed = float(np.exp(random.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
             speed = min(speed, (frames - 1) / time)
             start = int(random.integers(0, frames - int(time * speed)))
-            samples = self._voice(index, random)
+            samples = self._voice(index, strength, random)
             step = self.clips.cutter.rate_hz / float(self.clips.cutter.fps)
             fast = change_speed(samples[round(start * step) :], speed)
             at = start + np.arange(time) * speed + (speed - 1) / 2
@@ -183,11 +188,17 @@ class Drawer:
     def _mirror(self, random: Random) -> bool:
         return self.config.mirror and random.random() < 0.5  # noqa: PLR2004 - an even coin
 
-    def _voice(self, index: int, random: Random) -> NDArray[np.float32]:
-        strength = self.config.voice_jitter
-        if not strength:
-            return self.clips.sounds[index][0]
+    def _heard_voice(self, index: int, frames: int, random: Random) -> NDArray[np.float32]:
+        return self.clips._heard(self._voice(index, self._voice_strength(random), random), frames)
+
+    def _voice_strength(self, random: Random) -> float:
+        """How much a voice is changed: as the config says, or for a share of them not at all."""
+        return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
+
+    def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
         sounds = self.clips.sounds[index]
+        if not strength:
+            return sounds[0]
         return jitter_voice(sounds[random.integers(len(sounds))], self.clips.cutter.rate_hz, strength, random)
 
     def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> "Picture":

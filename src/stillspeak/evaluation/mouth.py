@@ -1,6 +1,10 @@
-"""Does the mouth move with the words? Inner-lip opening over time, generated against real. Definitions: architecture.md."""
+"""Does the mouth move with the words, and rest without? Inner-lip opening over time, generated against real.
+
+Opening: architecture.md, alignment (68 points). Motion in silence: the paper's figure 8 as a number (ours).
+"""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +12,8 @@ from numpy.typing import NDArray
 from stillspeak.data.landmarks import crop_landmarks, mouth_opening
 
 FURTHEST_SHIFT_FRAMES = 3
+_SILENCE_SHARE, _SILENCE_DB, _SPEECH_RANGE_DB = 0.25, -55.0, 15.0  # ours
+_SILENCE_MARGIN_FRAMES = 2
 
 
 @dataclass(frozen=True)
@@ -38,3 +44,37 @@ def _correlation(made: NDArray[np.float32], real: NDArray[np.float32], shift: in
     if a.std() < 1e-4 or b.std() < 1e-4:  # noqa: PLR2004 - flat
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def silent_frames(samples: NDArray[np.float32], rate_hz: int, fps: float, frames: int) -> NDArray[np.bool_]:
+    """Which frames have silence all around them.
+
+    Silent is what lies in the lowest quarter, in decibels, between the clip's background and its loud parts; a clip
+    whose two hardly differ is silent as a whole if it is faint, and nowhere if it is not.
+
+    Args:
+        samples: sound, float32 ``(n,)``.
+        rate_hz: of the sound.
+        fps: frames a second.
+        frames: how many.
+
+    Returns:
+        ``(frames,)``. A frame counts if its own 0.2 s neighbourhood is silent.
+    """
+    edges = np.minimum((np.arange(frames + 1) * rate_hz / fps).round().astype(int), len(samples))
+    power = np.array([np.mean(samples[a:b] ** 2) if b > a else 0.0 for a, b in pairwise(edges)])
+    level = 10 * np.log10(power + 1e-10)
+    background, loud = np.quantile(level, [0.05, 0.95])
+    limit = background + _SILENCE_SHARE * (loud - background) if loud - background > _SPEECH_RANGE_DB else _SILENCE_DB
+    padded = np.pad(level < max(limit, _SILENCE_DB), _SILENCE_MARGIN_FRAMES, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * _SILENCE_MARGIN_FRAMES + 1)
+    return np.asarray(windows.all(axis=1))
+
+
+def silence_motion(opened: NDArray[np.float32], silent: NDArray[np.bool_]) -> float:
+    """How much the mouth moves while nothing is said: mean absolute change of the opening in pixels a frame.
+
+    The paper's figure 8 as a number. nan if there is no silence of two frames.
+    """
+    both = silent[1:] & silent[:-1]
+    return float(np.abs(np.diff(opened))[both].mean()) if both.any() else float("nan")

@@ -27,19 +27,43 @@ def model_card(config: Config, history: list[Stage], worst: int) -> str:
     ]
     corpora = sorted({corpus for stage in history for corpus in stage["corpora"]})
     lines += [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
-    lines += ["", "Speakers and clips trained on: " + ", ".join(_speakers(history)) + ".", "", "## Training", ""]
+    lines += ["", "Speakers and clips trained on: " + _listed(_speakers(history)) + ".", "", "## Training", ""]
     lines += ["| phase | steps | frames seen | hours | hardware |", "|---|---|---|---|---|"]
     lines += [f"| {s['phase']} | {s['steps']} | {s['frames']} | {s['hours']:.2f} | {s['hardware']} |" for s in history]
     lines += ["", f"Exported graphs differ from PyTorch by at most {worst} of 255.", "", _USE]
     return "\n".join(lines)
 
 
-def _speakers(history: list[Stage]) -> list[str]:
-    """Every speaker of any stage with its clips, by number where it has one."""
+def judge_card(
+    name: str, corpora: list[str], speakers: dict[str, int], work: str, figures: dict[str, dict[str, float]]
+) -> str:
+    """The card of a judge, in Markdown."""
+    lines = [
+        f"# {name}",
+        "",
+        f"A judge of stillspeak, preset `{name}`: used by `stillspeak evaluate`.",
+        "",
+        "## Data",
+        "",
+    ]
+    lines += [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
+    lines += ["", f"Speakers and clips trained on: {_listed(speakers)}.", "", "## Training", "", f"{work}.", ""]
+    lines += ["## Figures on real clips it was not trained on", ""]
+    for split, values in figures.items():
+        lines.append(f"- {split}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    return "\n".join(lines) + "\n"
+
+
+def _speakers(history: list[Stage]) -> dict[str, int]:
+    """Every speaker of any stage with its clips."""
     clips: dict[str, int] = {}
     for stage in history:
         for speaker, count in stage["speakers"].items():
             clips[speaker] = max(count, clips.get(speaker, 0))
-    return [
-        f"{speaker} ({count})" for speaker, count in sorted(clips.items(), key=lambda item: (len(item[0]), item[0]))
-    ]
+    return clips
+
+
+def _listed(speakers: dict[str, int]) -> str:
+    """Speakers by number where they have one, with their clips."""
+    ordered = sorted(speakers.items(), key=lambda item: (len(item[0]), item[0]))
+    return ", ".join(f"{speaker} ({count})" for speaker, count in ordered)

@@ -29,7 +29,7 @@ from stillspeak.training.card import model_card
 from stillspeak.training.tensors import pixels, seeded
 from stillspeak.training.weights import GENERATOR, read_generator, write_generator
 
-_OPSET = 17
+OPSET = 17
 _HALF_FROM = 1024  # elements: smaller tensors stay in full precision
 _TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
 
@@ -176,7 +176,7 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _IdentityGraph(generator), (still,), str(folder / IDENTITY), input_names=["still"],
-            output_names=["code", *constants], opset_version=_OPSET, dynamo=False,
+            output_names=["code", *constants], opset_version=OPSET, dynamo=False,
         )  # fmt: skip
         torch.onnx.export(
             _StepGraph(generator),
@@ -185,14 +185,14 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
             input_names=["windows", "noise", "context_state", "noise_state", "still", "code", *constants],
             output_names=["frames", "context_out", "noise_out"],
             dynamic_axes={"windows": {0: "time"}, "noise": {0: "time"}, "frames": {0: "time"}},
-            opset_version=_OPSET,
+            opset_version=OPSET,
             dynamo=False,
         )
     for name in (IDENTITY, STEP):
-        _store_in_half(folder / name)
+        store_in_half(folder / name)
 
 
-def _store_in_half(path: Path) -> None:
+def store_in_half(path: Path) -> None:
     """Stores large weights as float16 with a cast behind each; ONNX Runtime undoes the cast once, when it loads."""
     model = onnx.load(path)
     graph = model.graph

@@ -4,15 +4,12 @@ Phases run one after another: sound and picture (the warm start, ours), then adv
 batch and noise are pure functions of the seed and the step, so a resumed run goes on exactly as it would have.
 """
 
-import contextlib
 import copy
 import json
 import math
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,8 +23,9 @@ from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate_opening
+from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.monitor import Monitor
-from stillspeak.training.run import CONFIG, RunFolder, pack_optimiser, unpack_optimiser
+from stillspeak.training.run import RunFolder, pack_optimiser, unpack_optimiser
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, open_decoder
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator
@@ -243,31 +241,12 @@ def chosen_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@contextlib.contextmanager
-def held_interrupts() -> Iterator[Callable[[], bool]]:
-    """Holds Ctrl-C and SIGTERM back while the body runs; gives a function that says whether one came."""
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, lambda *_: came.append(1)) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def train(config: Config, data: Path, run: Path, init: Path | None = None, say: Say = print) -> None:
     """Starts a run in the folder ``run``. Raises RunError, DataError or ModelError with a sentence if it cannot."""
     folder = RunFolder(run)
-    folder.create(config, data)
-    try:
+    with folder.created(config, data):
         trainer = Trainer(folder, init, say)
         trainer.save()  # from here on a resume knows what the run started from
-    except BaseException:
-        (folder.path / CONFIG).unlink()  # nothing was trained: the folder is free for another try
-        raise
     trainer.run()
 
 

@@ -4,7 +4,10 @@
 file here executes code when loaded.
 """
 
+import contextlib
 import json
+import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stillspeak.config import Config
+from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
+from stillspeak.presets import JUDGES
 
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.toml", "metrics.jsonl"
 
 
-def config_to_dict(config: Config) -> dict[str, Any]:
+def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
     """A config as plain tables; a discriminator that a preset does not have is left out."""
     return {key: value for key, value in asdict(config).items() if value is not None}
 
@@ -60,12 +64,22 @@ class RunFolder:
         """Whether a run was started here."""
         return (self.path / CONFIG).is_file()
 
-    def create(self, config: Config, data: Path) -> None:
-        """Makes the folder and writes the resolved config.
+    @contextlib.contextmanager
+    def created(self, config: Config | JudgeConfig, data: Path) -> Iterator[None]:
+        """Makes the folder and writes the resolved config; if the body fails the folder is free for another try.
 
         Raises:
             RunError: if a run is there already or the folder cannot be made.
         """
+        self.create(config, data)
+        try:
+            yield
+        except BaseException:
+            (self.path / CONFIG).unlink()
+            raise
+
+    def create(self, config: Config | JudgeConfig, data: Path) -> None:
+        """As ``created``, for good."""
         if self.exists:
             raise RunError(f"{self.path} holds a run already; go on with: stillspeak resume {self.path}")
         try:
@@ -81,14 +95,32 @@ class RunFolder:
         Raises:
             RunError: if there is no run here.
         """
-        import tomllib
+        table, data = self._table()
+        if table["name"] in JUDGES:
+            raise RunError(f"{self.path} holds a run of the judge {table['name']} and not of a generator.")
+        return config_from_dict(table), data
 
+    def judge_config(self) -> tuple[JudgeConfig, Path]:
+        """As ``config``, of a judge's run."""
+        table, data = self._table()
+        try:
+            return TypeAdapter(JudgeConfig).validate_python(table), data
+        except ValidationError as error:
+            raise RunError(f"The configuration is not valid: {error.errors()[0]['msg']}.") from error
+
+    @property
+    def is_judge(self) -> bool:
+        """Whether the run is one of a judge. Raises RunError if there is no run here."""
+        return self._table()[0]["name"] in JUDGES
+
+    def _table(self) -> tuple[dict[str, Any], Path]:
         if not self.exists:
             raise RunError(f"{self.path} holds no training run ({CONFIG} is missing).")
-        table = tomllib.loads((self.path / CONFIG).read_text())
-        return config_from_dict({key: value for key, value in table.items() if key != "prepared"}), Path(
-            table["prepared"]
-        )
+        try:
+            table = tomllib.loads((self.path / CONFIG).read_text())
+            return {key: value for key, value in table.items() if key != "prepared"}, Path(table["prepared"])
+        except (tomllib.TOMLDecodeError, KeyError) as error:
+            raise RunError(f"{self.path / CONFIG} is damaged: {error}.") from error
 
     def log(self, scalars: dict[str, Any]) -> None:
         """Appends one line to ``metrics.jsonl``."""

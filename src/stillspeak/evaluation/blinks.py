@@ -1,0 +1,45 @@
+"""Blinks: how many a second and how long. Paper, section 4.4 (figure 7); eye aspect ratio after Soukupova and Cech 2016.
+
+The ratio is taken relative to the clip's own open eyes: at 96 x 128 the fixed threshold of the original, 0.2, is below the
+closed eyes of some people and above the open eyes of others.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+_EYES = (36, 42)  # first of six points each, 68-point scheme
+_OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
+_DEPTH = 0.25  # ours: a blink closes the eye by at least a quarter of its opening
+_LONGEST_SECONDS = 0.6  # beyond it eyes are closed or look down
+_NEIGHBOURHOOD_SECONDS = 1.2  # within which a blink stands out
+
+
+class Blinks(NamedTuple):
+    """Blinks of a clip: ``rate`` a second, and the mean length in seconds at half depth (nan without a blink)."""
+
+    rate: float
+    seconds: float
+
+
+def eye_aspect_ratio(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Height of the eyes over their width, the mean of both: ``(time, 68, 2)`` -> ``(time,)``."""
+    ratios = []
+    for first in _EYES:
+        outer, up1, up2, inner, low2, low1 = (points[:, first + k] for k in range(6))
+        heights = np.linalg.norm(up1 - low1, axis=1) + np.linalg.norm(up2 - low2, axis=1)
+        ratios.append(heights / np.maximum(2 * np.linalg.norm(outer - inner, axis=1), 1e-6))
+    return np.mean(ratios, axis=0).astype(np.float32)
+
+
+def blinks(ratio: NDArray[np.float32], fps: float) -> Blinks:
+    """Finds blinks in a curve of the eye aspect ratio, ``(time,)`` at ``fps`` frames a second."""
+    opened = float(np.quantile(ratio, _OPEN_QUANTILE))
+    closing = 1 - ratio / max(opened, 1e-6)
+    limits = (1, _LONGEST_SECONDS * fps)
+    neighbourhood = 2 * int(_NEIGHBOURHOOD_SECONDS * fps / 2) + 1
+    found, shape = find_peaks(closing, prominence=_DEPTH, width=limits, wlen=neighbourhood)
+    seconds = float(np.mean(shape["widths"]) / fps) if len(found) else float("nan")
+    return Blinks(len(found) * fps / max(len(ratio), 1), seconds)

@@ -1,0 +1,121 @@
+"""Figures of many clips as tables: means with 95 % intervals, as JSON, Markdown and Parquet. Paper, Tables 2 and 3."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillspeak.errors import OutputError
+from stillspeak.evaluation.measure import METRICS
+
+ROWS = ("ground_truth", "model", "still", "shuffled_audio")
+_RESAMPLES = 10_000
+# Paper, Tables 2 and 3. ACD is in the paper's own unit, 1e-4; WER is LipNet's.
+_PAPER = """\
+| the paper's rows | PSNR | SSIM | FDBM | CPBD | ACD / 1e-4 | WER | chosen by users |
+|---|---|---|---|---|---|---|---|
+| GRID, ground truth videos | | | 0.121 | 0.281 | 0.74 | 21.40 % | |
+| GRID, L1 (Table 2) | 28.47 | 0.859 | 0.101 | 0.210 | 0.90 | 27.90 % | |
+| GRID, L1 + Adv img (Table 2) | 27.71 | 0.840 | 0.114 | 0.274 | 1.04 | 27.94 % | |
+| GRID, L1 + Adv img + Adv seq (Tables 2, 3) | 27.98 | 0.844 | 0.114 | 0.277 | 1.02 | 25.45 % | 79.77 % |
+| GRID, static baseline (Table 3) | 27.39 | 0.831 | 0.113 | 0.280 | 1.07 | 37.2 % | 20.22 % |
+| TCD-TIMIT, proposed (Table 3) | 23.54 | 0.697 | 0.102 | 0.253 | 2.06 | | 77.03 % |
+| TCD-TIMIT, static baseline (Table 3) | 23.01 | 0.654 | 0.097 | 0.252 | 2.29 | | 22.97 % |
+"""
+_NOTES = """\
+What can be compared: CPBD and FDBM of aligned 96 x 128 crops, and ratios (ACD over the real video's: the paper's is 1.38).
+What cannot: ACD itself (another embedding; the paper's scale, 1e-4, was never explained); WER itself (the paper's reader is
+LipNet, ours saw fewer speakers: hold each WER against that of the real videos read by the same reader); PSNR and SSIM across
+different speakers and clips. The paper's test speakers are ten; which clips are judged here is said above.
+"""
+Figures = dict[str, dict[str, float]]  # row -> metric -> figure, of one clip
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean: percentiles of ``_RESAMPLES`` means of clips drawn again (Efron 1979); seeded."""
+    if len(values) == 1:
+        return float(values[0]), float(values[0])
+    drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def summary(clips: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
+    """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure."""
+    rows = list(dict.fromkeys(row for figures in clips.values() for row in figures))
+    table: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda name: ROWS.index(name) if name in ROWS else len(ROWS)):
+        table[row] = {}
+        for metric in METRICS:
+            values = np.array([f[row][metric] for f in clips.values() if metric in f.get(row, {})])
+            if len(values):
+                mean, (low, high) = float(values.mean()), interval(values)
+                table[row][metric] = {"mean": mean, "ci95": [low, high], "n": len(values)}
+    return table
+
+
+def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> dict[str, Any]:
+    """Writes ``results.json``, ``results.md``, ``results.parquet``; returns what the JSON holds.
+
+    Args:
+        folder: where to; must be there.
+        clips: figures of each clip, by ``speaker/clip``.
+        about: what was judged and by whom; goes into the JSON beside ``rows`` and on top of the Markdown.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    results = {"rows": summary(clips), **about}
+    rows = [
+        {"clip": clip, "row": row, **{metric: values.get(metric) for metric in METRICS}}
+        for clip, figures in clips.items()
+        for row, values in figures.items()
+    ]
+    schema = pa.schema([("clip", pa.string()), ("row", pa.string()), *((metric, pa.float64()) for metric in METRICS)])
+    try:
+        _whole(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
+        _whole(folder / "results.md", markdown(results).encode())
+        part = folder / ".results.parquet.part"
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
+        part.replace(folder / "results.parquet")
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return results
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The tables for people: one metric a line, one row a column, the judges' own accuracy, the paper's tables."""
+    rows: dict[str, dict[str, Any]] = results["rows"]
+    lines = ["# Results", "", *(f"- {name}: {_said(value)}" for name, value in results.items() if name != "rows"), ""]
+    lines += ["Mean over clips, 95 % interval (bootstrap over clips), number of clips where it is not all.", ""]
+    lines += ["| metric | better | " + " | ".join(rows) + " |", "|---|---|" + "---|" * len(rows)]
+    most = max((cell["n"] for figures in rows.values() for cell in figures.values()), default=0)
+    for metric, (title, unit, better) in METRICS.items():
+        cells = [_cell(figures.get(metric), most) for figures in rows.values()]
+        if any(cells):
+            lines.append(f"| {title}{f' ({unit})' if unit else ''} | {better} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + f"\n\n## Beside the paper\n\n{_PAPER}\n{_NOTES}"
+
+
+def _cell(cell: dict[str, Any] | None, most: int) -> str:
+    if cell is None:
+        return ""
+    low, high = cell["ci95"]
+    count = "" if cell["n"] == most else f", n {cell['n']}"
+    return f"{cell['mean']:.3f} ({low:.3f} to {high:.3f}{count})"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_said(inner)}" for name, inner in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _whole(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)

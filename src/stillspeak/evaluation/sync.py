@@ -1,0 +1,86 @@
+"""Do mouth and sound belong together, and when? Offset and confidence after SyncNet (Chung and Zisserman 2016).
+
+Distances of mouth and sound embeddings over shifts of +-15 frames: the offset is the shift of the least mean distance, the
+confidence is the median of the mean distances less the least (architecture.md, metrics).
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.media.audio import Sound
+from stillspeak.media.mouths import mouths
+from stillspeak.media.spectrum import HOP, RATE_HZ, log_mel
+from stillspeak.runtime.judge import JudgeModel
+
+FRAMES, STEPS = 5, 20  # as model/sync.py
+FURTHEST_FRAMES = 15
+_SHARED = 0.4  # ours: a shift counts if at least this share of the clip overlaps
+
+
+class SyncMatch(NamedTuple):
+    """``offset`` in frames, positive where the sound comes late; ``confidence`` in embedding distance."""
+
+    offset: int
+    confidence: float
+
+
+class SyncScorer:
+    """Scores aligned crops against sound.
+
+    Args:
+        model: the folder of an exported sync scorer, or the shipped one by default.
+
+    Raises:
+        ModelError: if there is none.
+    """
+
+    def __init__(self, model: str | Path = "sync") -> None:
+        self.model = JudgeModel(model, ("mouth", "sound"))
+
+    def embed(
+        self, frames: NDArray[np.uint8], sound: Sound, fps: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Embeddings of every 5 frames and of the sound they should go with, two of ``(time - 4, size)``."""
+        looks = self.model.run("mouth", {"mouths": mouth_windows(mouths(frames))})
+        heard = self.model.run(
+            "sound", {"spectrum": sound_windows(log_mel(sound.at(RATE_HZ).samples), len(looks), fps)}
+        )
+        return looks, heard
+
+    def match(self, frames: NDArray[np.uint8], sound: Sound, fps: float = 25.0) -> SyncMatch:
+        """Offset and confidence of a clip of at least 5 frames: crops ``(time, 128, 96, 3)`` and its sound."""
+        return offset_of(*self.embed(frames, sound, fps))
+
+
+def mouth_windows(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every 5 frames in a row: ``(time, 48, 48)`` -> ``(time - 4, 5, 48, 48)``. A clip of fewer raises ValueError."""
+    if len(values) < FRAMES:
+        raise ValueError(f"{len(values)} frames are too few to judge timing; {FRAMES} are needed.")
+    windows = np.lib.stride_tricks.sliding_window_view(values, FRAMES, axis=0)
+    return np.ascontiguousarray(np.moveaxis(windows, -1, 1))
+
+
+def sound_windows(spectrum: NDArray[np.float32], count: int, fps: float) -> NDArray[np.float32]:
+    """The 0.2 s of sound under each 5 frames: ``(steps, 40)`` -> ``(count, 40, 20)``; past the end it is silence."""
+    starts = np.round(np.arange(count) * RATE_HZ / HOP / fps).astype(int)
+    missing = int(starts[-1]) + STEPS - len(spectrum)
+    if missing > 0:
+        spectrum = np.concatenate([spectrum, np.repeat(spectrum.min(axis=0, keepdims=True), missing, axis=0)])
+    return np.ascontiguousarray(spectrum[starts[:, None] + np.arange(STEPS)].transpose(0, 2, 1))
+
+
+def offset_of(looks: NDArray[np.float32], heard: NDArray[np.float32], furthest: int = FURTHEST_FRAMES) -> SyncMatch:
+    """The shift that brings the embeddings ``(time, size)`` of mouth and sound together best."""
+    time = len(looks)
+    furthest = min(furthest, int((1 - _SHARED) * time))
+    shifts = np.arange(-furthest, furthest + 1)
+    means = []
+    for shift in shifts:
+        mouth = looks[max(0, -shift) : time + min(0, -shift)]
+        sound = heard[max(0, shift) : time + min(0, shift)]
+        means.append(float(np.linalg.norm(mouth - sound, axis=1).mean()))
+    least = int(np.argmin(means))
+    return SyncMatch(int(shifts[least]), float(np.median(means) - means[least]))

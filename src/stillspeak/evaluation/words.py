@@ -1,0 +1,109 @@
+"""Are the words on the lips? Word error rate of our own lip reader. Paper, section 4.2 (WER).
+
+The reader (model/lipreader.py) gives a probability of each word in each frame; the GRID grammar makes a sentence of them.
+Its own error on real clips stands beside every figure, since no reader is perfect.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.media.mouths import mouths
+from stillspeak.runtime.judge import JudgeModel
+
+# GRID's sentences: command, colour, preposition, letter, digit, adverb (Cooke et al. 2006).
+GRID_GRAMMAR: tuple[tuple[str, ...], ...] = (
+    ("bin", "lay", "place", "set"),
+    ("blue", "green", "red", "white"),
+    ("at", "by", "in", "with"),
+    tuple("abcdefghijklmnopqrstuvxyz"),
+    ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    ("again", "now", "please", "soon"),
+)
+GRID_WORDS: tuple[str, ...] = tuple(word for slot in GRID_GRAMMAR for word in slot)
+BLANK = 0
+
+
+class LipReader:
+    """Reads words off the mouths of aligned crops.
+
+    Args:
+        model: the folder of an exported lip reader, or the shipped one by default.
+
+    Raises:
+        ModelError: if there is none.
+    """
+
+    def __init__(self, model: str | Path = "lipreader") -> None:
+        self.model = JudgeModel(model, ("reader",))
+
+    def log_probabilities(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``(time, 128, 96, 3)`` -> ``(time, 1 + words)``; class 0 is the blank."""
+        return self.model.run("reader", {"mouths": mouths(frames)[None]})[0]
+
+    def read(self, frames: NDArray[np.uint8]) -> list[str]:
+        """The sentence of GRID's grammar that the frames most likely show."""
+        return decode(self.log_probabilities(frames), GRID_GRAMMAR, GRID_WORDS)
+
+
+def decode(
+    log_probabilities: NDArray[np.float32], grammar: tuple[tuple[str, ...], ...], words: tuple[str, ...]
+) -> list[str]:
+    """The likeliest path of CTC that says one word of each slot, in order: Viterbi over blanks and words.
+
+    Args:
+        log_probabilities: ``(time, 1 + len(words))``; class 0 is the blank.
+        grammar: the words of each slot.
+        words: the words of classes 1, 2, ...
+
+    Raises:
+        ValueError: if there are fewer frames than slots.
+    """
+    time, slots = len(log_probabilities), len(grammar)
+    if time < slots:
+        raise ValueError(f"{time} frames cannot hold {slots} words.")
+    classes = [np.array([1 + words.index(word) for word in slot]) for slot in grammar]
+    blank = np.full(slots + 1, -np.inf)  # best score so far, ending in the blank after k words
+    spoken = [np.full(len(slot), -np.inf) for slot in grammar]  # ending in each word of a slot
+    blank_said: list[list[int]] = [[] for _ in range(slots + 1)]
+    spoken_said: list[list[list[int]]] = [[[] for _ in slot] for slot in grammar]
+    blank[0] = 0.0
+    for scores in log_probabilities.astype(np.float64):
+        last_blank, last_spoken = blank.copy(), [values.copy() for values in spoken]
+        last_blank_said, last_spoken_said = list(blank_said), [list(said) for said in spoken_said]
+        for k in range(slots + 1):
+            best = int(last_spoken[k - 1].argmax()) if k else 0
+            if k and last_spoken[k - 1][best] > last_blank[k]:
+                blank[k], blank_said[k] = last_spoken[k - 1][best], last_spoken_said[k - 1][best]
+            blank[k] += scores[BLANK]
+        for k in range(slots):
+            entry, said = last_blank[k], last_blank_said[k]
+            if k and last_spoken[k - 1].max() > entry:
+                best = int(last_spoken[k - 1].argmax())
+                entry, said = last_spoken[k - 1][best], last_spoken_said[k - 1][best]
+            stays = last_spoken[k] >= entry
+            spoken[k] = np.where(stays, last_spoken[k], entry) + scores[classes[k]]
+            spoken_said[k] = [
+                last_spoken_said[k][word] if stay else [*said, word] for word, stay in enumerate(stays.tolist())
+            ]
+    best = int(spoken[-1].argmax())
+    final = blank_said[-1] if blank[-1] >= spoken[-1][best] else spoken_said[-1][best]
+    return [grammar[slot][word] for slot, word in enumerate(final)]
+
+
+def word_errors(read: list[str], said: list[str]) -> int:
+    """Substitutions, insertions and deletions that turn ``said`` into ``read`` (Levenshtein 1966)."""
+    row = list(range(len(said) + 1))
+    for i, word in enumerate(read, 1):
+        above, row[0] = row[0], i
+        for j, truth in enumerate(said, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (word != truth))
+    return row[-1]
+
+
+def wer(read: list[str], said: list[str]) -> float:
+    """Word error rate: errors over words said. Raises ValueError if nothing was said."""
+    if not said:
+        raise ValueError("Nothing was said: a word error rate needs words.")
+    return word_errors(read, said) / len(said)

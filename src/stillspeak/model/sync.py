@@ -1,0 +1,91 @@
+"""The sync scorer that judges timing: embeddings of mouth and sound that lie close where both belong together.
+
+Ours, after SyncNet (Chung and Zisserman 2016): 5 frames of mouth, the same 0.2 s of sound. Trained with the cross-entropy
+of the true pair among all pairs of a clip (van den Oord et al. 2018).
+"""
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stillspeak.config import SyncConfig
+
+FRAMES = 5  # SyncNet's 0.2 s
+STEPS = 20  # of the spectrum in the same time
+BANDS = 40
+MOUTH_PX = 48
+
+
+class MouthEncoder(nn.Module):
+    """5 frames of a grey mouth -> a unit vector."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise([FRAMES, *config.channels]):
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
+        self.convolutions = nn.Sequential(*layers)
+        side = MOUTH_PX >> len(config.channels)
+        self.last = nn.Linear(config.channels[-1] * side * side, config.size)
+
+    def forward(self, mouths: Float[Tensor, "n 5 48 48"]) -> Float[Tensor, "n size"]:
+        return functional.normalize(self.last(self.convolutions(mouths).flatten(1)), dim=1)
+
+
+class SoundEncoder(nn.Module):
+    """0.2 s of a log-mel spectrum -> a unit vector."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        width = config.sound_channels
+        layers: list[nn.Module] = []
+        for inputs, stride in ((BANDS, 1), (width, 2), (width, 1), (width, 2)):
+            kernel = 3 if stride == 1 else 4
+            layers += [
+                nn.Conv1d(inputs, width, kernel, stride, padding=1, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(inplace=True),
+            ]
+        self.convolutions = nn.Sequential(*layers)
+        self.last = nn.Linear(width * STEPS // 4, config.size)
+
+    def forward(self, spectrum: Float[Tensor, "n 40 20"]) -> Float[Tensor, "n size"]:
+        return functional.normalize(self.last(self.convolutions(spectrum).flatten(1)), dim=1)
+
+
+class SyncScorer(nn.Module):
+    """Both encoders."""
+
+    def __init__(self, config: SyncConfig) -> None:
+        super().__init__()
+        self.temperature = config.temperature
+        self.mouth = MouthEncoder(config)
+        self.sound = SoundEncoder(config)
+
+    def forward(
+        self, mouths: Float[Tensor, "n 5 48 48"], spectrum: Float[Tensor, "n 40 20"]
+    ) -> tuple[Float[Tensor, "n size"], Float[Tensor, "n size"]]:
+        return self.mouth(mouths), self.sound(spectrum)
+
+    def loss(
+        self, mouth: Float[Tensor, "clips time size"], sound: Float[Tensor, "clips time size"]
+    ) -> Float[Tensor, ""]:
+        """Each mouth finds its sound, and each sound its mouth, among all of its clip.
+
+        Neighbours share four of five frames: they count neither as right nor as wrong.
+        """
+        time = mouth.shape[1]
+        likeness = mouth @ sound.transpose(1, 2) / self.temperature  # clips, time of mouth, time of sound
+        apart = torch.arange(time)[:, None] - torch.arange(time)[None]
+        likeness = likeness.masked_fill((apart.abs() == 1).to(likeness.device), float("-inf"))
+        target = torch.arange(time, device=mouth.device).expand(len(mouth), -1)
+        return 0.5 * (
+            functional.cross_entropy(likeness.transpose(1, 2), target) + functional.cross_entropy(likeness, target)
+        )

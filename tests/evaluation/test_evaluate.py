@@ -1,0 +1,142 @@
+"""The judge from the command line: the contract of its files, resuming, any two videos, and what it says of bad input."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from helpers import tone, write_video
+from stillspeak.cli import main
+from stillspeak.evaluation import evaluate as module
+from stillspeak.evaluation.measure import METRICS
+from stillspeak.evaluation.report import interval, markdown, summary
+
+ROWS = ["ground_truth", "model", "still", "shuffled_audio"]
+
+
+@pytest.fixture(scope="module")
+def judged(prepared: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("judged")
+    arguments = ["evaluate", str(tiny_model), "--data", str(prepared), "--split", "validation", "--workers", "1"]
+    assert main([*arguments, "-o", str(out)]) == 0
+    return out
+
+
+def test_the_json_keeps_its_contract(judged: Path):
+    results = json.loads((judged / "results.json").read_text())
+    assert list(results["rows"]) == ROWS
+    for figures in results["rows"].values():
+        for metric, cell in figures.items():
+            assert metric in METRICS
+            assert cell["ci95"][0] <= cell["mean"] <= cell["ci95"][1] or cell["n"] == 1
+            assert 1 <= cell["n"] <= 2
+    truth, still = results["rows"]["ground_truth"], results["rows"]["still"]
+    assert truth["ssim"]["mean"] == pytest.approx(1)
+    assert "psnr" not in truth  # infinite
+    assert truth["opening_correlation"]["mean"] == pytest.approx(1, abs=1e-4)
+    assert truth["acd_ratio"]["mean"] == pytest.approx(1)
+    assert still["acd"]["mean"] == pytest.approx(0)
+    assert still["silence_motion_px"]["mean"] == 0 if "silence_motion_px" in still else True
+    assert "sync scorer on real clips" in results["judges"]
+
+
+def test_the_table_has_a_row_for_each_clip_and_row(judged: Path):
+    table = pq.read_table(judged / "results.parquet").to_pylist()
+    assert {(row["clip"], row["row"]) for row in table} == {
+        (clip, row) for clip in ("s20/clip0", "sU1/clip0") for row in ROWS
+    }
+    assert all(row["ssim"] is not None for row in table)
+    assert [row["wer"] is not None for row in table if row["clip"] == "sU1/clip0"] == [False] * 4
+
+
+def test_the_markdown_has_the_papers_figures_and_the_judges_own(judged: Path):
+    text = (judged / "results.md").read_text()
+    for words in ("27.98", "0.281", "lip reader on real clips", "cannot", "| CPBD |"):
+        assert words in text
+
+
+def test_a_second_run_judges_nothing_again(
+    judged: Path, prepared: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = (judged / "results.json").read_text()
+    monkeypatch.setattr(module, "ProcessPoolExecutor", None)
+    module.evaluate(tiny_model, prepared, judged, split="validation")
+    assert (judged / "results.json").read_text() == before.replace('"model": "', '"model": "', 1)
+
+
+def test_a_damaged_result_or_another_seed_is_judged_again(judged: Path, prepared: Path, tiny_model: Path):
+    jobs = module._jobs(module.read_manifest(prepared, "validation"), None, 0)
+    done = module._Done(judged, module._fingerprint(tiny_model))
+    assert all(done.figures(job) is not None for job in jobs)
+    other = module._jobs(module.read_manifest(prepared, "validation"), None, 1)
+    assert all(done.figures(job) is None for job in other)
+    assert module._Done(judged, "another model").figures(jobs[0]) is None
+
+
+def test_the_other_clip_says_something_else(prepared: Path):
+    jobs = module._jobs(module.read_manifest(prepared), 3, 0)
+    assert len(jobs) == 3
+    assert all(job.other is not None and job.other.path != job.record.path for job in jobs)
+    assert module._jobs(module.read_manifest(prepared, "test"), None, 0)[0].other is None
+
+
+def test_any_two_videos_can_be_judged(tmp_path: Path, astronaut: np.ndarray):
+    face = astronaut[:320, 60:380]
+    real = np.stack([np.roll(face, t // 4, 0) for t in range(20)])
+    write_video(tmp_path / "real.mp4", real, tone(0.8, 48_000))
+    write_video(tmp_path / "made.mp4", real[:15, ::2, ::2], None)  # another size, shorter, silent
+    out = tmp_path / "out"
+    assert main(["evaluate", "--video", str(tmp_path / "made.mp4"), str(tmp_path / "real.mp4"), "-o", str(out)]) == 0
+    rows = json.loads((out / "results.json").read_text())["rows"]
+    assert rows["video"]["psnr"]["mean"] > 20
+    assert rows["ground_truth"]["av_offset"]["n"] == 1
+
+
+def test_what_cannot_be_judged_is_said_in_one_sentence(
+    prepared: Path, tmp_path: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+):
+    out = str(tmp_path / "out")
+    write_video(tmp_path / "short.mp4", np.zeros((3, 64, 64, 3)), tone(0.2, 48_000))
+    write_video(tmp_path / "blank.mp4", np.zeros((20, 64, 64, 3)), tone(0.8, 48_000))
+    soundfile.write(tmp_path / "sound.wav", tone(1).samples, 16_000)
+    (tmp_path / "file").write_text("")
+    both = ["--video", str(tmp_path / "short.mp4"), str(tmp_path / "short.mp4")]
+    cases = [
+        (["evaluate", "-o", out], "needs a MODEL"),
+        (["evaluate", "nosuch", "--data", str(prepared), "-o", out], "no model nosuch"),
+        (["evaluate", str(tiny_model), "--data", str(tmp_path), "-o", out], "manifest.parquet"),
+        (["evaluate", str(tiny_model), "--data", str(prepared), "--split", "heldout", "-o", out], "no clips"),
+        (["evaluate", str(tiny_model), "--data", str(prepared), "--speakers", "s99", "-o", out], "no clips"),
+        (["evaluate", str(tiny_model), "--data", str(prepared), "--workers", "0", "-o", out], "at least 1"),
+        (["evaluate", str(tiny_model), "--data", str(prepared), "-o", str(tmp_path / "file" / "x")], "cannot be made"),
+        (["evaluate", *both, "-o", out], "at least 10"),
+        (["evaluate", "--video", str(tmp_path / "blank.mp4"), str(tmp_path / "blank.mp4"), "-o", out], "blank"),
+        (["evaluate", "--video", str(tmp_path / "sound.wav"), str(tmp_path / "short.mp4"), "-o", out], "sound.wav"),
+        (["evaluate", "--video", str(tmp_path / "no.mp4"), str(tmp_path / "no.mp4"), "-o", out], "no.mp4"),
+    ]
+    for arguments, words in cases:
+        assert main(arguments) == 2, arguments
+        said = capfd.readouterr().err.strip()
+        assert words in said, (words, said)
+        assert said.count("\n") == 0
+
+
+def test_intervals_hold_the_mean_and_narrow_with_more_clips():
+    rng = np.random.default_rng(0)
+    few, many = rng.normal(5, 1, 10), rng.normal(5, 1, 1000)
+    for values in (few, many):
+        low, high = interval(values)
+        assert low < values.mean() < high
+    assert interval(many)[1] - interval(many)[0] == pytest.approx(2 * 1.96 / 1000**0.5, rel=0.1)
+    assert interval(np.array([3.0])) == (3.0, 3.0)
+
+
+def test_a_missing_figure_lowers_the_count_and_nothing_else():
+    clips = {"a": {"model": {"ssim": 0.8, "wer": 0.5}}, "b": {"model": {"ssim": 0.9}}}
+    table = summary(clips)
+    assert table["model"]["ssim"]["mean"] == pytest.approx(0.85)
+    assert table["model"]["wer"]["n"] == 1
+    assert "n 1" in markdown({"rows": table})
