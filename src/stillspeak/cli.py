@@ -215,7 +215,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     elif arguments.model is None or arguments.data is None:
         raise DataError("evaluate needs a MODEL and --data PREPARED, or --video MADE REAL.")
     else:
-        speakers = [name for name in arguments.speakers.split(",") if name]
+        speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
         evaluate(
             arguments.model,
             arguments.data,

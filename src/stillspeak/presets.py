@@ -40,7 +40,7 @@ def default() -> Config:
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
         loss=LossConfig(upper=0.2, mouth=4.0, interior=15.0),
         warm=WarmStartConfig(sound_steps=6000, picture_steps=4000),
-        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True),
+        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, as_recorded=0.6, any_still=True),
         train=TrainConfig(
             steps=6000, clips=6, frames=16, adversaries_from=100, keep_context=True, taught=0.5, calibrate=True
         ),

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stillspeak.data.corpora import GRID_TEST, GRID_TRAINING, GRID_VALIDATION, grid, grid_split
+from stillspeak.data.manifest import read_manifest
 from stillspeak.errors import DataError
 
 
@@ -40,3 +43,13 @@ def test_clips_come_with_speaker_split_and_word_times(raw_grid: Path):
 def test_a_folder_without_videos_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match="no GRID videos"):
         list(grid(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"no table", None])
+def test_a_damaged_manifest_is_said_in_one_sentence(tmp_path: Path, content: bytes | None):
+    if content is None:
+        pq.write_table(pa.table({"other": [1]}), tmp_path / "manifest.parquet")
+    else:
+        (tmp_path / "manifest.parquet").write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        read_manifest(tmp_path)

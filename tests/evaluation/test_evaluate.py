@@ -1,6 +1,7 @@
 """The judge from the command line: the contract of its files, resuming, any two videos, and what it says of bad input."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 
 from helpers import tone, write_video
 from stillspeak.cli import main
+from stillspeak.errors import DataError
 from stillspeak.evaluation import evaluate as module
 from stillspeak.evaluation.measure import METRICS
 from stillspeak.evaluation.report import interval, markdown, summary
@@ -69,11 +71,11 @@ def test_a_second_run_judges_nothing_again(
 
 def test_a_damaged_result_or_another_seed_is_judged_again(judged: Path, prepared: Path, tiny_model: Path):
     jobs = module._jobs(module.read_manifest(prepared, "validation"), None, 0)
-    done = module._Done(judged, module._fingerprint(tiny_model))
+    done = module._Done(judged, module._fingerprint(tiny_model, prepared), prepared)
     assert all(done.figures(job) is not None for job in jobs)
     other = module._jobs(module.read_manifest(prepared, "validation"), None, 1)
     assert all(done.figures(job) is None for job in other)
-    assert module._Done(judged, "another model").figures(jobs[0]) is None
+    assert module._Done(judged, "another model", prepared).figures(jobs[0]) is None
 
 
 def test_the_other_clip_says_something_else(prepared: Path):
@@ -81,6 +83,35 @@ def test_the_other_clip_says_something_else(prepared: Path):
     assert len(jobs) == 3
     assert all(job.other is not None and job.other.path != job.record.path for job in jobs)
     assert module._jobs(module.read_manifest(prepared, "test"), None, 0)[0].other is None
+
+
+def test_a_clip_that_cannot_be_judged_is_left_out_and_named(prepared: Path, tiny_model: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    shutil.copytree(prepared, data)
+    (data / "clips" / "s20" / "clip0.mp4").write_bytes(b"no video")
+    out = tmp_path / "out"
+    results = module.evaluate(tiny_model, data, out, split="validation", workers=1)
+    assert results["clips"] == 1
+    assert "clip0.mp4" in results["skipped"]["s20/clip0"]
+    assert "s20/clip0" in (out / "results.md").read_text()
+    before = (out / "clips" / "sU1" / "clip0.json").stat().st_mtime_ns
+    shutil.copy(prepared / "clips" / "s20" / "clip0.mp4", data / "clips" / "s20" / "clip0.mp4")
+    assert module.evaluate(tiny_model, data, out, split="validation", workers=1)["clips"] == 2
+    assert (out / "clips" / "sU1" / "clip0.json").stat().st_mtime_ns >= before
+    (data / "clips" / "s20" / "clip0.mp4").unlink()
+    (data / "clips" / "sU1" / "clip0.flac").unlink()
+    with pytest.raises(DataError, match="No clip could be judged"):
+        module.evaluate(tiny_model, data, tmp_path / "new", split="validation", workers=1)
+
+
+def test_a_ratio_is_that_of_the_means():
+    clips = {
+        "a": {"ground_truth": {"acd": 0.1, "acd_ratio": 1.0}, "model": {"acd": 0.1, "acd_ratio": 1.0}},
+        "b": {"ground_truth": {"acd": 0.3, "acd_ratio": 1.0}, "model": {"acd": 0.6, "acd_ratio": 2.0}},
+    }
+    table = summary(clips)
+    assert table["model"]["acd_ratio"]["mean"] == pytest.approx(0.7 / 0.4)
+    assert table["ground_truth"]["acd_ratio"]["ci95"] == [1.0, 1.0]
 
 
 def test_any_two_videos_can_be_judged(tmp_path: Path, astronaut: np.ndarray):
@@ -92,7 +123,7 @@ def test_any_two_videos_can_be_judged(tmp_path: Path, astronaut: np.ndarray):
     assert main(["evaluate", "--video", str(tmp_path / "made.mp4"), str(tmp_path / "real.mp4"), "-o", str(out)]) == 0
     rows = json.loads((out / "results.json").read_text())["rows"]
     assert rows["video"]["psnr"]["mean"] > 20
-    assert rows["ground_truth"]["av_offset"]["n"] == 1
+    assert rows["ground_truth"]["av_confidence"]["n"] == 1
 
 
 def test_what_cannot_be_judged_is_said_in_one_sentence(
@@ -110,7 +141,9 @@ def test_what_cannot_be_judged_is_said_in_one_sentence(
         (["evaluate", str(tiny_model), "--data", str(tmp_path), "-o", out], "manifest.parquet"),
         (["evaluate", str(tiny_model), "--data", str(prepared), "--split", "heldout", "-o", out], "no clips"),
         (["evaluate", str(tiny_model), "--data", str(prepared), "--speakers", "s99", "-o", out], "no clips"),
+        (["evaluate", str(tiny_model), "--data", str(prepared), "--speakers", "s2, s99", "-o", out], "speaker s99"),
         (["evaluate", str(tiny_model), "--data", str(prepared), "--workers", "0", "-o", out], "at least 1"),
+        (["evaluate", str(tiny_model), "--data", str(prepared), "--seed", "-1", "-o", out], "at least 0"),
         (["evaluate", str(tiny_model), "--data", str(prepared), "-o", str(tmp_path / "file" / "x")], "cannot be made"),
         (["evaluate", *both, "-o", out], "at least 10"),
         (["evaluate", "--video", str(tmp_path / "blank.mp4"), str(tmp_path / "blank.mp4"), "-o", out], "blank"),

@@ -116,3 +116,36 @@ def test_what_cannot_be_is_said_in_one_sentence(prepared: Path, tmp_path: Path, 
     assert len(said) == 3
     assert "starts new" in said[0]
     assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_a_damaged_run_is_said_in_one_sentence(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = tmp_path / "run"
+    begun(run, small("sync", steps=1), prepared).run()
+    good = (run / "config.toml").read_text()
+    for bad in (
+        good.replace("size = 8", "size = 16"),
+        good.replace("log_every = 1", "log_every = 0"),
+        "name = 3",
+        "\xff",
+    ):
+        (run / "config.toml").write_text(bad, encoding="latin-1")
+        assert main(["export", str(run), "-o", str(tmp_path / "out")]) == 2
+        assert main(["resume", str(run)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 8
+    assert all(line.startswith("stillspeak: ") for line in said)
+
+
+def test_a_judge_with_a_name_of_its_own_is_still_a_judge(prepared: Path, tmp_path: Path):
+    config = replace(small("sync", steps=1), name="mine")
+    begun(tmp_path / "run", config, prepared).run()
+    assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "out")]) == 0
+    assert json.loads((tmp_path / "out" / "model.json").read_text())["name"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "setting", [("--train.log-every", "0"), ("--network.channels", *"44444"), ("--train.clips", "0")]
+)
+def test_numbers_that_cannot_be_trained_with_are_refused(setting: tuple[str, ...], prepared: Path, tmp_path: Path):
+    assert main(["train", "sync", "--data", str(prepared), "--run", str(tmp_path / "run"), *setting]) == 2
+    assert not (tmp_path / "run").exists()

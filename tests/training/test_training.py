@@ -12,14 +12,16 @@ import torch
 from safetensors.torch import load_file
 
 from stillspeak.cli import main
-from stillspeak.config import Config, PaintingConfig
-from stillspeak.data.clips import Clips
+from stillspeak.config import Config, PaintingConfig, WarpingConfig
+from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import RunError
-from stillspeak.model.generator import Generator
+from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
 from stillspeak.training.calibration import calibrate_opening
 from stillspeak.training.export import difference, export, fold_batch_norms
+from stillspeak.training.exported_warp import ExportedWarpingDecoder
 from stillspeak.training.loop import Trainer, chosen_device, train
 from stillspeak.training.overrides import overridden
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
@@ -291,3 +293,32 @@ def test_the_papers_painting_decoder_trains_and_exports_in_every_phase(prepared:
     assert {row["phase"] for row in metrics(tmp_path / "r")} >= {"sound", "picture", "adversarial"}
     export(tmp_path / "r", tmp_path / "model")
     assert read_generator(tmp_path / "model").config.generator.decoder == PaintingConfig()
+
+
+def test_the_exported_warp_is_the_trained_one():
+    torch.manual_seed(0)
+    trained = WarpingDecoder(WarpingConfig(), 32)
+    with torch.no_grad():
+        trained.last.weight.mul_(30)  # motion to the furthest and beyond the edges
+    features, still = torch.randn(3, 32, 64, 48), torch.rand(1, 3, 128, 96) * 2 - 1
+    layers = trained.layers(features)
+    assert layers.motion.abs().max() > 10
+    torch.testing.assert_close(
+        ExportedWarpingDecoder(trained)(features, still), trained(features, still), atol=1e-4, rtol=0
+    )
+
+
+def test_a_share_of_the_sounds_is_heard_as_recorded(prepared: Path):
+    clips = Clips(prepared, "train", tiny().generator.context)
+    config = replace(tiny().data, as_recorded=1.0, mirror=False)
+    drawer = Drawer(clips, config, fit_mouth_code(clips.points, 4))
+    windows, codes = drawer.sounds(4, 20, np.random.default_rng(0))
+    known = [clips.windows(index) for index in range(len(clips))]
+    for heard, code in zip(windows, codes, strict=True):
+        matches = [
+            (index, start)
+            for index, whole in enumerate(known)
+            for start in range(len(whole) - 20)
+            if np.array_equal(whole[start + 5 : start + 15], heard[5:15])
+        ]
+        assert any(np.allclose(drawer.codes[i][start : start + 20], code, atol=1e-5) for i, start in matches)

@@ -87,8 +87,11 @@ def read_manifest(
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder} holds no {MANIFEST}; make one with: stillspeak prepare grid SOURCE {folder}")
-    rows = pq.read_table(folder / MANIFEST).to_pylist()
-    records = [ClipRecord(**{**row, "words": [Word(**word) for word in row["words"]]}) for row in rows]
+    try:
+        rows = pq.read_table(folder / MANIFEST).to_pylist()
+        records = [ClipRecord(**{**row, "words": [Word(**word) for word in row["words"]]}) for row in rows]
+    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / MANIFEST} is damaged; make it again with: stillspeak prepare") from error
     chosen = [
         record
         for record in records

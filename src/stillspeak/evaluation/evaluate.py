@@ -4,16 +4,20 @@ Rows: the real video, the model from the clip's first frame and sound, that fram
 sound. Every row is heard with the clip's own sound.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import av.error
 import cv2
 import numpy as np
 from tqdm import tqdm
@@ -21,15 +25,15 @@ from tqdm import tqdm
 from stillspeak.animate import Animator, load
 from stillspeak.data.manifest import ClipRecord, read_manifest
 from stillspeak.data.prepare import aligned
-from stillspeak.errors import DataError, MediaError, OutputError
+from stillspeak.errors import DataError, MediaError, OutputError, StillspeakError
 from stillspeak.evaluation import report
 from stillspeak.evaluation.identity import Embeddings, embeddings
 from stillspeak.evaluation.measure import Frames, Judges, measure, reference
-from stillspeak.media.audio import Sound, read_audio
+from stillspeak.media.audio import Sound, read_audio, require_speech
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.provenance import package_version
 from stillspeak.media.video import read_video
-from stillspeak.runtime.engine import STEP, find_model
+from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, find_model
 
 FPS = 25
 _LEAST_FRAMES = 10  # ours: less than this is no video to judge
@@ -78,39 +82,71 @@ def evaluate(
     Raises:
         DataError, ModelError, OutputError: if it cannot be done.
     """
-    if (workers is not None and workers < 1) or (clips is not None and clips < 1):
-        raise DataError(f"--workers and --clips must be at least 1, not {workers} and {clips}.")
+    if (workers is not None and workers < 1) or (clips is not None and clips < 1) or seed < 0:
+        raise DataError(
+            f"--workers and --clips must be at least 1 and --seed at least 0, not {workers}, {clips}, {seed}."
+        )
     folder = find_model(model)
     load(folder, threads=1)  # a damaged model is named before any clip is judged
-    jobs = _jobs(read_manifest(data, split, speakers), clips, seed)
-    key = _fingerprint(folder)
-    done = _Done(destination, key)
+    records = read_manifest(data, split, speakers)
+    unknown = set(speakers or ()) - {record.speaker for record in records}
+    if unknown:
+        raise DataError(f"{data} holds no clips of split {split}, speaker {', '.join(sorted(unknown))}.")
+    jobs = _jobs(records, clips, seed)
+    done = _Done(destination, _fingerprint(folder, data), data)
     left = [job for job in jobs if done.figures(job) is None]
-    if left:
-        strangers = _strangers(data)
-        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
-            running = {pool.submit(judge_clip, job, data, folder, strangers): job for job in left}
-            try:
-                for future in tqdm(as_completed(running), total=len(left), unit="clip", disable=None, delay=2):
-                    done.keep(running[future], future.result())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)  # an interrupt ends with the clips in hand
-                raise
-    figures = {job.name: done.figures(job) or {} for job in jobs}
+    skipped = _judge(left, data, folder, done, workers) if left else {}
+    figures = {job.name: kept for job in jobs if (kept := done.figures(job)) is not None}
+    if not figures:
+        raise DataError(f"No clip could be judged: {next(iter(skipped.values()))}")
     about = {
         "model": str(model),
         "split": split,
-        "clips": len(jobs),
-        "speakers": sorted({job.record.speaker for job in jobs}),
+        "clips": len(figures),
+        "speakers": sorted({job.record.speaker for job in jobs if job.name in figures}),
         "judges": _accuracies(),
     }
-    return report.write(destination, figures, about)
+    return report.write(destination, figures, about | ({"skipped": skipped} if skipped else {}))
+
+
+def _judge(jobs: list[Job], data: Path, model: Path, done: "_Done", workers: int | None) -> dict[str, str]:
+    """Judges clips in parallel and keeps each as it is done; returns those that could not be judged, and why."""
+    strangers, skipped = _strangers(data), {}
+
+    def keep(job: Job, future: "Future[report.Figures]") -> None:
+        try:
+            done.keep(job, future.result())
+        except BrokenProcessPool:
+            raise
+        except OutputError:
+            raise
+        except (StillspeakError, ValueError, av.error.FFmpegError, cv2.error) as error:
+            skipped[job.name] = str(error)
+
+    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_begin_worker) as pool:
+        running = {pool.submit(judge_clip, job, data, model, strangers): job for job in jobs}
+        try:
+            for future in tqdm(as_completed(running), total=len(jobs), unit="clip", disable=None, delay=2):
+                keep(running.pop(future), future)
+        except BrokenProcessPool as error:
+            said = "A process was ended from outside, perhaps for want of memory; what was judged is kept: run it again"
+            raise DataError(f"{said}, with fewer --workers.") from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # the clips in hand are finished, and kept as well
+            for future, job in running.items():
+                if future.done() and not future.cancelled():
+                    keep(job, future)
+            raise
+    return skipped
 
 
 def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embeddings]) -> report.Figures:
     """All rows of one clip."""
     real = read_video(data / job.record.path)
     sound = _sound(data, job.record)
+    if len(real) < _LEAST_FRAMES:
+        raise DataError(f"{job.name} has {len(real)} frames; at least {_LEAST_FRAMES} are needed to judge it.")
+    require_speech(sound, 1 / FPS)
     others = [found for speaker, found in strangers.items() if speaker != job.record.speaker]
     held = reference(real, sound, FPS, job.record.text, np.stack(others) if others else np.zeros((0, 128)))
     videos = {"ground_truth": real, "model": _animated(model, real[0], sound, job.seed), "still": real[:1]}
@@ -131,11 +167,11 @@ def evaluate_videos(made: Path, real: Path, destination: Path, text: str = "") -
     Raises:
         MediaError, FaceError, DataError, OutputError: if a video cannot be used.
     """
+    _make(destination)
     sound = read_audio(real)
     crops = {path: _crops(path) for path in (made, real)}
     held = reference(crops[real], sound, FPS, text.lower(), np.zeros((0, 128)))
     rows = {"ground_truth": measure(crops[real], held, _judges()), "video": measure(crops[made], held, _judges())}
-    _make(destination)
     about = {"video": str(made), "real": str(real), "judges": _accuracies()}
     return report.write(destination, {made.name: rows}, about)
 
@@ -143,16 +179,17 @@ def evaluate_videos(made: Path, real: Path, destination: Path, text: str = "") -
 class _Done:
     """The clips judged so far: ``clips/SPEAKER/CLIP.json``, each with what it was judged with."""
 
-    def __init__(self, destination: Path, key: str) -> None:
-        self.folder, self.key = destination / "clips", key
+    def __init__(self, destination: Path, key: str, data: Path) -> None:
+        self.folder, self.key, self.data = destination / "clips", key, data
         _make(self.folder)
 
     def figures(self, job: Job) -> report.Figures | None:
+        """What was found of a clip, if it was judged with all the same."""
         try:
             kept = json.loads(self._path(job).read_text())
-        except (OSError, json.JSONDecodeError):
+            return kept["figures"] if kept["key"] == self._key(job) else None
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return kept["figures"] if kept["key"] == self._key(job) else None
 
     def keep(self, job: Job, figures: report.Figures) -> None:
         path = self._path(job)
@@ -168,7 +205,10 @@ class _Done:
         return self.folder / job.record.speaker / f"{job.record.clip}.json"
 
     def _key(self, job: Job) -> str:
-        return f"{self.key} {job.seed} {job.other.path if job.other else ''}"
+        files = [job.record.path, *([job.other.path] if job.other else [])]
+        paths = [path for file in files for path in (self.data / file, (self.data / file).with_suffix(".flac"))]
+        stamps = [f"{path} {path.stat().st_mtime_ns}" if path.is_file() else str(path) for path in paths]
+        return " ".join([self.key, str(job.seed), *stamps])
 
 
 def _jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
@@ -184,22 +224,23 @@ def _jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
 
 
 def _strangers(data: Path) -> dict[str, Embeddings]:
-    """A descriptor of every speaker of the prepared folder, from the first frame of one clip."""
-    firsts: dict[str, ClipRecord] = {}
+    """A descriptor of every speaker of the prepared folder, from the first frame of a clip that can be read."""
+    found: dict[str, Embeddings] = {}
     for record in read_manifest(data):
-        firsts.setdefault(record.speaker, record)
-    chosen = dict(list(firsts.items())[:_STRANGERS_AT_MOST])
-    return {speaker: embeddings(read_video(data / record.path)[:1])[0] for speaker, record in chosen.items()}
+        if record.speaker in found or len(found) == _STRANGERS_AT_MOST:
+            continue
+        with contextlib.suppress(MediaError):
+            found[record.speaker] = embeddings(read_video(data / record.path)[:1])[0]
+    return found
 
 
-def _fingerprint(model: Path) -> str:
-    """What a figure depends on: the model, the judges, the program."""
+def _fingerprint(model: Path, data: Path) -> str:
+    """What a figure depends on beside the clip: the model, the judges, the program, the other people."""
     digest = hashlib.sha256(package_version().encode())
-    graphs = [
-        model / STEP,
-        *(path for name in ("lipreader", "sync") for path in sorted(find_model(name).glob("*.onnx"))),
-    ]
-    for path in graphs:
+    digest.update(" ".join(sorted({record.speaker for record in read_manifest(data)})).encode())
+    paths = [model / name for name in (STEP, IDENTITY, DESCRIPTION)]
+    paths += [path for name in ("lipreader", "sync") for path in sorted(find_model(name).glob("*.onnx"))]
+    for path in [*paths, *sorted(Path(__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -247,5 +288,7 @@ def _judges() -> Judges:
     return Judges()
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
+    """One thread a worker; Ctrl-C is the parent's to hear, so that the clips in hand are finished."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

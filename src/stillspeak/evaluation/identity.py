@@ -43,8 +43,8 @@ def embeddings(frames: Frames) -> Embeddings:
 
 
 def sampled_embeddings(frames: Frames) -> Embeddings:
-    """Descriptors of every tenth frame."""
-    return embeddings(frames[::_EVERY])
+    """Descriptors of every tenth frame, and not of the first, which may be the still itself."""
+    return embeddings(frames[_EVERY // 2 :: _EVERY] if len(frames) > _EVERY // 2 else frames)
 
 
 def acd(still: Embeddings, frames: Embeddings) -> float:

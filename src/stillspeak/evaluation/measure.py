@@ -13,7 +13,7 @@ from stillspeak.evaluation.identity import Embeddings, acd, embeddings, sampled_
 from stillspeak.evaluation.mouth import match, silence_motion, silent_frames
 from stillspeak.evaluation.quality import psnr, ssim
 from stillspeak.evaluation.sharpness import cpbd, fdbm
-from stillspeak.evaluation.sync import FRAMES, SyncScorer
+from stillspeak.evaluation.sync import LEAST_CONFIDENCE, SyncScorer
 from stillspeak.evaluation.words import GRID_GRAMMAR, GRID_WORDS, LipReader, wer
 from stillspeak.media.audio import Sound
 
@@ -38,8 +38,8 @@ METRICS: dict[str, Metric] = {
     "cpbd": Metric("CPBD", "", "near real"),
     "fdbm": Metric("FDBM", "", "near real"),
     "acd": Metric("ACD", "", "lower"),
-    "acd_ratio": Metric("ACD over real video's", "", "near 1"),
-    "acd_ratio_people": Metric("ACD over other people's", "", "lower"),
+    "acd_ratio": Metric("ACD over the real videos'", "", "near 1"),
+    "acd_ratio_people": Metric("ACD over that of other people", "", "lower"),
     "wer": Metric("WER", "", "near real"),
     "av_offset": Metric("AV offset", "frames", "near 0"),
     "av_confidence": Metric("AV confidence", "", "near real"),
@@ -155,15 +155,14 @@ def _landmarks(made: Frames, real: Reference, _: Judges) -> Row:
 
 
 def _sync(made: Frames, real: Reference, judges: Judges) -> Row:
-    if len(made) < 2 * FRAMES:
-        return {}
     found = judges.scorer.match(made, real.sound, real.fps)
-    return {"av_offset": found.offset, "av_confidence": found.confidence}
+    certain = found.confidence >= LEAST_CONFIDENCE
+    return {"av_confidence": found.confidence} | ({"av_offset": found.offset} if certain else {})
 
 
 def _words(made: Frames, real: Reference, judges: Judges) -> Row:
     said = real.text.split()
-    if len(said) != len(GRID_GRAMMAR) or any(word not in GRID_WORDS for word in said):
+    if len(made) < len(said) or len(said) != len(GRID_GRAMMAR) or any(word not in GRID_WORDS for word in said):
         return {}  # the reader knows GRID's sentences only
     return {"wer": wer(judges.reader.read(made), said)}
 

@@ -13,7 +13,7 @@ from stillspeak.errors import OutputError
 from stillspeak.evaluation.measure import METRICS
 
 ROWS = ("ground_truth", "model", "still", "shuffled_audio")
-_RESAMPLES = 10_000
+_RESAMPLES, _BLOCK = 10_000, 500
 # Paper, Tables 2 and 3. ACD is in the paper's own unit, 1e-4; WER is LipNet's.
 _PAPER = """\
 | the paper's rows | PSNR | SSIM | FDBM | CPBD | ACD / 1e-4 | WER | chosen by users |
@@ -35,26 +35,36 @@ different speakers and clips. The paper's test speakers are ten; which clips are
 Figures = dict[str, dict[str, float]]  # row -> metric -> figure, of one clip
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean: percentiles of ``_RESAMPLES`` means of clips drawn again (Efron 1979); seeded."""
-    if len(values) == 1:
-        return float(values[0]), float(values[0])
-    drawn = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+def interval(values: np.ndarray, units: np.ndarray | None = None) -> tuple[float, float]:
+    """95 % interval of the mean, or of the ratio to the mean of ``units``: clips drawn again 10,000 times (Efron 1979)."""
+    random, means = np.random.default_rng(0), []
+    for _ in range(_RESAMPLES // _BLOCK):
+        drawn = random.integers(0, len(values), (_BLOCK, len(values)))
+        means.append(values[drawn].mean(axis=1) / (1.0 if units is None else units[drawn].mean(axis=1)))
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
 
 
 def summary(clips: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
-    """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure."""
+    """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure.
+
+    ``acd_ratio`` is the ratio of the means, as the paper's figures would give it, and not the mean of the clips' ratios.
+    """
     rows = list(dict.fromkeys(row for figures in clips.values() for row in figures))
     table: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda name: ROWS.index(name) if name in ROWS else len(ROWS)):
         table[row] = {}
         for metric in METRICS:
-            values = np.array([f[row][metric] for f in clips.values() if metric in f.get(row, {})])
-            if len(values):
-                mean, (low, high) = float(values.mean()), interval(values)
-                table[row][metric] = {"mean": mean, "ci95": [low, high], "n": len(values)}
+            having = [figures for figures in clips.values() if metric in figures.get(row, {})]
+            values, units = np.array([figures[row][metric] for figures in having]), None
+            if not having:
+                continue
+            if metric == "acd_ratio":
+                values, units = (
+                    np.array([figures[name]["acd"] for figures in having]) for name in (row, "ground_truth")
+                )
+            mean = float(values.mean() / (1.0 if units is None else units.mean()))
+            table[row][metric] = {"mean": mean, "ci95": list(interval(values, units)), "n": len(values)}
     return table
 
 

@@ -17,7 +17,8 @@ from stillspeak.runtime.judge import JudgeModel
 
 FRAMES, STEPS = 5, 20  # as model/sync.py
 FURTHEST_FRAMES = 15
-_SHARED = 0.4  # ours: a shift counts if at least this share of the clip overlaps
+_LEAST_COMPARED = 15  # ours: windows that every shift is judged by; a short clip is looked at over fewer shifts
+LEAST_CONFIDENCE = 0.05  # ours: below it nothing moves with the sound, and an offset means nothing
 
 
 class SyncMatch(NamedTuple):
@@ -73,14 +74,14 @@ def sound_windows(spectrum: NDArray[np.float32], count: int, fps: float) -> NDAr
 
 
 def offset_of(looks: NDArray[np.float32], heard: NDArray[np.float32], furthest: int = FURTHEST_FRAMES) -> SyncMatch:
-    """The shift that brings the embeddings ``(time, size)`` of mouth and sound together best."""
+    """The shift that brings the embeddings ``(time, size)`` of mouth and sound together best.
+
+    Every shift is judged by the same frames of the mouth, those in the middle, so that silence at the ends favours none.
+    """
     time = len(looks)
-    furthest = min(furthest, int((1 - _SHARED) * time))
+    furthest = max(0, min(furthest, (time - _LEAST_COMPARED) // 2))
     shifts = np.arange(-furthest, furthest + 1)
-    means = []
-    for shift in shifts:
-        mouth = looks[max(0, -shift) : time + min(0, -shift)]
-        sound = heard[max(0, shift) : time + min(0, shift)]
-        means.append(float(np.linalg.norm(mouth - sound, axis=1).mean()))
+    mouth = looks[furthest : time - furthest]
+    means = [np.linalg.norm(mouth - heard[furthest + s : time - furthest + s], axis=1).mean() for s in shifts.tolist()]
     least = int(np.argmin(means))
     return SyncMatch(int(shifts[least]), float(np.median(means) - means[least]))

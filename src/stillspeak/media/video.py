@@ -4,9 +4,11 @@ Reading gives frames at an exact rate, placed by their time stamps. Writing give
 end within one frame of each other; the file appears under its name only when it is whole.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +23,7 @@ from stillspeak.media.audio import Sound, open_media
 from stillspeak.media.provenance import container_metadata
 
 Frames = NDArray[np.uint8]
-_AAC_RATES_HZ = (32000, 44100, 48000)  # lower rates make one AAC frame longer than one video frame
+_AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _AAC_FRAME = 1024
 _SMALL_PX = 256 * 256
 
@@ -108,6 +110,9 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._video: av.VideoStream | None = None
         self._audio: av.AudioStream | None = None
+        self._pool = ThreadPoolExecutor(1)  # sound is encoded while frames come
+        self._packets: Future[list[av.Packet]] | None = None
+        self._failed = False
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -129,12 +134,12 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._failed = kind is not None
         try:
             if kind is None and self._container is not None and self._video is not None:
                 self._container.mux(self._video.encode(None))
                 self._write_sound()
-            if self._container is not None:
-                self._container.close()
+            self._close()
             if kind is None and self.frames == 0:
                 raise OutputError(f"{self.path} was not written: there was no frame to put in it.")
             if kind is None:
@@ -142,7 +147,17 @@ class VideoWriter:
         except OSError as failure:
             raise OutputError(f"{self.path} could not be written: {failure.strerror or failure}.") from failure
         finally:
+            self._failed = True  # whatever is not closed by now is given up
+            with contextlib.suppress(OSError):
+                self._close()
             self._part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        """Ends the sound's thread and the file; a second time does nothing."""
+        self._pool.shutdown()
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
 
     def _open(self, height: int, width: int) -> None:
         options = {"movflags": "+faststart+use_metadata_tags"}
@@ -160,24 +175,51 @@ class VideoWriter:
         self._video = video
         if self.sound is not None:
             if self.sound.rate_hz not in _AAC_RATES_HZ:
-                self.sound = self.sound.at(48000)
+                fine = max(self.sound.rate_hz, _AAC_FRAME * self.fps)  # an AAC frame no longer than one of the video
+                self.sound = self.sound.at(next((rate for rate in _AAC_RATES_HZ if rate >= fine), _AAC_RATES_HZ[-1]))
             self._audio = container.add_stream(
                 "aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000, options={"aac_coder": "fast"}
             )
 
+            container.start_encoding()
+            self._packets = self._pool.submit(self._encode_sound, self._audio, self.sound)
+
+    def _encode_sound(self, audio: av.AudioStream, sound: Sound) -> list[av.Packet]:
+        """The packets of all whole blocks but the last ones, whose end the number of frames decides."""
+        packets: list[av.Packet] = []
+        for start in range(0, self._held_back(sound), _AAC_FRAME):
+            if self._failed:
+                break
+            packets += _encode_block(audio, sound, start, sound.samples[start : start + _AAC_FRAME])
+        return packets
+
+    def _held_back(self, sound: Sound) -> int:
+        """Samples that are encoded while frames come: all but two frames' worth, in whole blocks."""
+        settled = len(sound.samples) - int(2 * sound.rate_hz / self.fps)
+        return max(0, settled // _AAC_FRAME * _AAC_FRAME)
+
     def _write_sound(self) -> None:
-        if self.sound is None or self._audio is None or self._container is None:
+        if self.sound is None or self._audio is None or self._container is None or self._packets is None:
             return
         length = round(self.frames * self.sound.rate_hz / self.fps)  # picture and sound end together
-        samples = self.sound.samples[:length]
-        samples = np.concatenate([samples, np.zeros(length - len(samples), np.float32)])
-        for start in range(0, length, _AAC_FRAME):
-            block = np.ascontiguousarray(samples[None, start : start + _AAC_FRAME])
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = self.sound.rate_hz, start
-            frame.time_base = Fraction(1, self.sound.rate_hz)
-            self._container.mux(self._audio.encode(frame))
-        self._container.mux(self._audio.encode(None))
+        packets = self._packets.result()
+        begun = self._held_back(self.sound)
+        samples = self.sound.samples[begun:length]
+        samples = np.concatenate([samples, np.zeros(max(0, length - begun) - len(samples), np.float32)])
+        for start in range(0, len(samples), _AAC_FRAME):
+            packets += _encode_block(self._audio, self.sound, begun + start, samples[start : start + _AAC_FRAME])
+        for packet in [*packets, *self._audio.encode(None)]:
+            if packet.pts is None or packet.pts >= length:
+                continue
+            packet.duration = min(packet.duration or _AAC_FRAME, length - packet.pts)
+            self._container.mux(packet)
+
+
+def _encode_block(audio: av.AudioStream, sound: Sound, start: int, samples: NDArray[np.float32]) -> list[av.Packet]:
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = sound.rate_hz, start
+    frame.time_base = Fraction(1, sound.rate_hz)
+    return audio.encode(frame)
 
 
 def part_file(path: Path) -> Path:

@@ -5,8 +5,11 @@ No PyTorch here. A model is a folder with ``identity.onnx``, ``step.onnx`` and `
 
 import contextlib
 import json
-from dataclasses import dataclass
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,8 +20,9 @@ from numpy.typing import NDArray
 from stillspeak.errors import ModelError
 from stillspeak.media.windows import Windows
 
-FORMAT = 1  # of model.json and of the graphs' inputs and outputs
+FORMAT = 2  # of model.json and of the graphs' inputs and outputs
 IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
+_PART_FRAMES = 6  # ours: from twice as many on, a call is split over the threads; less would wait more than it works
 Float = NDArray[np.float32]
 
 
@@ -59,28 +63,39 @@ class Engine:
 
     Args:
         folder: of the exported model.
-        threads: of the CPU; 0 lets ONNX Runtime choose.
+        threads: of the CPU; 0 takes every core that may be used.
 
     Raises:
         ModelError: if the folder is not a model of this format.
     """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
-        self.description = read_description(folder)
+        self.folder, self.description = folder, read_description(folder)
+        self.threads = threads or usable_cores()
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._identity = self._open(IDENTITY, self.threads)
+        self._identity_names = [output.name for output in self._identity.get_outputs()]
+        wanted = self._step_alone.get_inputs()
+        self._step_wants = {entry.name for entry in wanted}  # a decoder that paints has no use for the still
+
+    @cached_property
+    def _step_alone(self) -> onnxruntime.InferenceSession:
+        """The step on one thread: several calls at once."""
+        return self._open(STEP, 1)
+
+    @cached_property
+    def _step_together(self) -> onnxruntime.InferenceSession:
+        """The step on all threads: one call, as soon as possible."""
+        return self._open(STEP, self.threads) if self.threads > 1 else self._step_alone
+
+    def _open(self, name: str, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
-            self._identity, self._step = (
-                onnxruntime.InferenceSession(str(folder / name), options, providers=["CPUExecutionProvider"])
-                for name in (IDENTITY, STEP)
-            )
+            return onnxruntime.InferenceSession(str(self.folder / name), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base of their own
-            raise ModelError(f"The graphs in {folder} cannot be loaded: {str(error).splitlines()[0]}") from error
-        self._identity_names = [output.name for output in self._identity.get_outputs()]
-        self._step_wants = {
-            entry.name for entry in self._step.get_inputs()
-        }  # a decoder that paints has no use for the still
+            raise ModelError(f"The graphs in {self.folder} cannot be loaded: {str(error).splitlines()[0]}") from error
 
     @property
     def windows(self) -> Windows:
@@ -112,7 +127,8 @@ class Engine:
     def step(
         self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory
     ) -> tuple[NDArray[np.uint8], Memory]:
-        """The next frames.
+        """The next frames. Many at once are split over the threads: each listens to all up to its part, which is cheap, and
+        draws its part.
 
         Args:
             identity: from ``identify``.
@@ -123,10 +139,25 @@ class Engine:
         Returns:
             Frames ``(n, 128, 96, 3)`` uint8 and the memory after them.
         """
-        inputs = {"windows": windows, "noise": noise, "context_state": memory.context, "noise_state": memory.noise}
-        inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
-        frames, context, noise_state = self._step.run(["frames", "context_out", "noise_out"], inputs)
-        return np.asarray(frames), Memory(np.asarray(context), np.asarray(noise_state))
+        parts = max(1, min(self.threads, len(windows) // _PART_FRAMES))
+        session = self._step_together if parts == 1 else self._step_alone
+        drawn = np.array_split(np.arange(len(windows)), parts)
+
+        def draw(index: NDArray[np.int64]) -> list[NDArray]:
+            heard = index[-1] + 1
+            inputs = {"windows": windows[:heard], "noise": noise[:heard], "draw": index}
+            inputs |= {"context_state": memory.context, "noise_state": memory.noise}
+            inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
+            return [np.asarray(value) for value in session.run(["frames", "context_out", "noise_out"], inputs)]
+
+        results = [draw(drawn[0])] if parts == 1 else list(self._pool.map(draw, drawn))
+        frames = results[0][0] if parts == 1 else np.concatenate([result[0] for result in results])
+        return frames, Memory(*results[-1][1:])
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_description(folder: Path) -> Description:
@@ -140,8 +171,14 @@ def read_description(folder: Path) -> Description:
             raise ModelError(
                 f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}."
             )
-        return Description(**{key: table[key] for key in Description.__dataclass_fields__})
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        description = Description(**{key: table[key] for key in Description.__dataclass_fields__})
+        numbers = [value for value in asdict(description).values() if not isinstance(value, str)]
+        if len(numbers) != len(Description.__dataclass_fields__) - 1 or min(numbers) <= 0:
+            raise ModelError(f"{folder / DESCRIPTION} is damaged: sizes and rates must be numbers above 0.")
+        return description
+    except ModelError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / DESCRIPTION} is damaged.") from error
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error.strerror}.") from error

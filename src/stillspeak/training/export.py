@@ -23,13 +23,15 @@ from stillspeak.config import Config
 from stillspeak.errors import ModelError, OutputError
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
-from stillspeak.model.generator import FrameDecoder, Generator, Identity, State
+from stillspeak.model.generator import FrameDecoder, Generator, Identity, WarpingDecoder
 from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
 from stillspeak.training.card import model_card
+from stillspeak.training.exported_warp import ExportedWarpingDecoder
 from stillspeak.training.tensors import pixels, seeded
-from stillspeak.training.weights import GENERATOR, read_generator, write_generator
+from stillspeak.training.weights import GENERATOR, load_generator, read_generator, write_generator
 
 OPSET = 17
+_AXES = {"windows": "time", "noise": "time", "draw": "drawn", "frames": "drawn"}
 _HALF_FROM = 1024  # elements: smaller tensors stay in full precision
 _TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
 
@@ -51,7 +53,7 @@ def export(model: str | Path, destination: str | Path) -> Path:
     trained = read_generator(Path(model))
     config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
-    generator.load_state_dict(trained.weights)
+    load_generator(Path(model), generator)
     destination = Path(destination)
     try:
         destination.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def export(model: str | Path, destination: str | Path) -> Path:
         raise OutputError(f"{destination} cannot be made: {error.strerror}.") from error
     with tempfile.TemporaryDirectory() as part:
         folder = Path(part)
-        _write_graphs(fold_batch_norms(generator), folder)
+        _write_graphs(for_runtime(generator), folder)
         (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n")
         write_generator(folder / GENERATOR, trained)
         worst = difference(generator, Engine(folder, threads=1))
@@ -111,6 +113,14 @@ def fold_batch_norms(generator: Generator) -> Generator:
     return folded
 
 
+def for_runtime(generator: Generator) -> Generator:
+    """A copy of a generator in evaluation that is quick in ONNX Runtime; same outputs for one still."""
+    quick = fold_batch_norms(generator)
+    if isinstance(quick.last, WarpingDecoder):
+        quick.last = ExportedWarpingDecoder(quick.last)  # type: ignore[assignment]
+    return quick
+
+
 def _fold(convolution: nn.Module, norm: nn.Module) -> None:
     assert isinstance(convolution, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d)
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
@@ -145,6 +155,8 @@ class _IdentityGraph(nn.Module):
 
 
 class _StepGraph(nn.Module):
+    """Listens to all windows, and draws the frames whose numbers are in ``draw``."""
+
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
@@ -153,16 +165,19 @@ class _StepGraph(nn.Module):
         self,
         windows: Tensor,
         noise: Tensor,
-        context: Tensor,
+        draw: Tensor,
+        context_state: Tensor,
         noise_state: Tensor,
         still: Tensor,
         code: Tensor,
         *constants: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         identity = Identity(code, constants, still)
-        video, state = self.generator(identity, windows[None], noise[None], State(context, noise_state))
+        context, context_state = self.generator.context(windows[None], context_state)
+        codes, noise_state = self.generator.noise(noise[None], noise_state)
+        video = self.generator.decode(identity, context.index_select(1, draw), codes.index_select(1, draw))
         frames = ((video[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        return frames, state.context, state.noise
+        return frames, context_state, noise_state
 
 
 def _write_graphs(generator: Generator, folder: Path) -> None:
@@ -180,11 +195,11 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
         )  # fmt: skip
         torch.onnx.export(
             _StepGraph(generator),
-            (windows, noise, state.context, state.noise, still, identity.code, *identity.constants),
+            (windows, noise, torch.arange(3), state.context, state.noise, still, identity.code, *identity.constants),
             str(folder / STEP),
-            input_names=["windows", "noise", "context_state", "noise_state", "still", "code", *constants],
+            input_names=["windows", "noise", "draw", "context_state", "noise_state", "still", "code", *constants],
             output_names=["frames", "context_out", "noise_out"],
-            dynamic_axes={"windows": {0: "time"}, "noise": {0: "time"}, "frames": {0: "time"}},
+            dynamic_axes={name: {0: axis} for name, axis in _AXES.items()},
             opset_version=OPSET,
             dynamo=False,
         )

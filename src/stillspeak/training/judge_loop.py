@@ -76,10 +76,13 @@ class Progress:
 
 
 def restore(network: nn.Module, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Progress:
-    """Fills a network from a checkpoint; returns how far it was."""
+    """Fills a network from a checkpoint; returns how far it was. Raises RunError if it is of another network."""
     prefix = "network."
-    network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-    return Progress(**json.loads(metadata["progress"]))
+    try:
+        network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        return Progress(**json.loads(metadata["progress"]))
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise RunError("The checkpoint does not belong to the run's config.toml.") from error
 
 
 class JudgeTrainer:
@@ -127,11 +130,13 @@ class JudgeTrainer:
                 last = self.progress.step == train.steps
                 if last or self.progress.step % train.log_every == 0:
                     self._log(scalars, time.monotonic() - started)
-                if last or self.progress.step % train.check_every == 0:
-                    self._check()
-                if last or interrupted() or time.monotonic() - saved_at > train.save_every_seconds:
+                due = last or self.progress.step % train.check_every == 0
+                if due or interrupted() or time.monotonic() - saved_at > train.save_every_seconds:
                     self.save()
                     saved_at = time.monotonic()
+                if due:
+                    self._check()
+                    self.save()
                 if interrupted() and not last:
                     raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
         self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")

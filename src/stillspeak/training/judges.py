@@ -29,6 +29,7 @@ _MARGIN_PX = 5  # around the mouth's square, so that it can be cut out shifted a
 _SIDES_PX = (44, 52)  # of the square cut out
 _SLOWEST, _FASTEST, _FURTHEST_FRAMES = 0.85, 1.15, 4
 _TEACHING_SHARE = 0.5  # of the training in which word times teach, less and less
+_LEAST_FRAMES = 20  # ours: a shorter clip has too few moments to tell apart
 _SHIFTS = np.arange(-8, 9)
 Random = np.random.Generator
 Batch = tuple[Tensor, ...]
@@ -78,6 +79,10 @@ class Mouths:
         self.pieces = [grey_faces(clips.frames(i)[:, rows, columns]) for i in range(len(clips))]
         self.weights = clips.speaker_weights(evenness)
 
+    def keep(self, chosen: NDArray[np.bool_]) -> None:
+        """Draws from these clips only from now on."""
+        self.weights = self.weights * chosen / (self.weights * chosen).sum()
+
     def choose(self, count: int, random: Random) -> list[int]:
         """Some clips by the weight of their speakers."""
         return random.choice(len(self.clips), count, p=self.weights).tolist()
@@ -87,8 +92,8 @@ class Mouths:
         side = int(random.integers(_SIDES_PX[0], _SIDES_PX[1] + 1))
         piece = self.pieces[index]
         top, left = random.integers(0, piece.shape[1] - side + 1, 2)
-        cut = piece[times, top : top + side, left : left + side].transpose(1, 2, 0)
-        sized = np.asarray(cv2.resize(np.ascontiguousarray(cut), (MOUTH_PX, MOUTH_PX)), np.float32).transpose(2, 0, 1)
+        cut = piece[times, top : top + side, left : left + side].astype(np.float32)
+        sized = np.stack([cv2.resize(frame, (MOUTH_PX, MOUTH_PX)) for frame in cut])
         if random.random() < 0.5:  # noqa: PLR2004 - an even coin
             sized = sized[:, :, ::-1]
         bright = 255 * (sized / 255) ** np.exp(random.uniform(-0.4, 0.4))
@@ -105,7 +110,7 @@ class LipReading:
         known = np.array([len(_known_words(record.text)) > 0 for record in self.mouths.clips.records])
         if not known.any():
             raise DataError(f"{self.mouths.clips.folder} holds no clips with GRID's words to learn from.")
-        self.mouths.weights = self.mouths.weights * known / (self.mouths.weights * known).sum()
+        self.mouths.keep(known)
         self.time = max(record.frames for record in self.mouths.clips.records)
 
     def draw(self, random: Random) -> Batch:
@@ -147,7 +152,7 @@ class LipReading:
         errors, letters, said, sentences = 0, 0, 0, 0
         for index, record in enumerate(clips.records):
             words = _known_words(record.text)
-            if len(words) != len(GRID_GRAMMAR):
+            if len(words) != len(GRID_GRAMMAR) or record.frames < len(words):
                 continue
             read = self.network(sounds(mouths(clips.frames(index)))[None])[0].numpy()
             found = decode(read, GRID_GRAMMAR, GRID_WORDS)
@@ -169,7 +174,11 @@ class Syncing:
     def __init__(self, config: JudgeTrainConfig, network: SyncScorer, clips: Callable[[str], Clips]) -> None:
         self.config, self.network, self.open = config, network, clips
         self.mouths = Mouths(clips("train"), config.evenness)
-        self.time = min(record.frames for record in self.mouths.clips.records)
+        long = np.array([record.frames >= _LEAST_FRAMES for record in self.mouths.clips.records])
+        if not long.any():
+            raise DataError(f"{self.mouths.clips.folder} holds no clip of {_LEAST_FRAMES} frames to learn from.")
+        self.mouths.keep(long)
+        self.time = min(record.frames for record in self.mouths.clips.records if record.frames >= _LEAST_FRAMES)
 
     def draw(self, random: Random) -> Batch:
         """Mouths ``(clips, time - 4, 5, 48, 48)`` and spectra ``(clips, time - 4, 40, 20)``."""
@@ -195,7 +204,7 @@ class Syncing:
         """Share of shifts of -8 to 8 frames that are found within one frame, in percent, and the mean confidence."""
         clips = self.open(split)
         found, confidences = [], []
-        for index in range(len(clips)):
+        for index in (i for i, record in enumerate(clips.records) if record.frames >= _LEAST_FRAMES):
             looks = self.network.mouth(sounds(mouth_windows(mouths(clips.frames(index))))).numpy()
             spectrum = log_mel(clips.sounds[index][0])
             heard = self.network.sound(sounds(sound_windows(spectrum, len(looks), 25))).numpy()

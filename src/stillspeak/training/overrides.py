@@ -9,7 +9,7 @@ import tyro
 from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.presets import JUDGES, PRESETS
-from stillspeak.training.run import checked
+from stillspeak.training.run import checked, checked_judge
 
 
 def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:
@@ -19,7 +19,7 @@ def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:
         RunError: if there is no such preset or field, or a value is of the wrong type.
     """
     if preset in JUDGES:
-        return _read(JudgeConfig, JUDGES[preset](), arguments)
+        return checked_judge(_read(JudgeConfig, JUDGES[preset](), arguments))
     if preset not in PRESETS:
         raise RunError(f"There is no preset {preset}; there are: {', '.join([*PRESETS, *JUDGES])}.")
     return checked(_read(Config, PRESETS[preset](), arguments))

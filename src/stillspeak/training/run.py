@@ -21,8 +21,9 @@ from torch import Tensor
 
 from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
-from stillspeak.presets import JUDGES
 
+_NETWORK = "network"  # the section that a judge's config has and a generator's has not
+_MOST_LAYERS = 4  # each halves the mouth's 48 pixels
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.toml", "metrics.jsonl"
 
 
@@ -51,6 +52,15 @@ def checked(config: Config) -> Config:
     if config.sequence is None:
         return config
     return replace(config, sequence=replace(config.sequence, context=context))
+
+
+def checked_judge(config: JudgeConfig) -> JudgeConfig:
+    """The config. Raises RunError if its numbers cannot be trained with."""
+    train, layers = config.train, len(config.network.channels)
+    counts = (train.clips, train.log_every, train.check_every, *config.network.channels)
+    if min(counts) < 1 or train.steps < 0 or not 1 <= layers <= _MOST_LAYERS:
+        raise RunError(f"A judge needs counts of at least 1 and 1 to {_MOST_LAYERS} layers; {config.name}'s are not.")
+    return config
 
 
 class RunFolder:
@@ -96,7 +106,7 @@ class RunFolder:
             RunError: if there is no run here.
         """
         table, data = self._table()
-        if table["name"] in JUDGES:
+        if _NETWORK in table:
             raise RunError(f"{self.path} holds a run of the judge {table['name']} and not of a generator.")
         return config_from_dict(table), data
 
@@ -104,22 +114,23 @@ class RunFolder:
         """As ``config``, of a judge's run."""
         table, data = self._table()
         try:
-            return TypeAdapter(JudgeConfig).validate_python(table), data
+            return checked_judge(TypeAdapter(JudgeConfig).validate_python(table)), data
         except ValidationError as error:
             raise RunError(f"The configuration is not valid: {error.errors()[0]['msg']}.") from error
 
     @property
     def is_judge(self) -> bool:
         """Whether the run is one of a judge. Raises RunError if there is no run here."""
-        return self._table()[0]["name"] in JUDGES
+        return _NETWORK in self._table()[0]
 
     def _table(self) -> tuple[dict[str, Any], Path]:
         if not self.exists:
             raise RunError(f"{self.path} holds no training run ({CONFIG} is missing).")
         try:
             table = tomllib.loads((self.path / CONFIG).read_text())
-            return {key: value for key, value in table.items() if key != "prepared"}, Path(table["prepared"])
-        except (tomllib.TOMLDecodeError, KeyError) as error:
+            data = Path(table.pop("prepared"))
+            return {"name": table["name"], **table}, data
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.path / CONFIG} is damaged: {error}.") from error
 
     def log(self, scalars: dict[str, Any]) -> None:

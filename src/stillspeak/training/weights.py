@@ -56,6 +56,8 @@ def read_generator(model: Path) -> Trained:
         return Trained(config_from_dict(json.loads(metadata["config"])), weights, code, json.loads(metadata["history"]))
     except KeyError as error:
         raise ModelError(f"{path} holds no generator of stillspeak ({error} is missing).") from error
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: {error}.") from error
 
 
 def describe_generator(config: Config, code: MouthCode, history: list[Stage]) -> dict[str, str]:
