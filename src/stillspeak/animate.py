@@ -159,10 +159,13 @@ class Animator:
     def _offline(self, talk: Talk, sound: Sound) -> Iterator[Frames]:
         samples = sound.at(self.rate_hz).samples
         piece = self.rate_hz * _CHUNK_FRAMES // self.fps
-        for start in range(0, len(samples), piece):
+        last = max(0, len(samples) - 1) // piece * piece
+        for start in range(0, last, piece):
             talk, frames = self.push(talk, samples[start : start + piece])
             yield from frames
-        yield from self.finish(talk)[1]
+        heard, windows = self.windows.push(talk.sound, samples[last:])  # the rest and the end in one call
+        heard, ends = self.windows.flush(heard)
+        yield from self._speak(replace(talk, sound=heard), np.concatenate([windows, ends]))[1]
 
 
 def at_rate(frames: Iterator[Frames], from_fps: float, to_fps: float, seconds: float) -> Iterator[Frames]:
