@@ -30,10 +30,10 @@ def main() -> None:
     speech = read_audio(SPEECH)
     sound = Sound(speech.samples[: round(SECONDS * speech.rate_hz)], speech.rate_hz)
     animator = stillspeak.load(threads=1)
-    crop = still(np.asarray(skimage.data.astronaut(), np.uint8))
-    frames = animator(np.asarray(skimage.data.astronaut(), np.uint8), sound).frames
+    photo = np.asarray(skimage.data.astronaut(), np.uint8)
+    frames = animator(photo, sound).frames
     judges = Judges()
-    real = reference(frames, sound, animator.fps, SENTENCE, embeddings(crop[None]))
+    real = reference(frames, sound, animator.fps, SENTENCE, embeddings(still(photo)[None]))
     measure(frames, real, judges)  # what is loaded once is not counted
     best: dict[str, float] = {}
     started = time.perf_counter()

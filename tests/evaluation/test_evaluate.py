@@ -71,7 +71,7 @@ def test_a_second_run_judges_nothing_again(
 
 def test_a_damaged_result_or_another_seed_is_judged_again(judged: Path, prepared: Path, tiny_model: Path):
     jobs = module._jobs(module.read_manifest(prepared, "validation"), None, 0)
-    done = module._Done(judged, module._fingerprint(tiny_model, prepared), prepared)
+    done = module._Done(judged, module._fingerprint(tiny_model, module.read_manifest(prepared)), prepared)
     assert all(done.figures(job) is not None for job in jobs)
     other = module._jobs(module.read_manifest(prepared, "validation"), None, 1)
     assert all(done.figures(job) is None for job in other)

@@ -93,9 +93,10 @@ def evaluate(
     if unknown:
         raise DataError(f"{data} holds no clips of split {split}, speaker {', '.join(sorted(unknown))}.")
     jobs = _jobs(records, clips, seed)
-    done = _Done(destination, _fingerprint(folder, data), data)
+    everyone = read_manifest(data)
+    done = _Done(destination, _fingerprint(folder, everyone), data)
     left = [job for job in jobs if done.figures(job) is None]
-    skipped = _judge(left, data, folder, done, workers) if left else {}
+    skipped = _judge(left, data, folder, _strangers(data, everyone), done, workers) if left else {}
     figures = {job.name: kept for job in jobs if (kept := done.figures(job)) is not None}
     if not figures:
         raise DataError(f"No clip could be judged: {next(iter(skipped.values()))}")
@@ -109,16 +110,21 @@ def evaluate(
     return report.write(destination, figures, about | ({"skipped": skipped} if skipped else {}))
 
 
-def _judge(jobs: list[Job], data: Path, model: Path, done: "_Done", workers: int | None) -> dict[str, str]:
+def _judge(
+    jobs: list[Job],
+    data: Path,
+    model: Path,
+    strangers: dict[str, Embeddings],
+    done: "_Done",
+    workers: int | None,
+) -> dict[str, str]:
     """Judges clips in parallel and keeps each as it is done; returns those that could not be judged, and why."""
-    strangers, skipped = _strangers(data), {}
+    skipped: dict[str, str] = {}
 
     def keep(job: Job, future: "Future[report.Figures]") -> None:
         try:
             done.keep(job, future.result())
-        except BrokenProcessPool:
-            raise
-        except OutputError:
+        except (BrokenProcessPool, OutputError):
             raise
         except (StillspeakError, ValueError, av.error.FFmpegError, cv2.error) as error:
             skipped[job.name] = str(error)
@@ -223,10 +229,10 @@ def _jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
     return jobs
 
 
-def _strangers(data: Path) -> dict[str, Embeddings]:
+def _strangers(data: Path, everyone: list[ClipRecord]) -> dict[str, Embeddings]:
     """A descriptor of every speaker of the prepared folder, from the first frame of a clip that can be read."""
     found: dict[str, Embeddings] = {}
-    for record in read_manifest(data):
+    for record in everyone:
         if record.speaker in found or len(found) == _STRANGERS_AT_MOST:
             continue
         with contextlib.suppress(MediaError):
@@ -234,10 +240,10 @@ def _strangers(data: Path) -> dict[str, Embeddings]:
     return found
 
 
-def _fingerprint(model: Path, data: Path) -> str:
+def _fingerprint(model: Path, everyone: list[ClipRecord]) -> str:
     """What a figure depends on beside the clip: the model, the judges, the program, the other people."""
     digest = hashlib.sha256(package_version().encode())
-    digest.update(" ".join(sorted({record.speaker for record in read_manifest(data)})).encode())
+    digest.update(" ".join(sorted({record.speaker for record in everyone})).encode())
     paths = [model / name for name in (STEP, IDENTITY, DESCRIPTION)]
     paths += [path for name in ("lipreader", "sync") for path in sorted(find_model(name).glob("*.onnx"))]
     for path in [*paths, *sorted(Path(__file__).parent.glob("*.py"))]:

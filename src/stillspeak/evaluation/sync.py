@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.media.audio import Sound
-from stillspeak.media.mouths import mouths
-from stillspeak.media.spectrum import HOP, RATE_HZ, log_mel
+from stillspeak.media.mouths import WINDOW_FRAMES, mouths
+from stillspeak.media.spectrum import HOP, RATE_HZ, WINDOW_STEPS, log_mel
 from stillspeak.runtime.judge import JudgeModel
 
-FRAMES, STEPS = 5, 20  # as model/sync.py
 FURTHEST_FRAMES = 15
 _LEAST_COMPARED = 15  # ours: windows that every shift is judged by; a short clip is looked at over fewer shifts
 LEAST_CONFIDENCE = 0.05  # ours: below it nothing moves with the sound, and an offset means nothing
@@ -58,19 +57,19 @@ class SyncScorer:
 
 def mouth_windows(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Every 5 frames in a row: ``(time, 48, 48)`` -> ``(time - 4, 5, 48, 48)``. A clip of fewer raises ValueError."""
-    if len(values) < FRAMES:
-        raise ValueError(f"{len(values)} frames are too few to judge timing; {FRAMES} are needed.")
-    windows = np.lib.stride_tricks.sliding_window_view(values, FRAMES, axis=0)
+    if len(values) < WINDOW_FRAMES:
+        raise ValueError(f"{len(values)} frames are too few to judge timing; {WINDOW_FRAMES} are needed.")
+    windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW_FRAMES, axis=0)
     return np.ascontiguousarray(np.moveaxis(windows, -1, 1))
 
 
 def sound_windows(spectrum: NDArray[np.float32], count: int, fps: float) -> NDArray[np.float32]:
     """The 0.2 s of sound under each 5 frames: ``(steps, 40)`` -> ``(count, 40, 20)``; past the end it is silence."""
     starts = np.round(np.arange(count) * RATE_HZ / HOP / fps).astype(int)
-    missing = int(starts[-1]) + STEPS - len(spectrum)
+    missing = int(starts[-1]) + WINDOW_STEPS - len(spectrum)
     if missing > 0:
         spectrum = np.concatenate([spectrum, np.repeat(spectrum.min(axis=0, keepdims=True), missing, axis=0)])
-    return np.ascontiguousarray(spectrum[starts[:, None] + np.arange(STEPS)].transpose(0, 2, 1))
+    return np.ascontiguousarray(spectrum[starts[:, None] + np.arange(WINDOW_STEPS)].transpose(0, 2, 1))
 
 
 def offset_of(looks: NDArray[np.float32], heard: NDArray[np.float32], furthest: int = FURTHEST_FRAMES) -> SyncMatch:

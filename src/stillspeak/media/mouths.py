@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOUTH_PX = 48
+WINDOW_FRAMES = 5  # what the sync scorer sees at once: SyncNet's 0.2 s
 TOP_PX, LEFT_PX = 74, 25  # ours: lips, chin and the nose's base of a canonical face (media/faces.py)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 RATE_HZ = 16_000
 BANDS = 40
 HOP = 160  # 10 ms
+WINDOW_STEPS = 20  # what the sync scorer hears at once: 0.2 s
 _WINDOW = 400  # 25 ms
 _FFT = 512
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7600.0

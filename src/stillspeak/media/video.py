@@ -180,30 +180,29 @@ class VideoWriter:
             self._audio = container.add_stream(
                 "aac", rate=self.sound.rate_hz, layout="mono", bit_rate=128_000, options={"aac_coder": "fast"}
             )
-
             container.start_encoding()
             self._packets = self._pool.submit(self._encode_sound, self._audio, self.sound)
 
     def _encode_sound(self, audio: av.AudioStream, sound: Sound) -> list[av.Packet]:
         """The packets of all whole blocks but the last ones, whose end the number of frames decides."""
         packets: list[av.Packet] = []
-        for start in range(0, self._held_back(sound), _AAC_FRAME):
+        for start in range(0, self._settled(sound), _AAC_FRAME):
             if self._failed:
                 break
             packets += _encode_block(audio, sound, start, sound.samples[start : start + _AAC_FRAME])
         return packets
 
-    def _held_back(self, sound: Sound) -> int:
+    def _settled(self, sound: Sound) -> int:
         """Samples that are encoded while frames come: all but two frames' worth, in whole blocks."""
-        settled = len(sound.samples) - int(2 * sound.rate_hz / self.fps)
-        return max(0, settled // _AAC_FRAME * _AAC_FRAME)
+        samples = len(sound.samples) - int(2 * sound.rate_hz / self.fps)
+        return max(0, samples // _AAC_FRAME * _AAC_FRAME)
 
     def _write_sound(self) -> None:
         if self.sound is None or self._audio is None or self._container is None or self._packets is None:
             return
         length = round(self.frames * self.sound.rate_hz / self.fps)  # picture and sound end together
         packets = self._packets.result()
-        begun = self._held_back(self.sound)
+        begun = self._settled(self.sound)
         samples = self.sound.samples[begun:length]
         samples = np.concatenate([samples, np.zeros(max(0, length - begun) - len(samples), np.float32)])
         for start in range(0, len(samples), _AAC_FRAME):

@@ -10,9 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stillspeak.config import LipReaderConfig
-
-BLANK = 0
-MOUTH_PX = 48
+from stillspeak.media.mouths import MOUTH_PX
 
 
 class LipReader(nn.Module):

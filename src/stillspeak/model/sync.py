@@ -12,11 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import SyncConfig
-
-FRAMES = 5  # SyncNet's 0.2 s
-STEPS = 20  # of the spectrum in the same time
-BANDS = 40
-MOUTH_PX = 48
+from stillspeak.media.mouths import MOUTH_PX, WINDOW_FRAMES
+from stillspeak.media.spectrum import BANDS, WINDOW_STEPS
 
 
 class MouthEncoder(nn.Module):
@@ -25,7 +22,7 @@ class MouthEncoder(nn.Module):
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise([FRAMES, *config.channels]):
+        for inputs, outputs in pairwise([WINDOW_FRAMES, *config.channels]):
             layers += [
                 nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(outputs),
@@ -54,7 +51,7 @@ class SoundEncoder(nn.Module):
                 nn.ReLU(inplace=True),
             ]
         self.convolutions = nn.Sequential(*layers)
-        self.last = nn.Linear(width * STEPS // 4, config.size)
+        self.last = nn.Linear(width * WINDOW_STEPS // 4, config.size)
 
     def forward(self, spectrum: Float[Tensor, "n 40 20"]) -> Float[Tensor, "n size"]:
         return functional.normalize(self.last(self.convolutions(spectrum).flatten(1)), dim=1)

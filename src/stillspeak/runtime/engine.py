@@ -9,7 +9,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
@@ -70,32 +69,16 @@ class Engine:
     """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
-        self.folder, self.description = folder, read_description(folder)
+        self.description = read_description(folder)
         self.threads = threads or usable_cores()
         self._pool = ThreadPoolExecutor(self.threads)
-        self._identity = self._open(IDENTITY, self.threads)
+        self._identity = open_graph(folder / IDENTITY, self.threads)
         self._identity_names = [output.name for output in self._identity.get_outputs()]
+        self._step_alone = open_graph(folder / STEP, 1)  # several calls at once
+        # One call, as soon as possible; opened here, since a live talk's first frame must not wait for it.
+        self._step_together = open_graph(folder / STEP, self.threads) if self.threads > 1 else self._step_alone
         wanted = self._step_alone.get_inputs()
         self._step_wants = {entry.name for entry in wanted}  # a decoder that paints has no use for the still
-
-    @cached_property
-    def _step_alone(self) -> onnxruntime.InferenceSession:
-        """The step on one thread: several calls at once."""
-        return self._open(STEP, 1)
-
-    @cached_property
-    def _step_together(self) -> onnxruntime.InferenceSession:
-        """The step on all threads: one call, as soon as possible."""
-        return self._open(STEP, self.threads) if self.threads > 1 else self._step_alone
-
-    def _open(self, name: str, threads: int) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            return onnxruntime.InferenceSession(str(self.folder / name), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors have no common base of their own
-            raise ModelError(f"The graphs in {self.folder} cannot be loaded: {str(error).splitlines()[0]}") from error
 
     @property
     def windows(self) -> Windows:
@@ -153,6 +136,17 @@ class Engine:
         results = [draw(drawn[0])] if parts == 1 else list(self._pool.map(draw, drawn))
         frames = results[0][0] if parts == 1 else np.concatenate([result[0] for result in results])
         return frames, Memory(*results[-1][1:])
+
+
+def open_graph(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A graph, ready to run on so many threads of the CPU. Raises ModelError if it cannot be loaded."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no common base of their own
+        raise ModelError(f"The graph {path} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
 def usable_cores() -> int:

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from stillspeak.errors import ModelError
-from stillspeak.runtime.engine import DESCRIPTION, find_model
+from stillspeak.runtime.engine import DESCRIPTION, find_model, open_graph
 
 
 class JudgeModel:
@@ -25,21 +24,11 @@ class JudgeModel:
 
     def __init__(self, model: str | Path, graphs: tuple[str, ...], threads: int = 1) -> None:
         folder = find_model(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
             self.description = json.loads((folder / DESCRIPTION).read_text())
-            self._sessions = {
-                name: onnxruntime.InferenceSession(
-                    str(folder / f"{name}.onnx"), options, providers=["CPUExecutionProvider"]
-                )
-                for name in graphs
-            }
-        except Exception as error:  # ONNX Runtime's errors have no common base of their own
-            raise ModelError(
-                f"{folder} is not a judge with {' and '.join(graphs)}: {str(error).splitlines()[0]}"
-            ) from error
+            self._sessions = {name: open_graph(folder / f"{name}.onnx", threads) for name in graphs}
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder} is not a judge with {' and '.join(graphs)}: {error}") from error
 
     @property
     def accuracy(self) -> dict[str, float]:

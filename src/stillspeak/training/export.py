@@ -28,7 +28,7 @@ from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, 
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder
 from stillspeak.training.tensors import pixels, seeded
-from stillspeak.training.weights import GENERATOR, load_generator, read_generator, write_generator
+from stillspeak.training.weights import GENERATOR, fill_generator, read_generator, write_generator
 
 OPSET = 17
 _AXES = {"windows": "time", "noise": "time", "draw": "drawn", "frames": "drawn"}
@@ -53,12 +53,7 @@ def export(model: str | Path, destination: str | Path) -> Path:
     trained = read_generator(Path(model))
     config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
-    load_generator(Path(model), generator)
-    destination = Path(destination)
-    try:
-        destination.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{destination} cannot be made: {error.strerror}.") from error
+    fill_generator(generator, trained, Path(model))
     with tempfile.TemporaryDirectory() as part:
         folder = Path(part)
         _write_graphs(for_runtime(generator), folder)
@@ -68,11 +63,17 @@ def export(model: str | Path, destination: str | Path) -> Path:
         if worst > _TOLERANCE:
             raise ModelError(f"The exported graphs differ from PyTorch by {worst} of 255.")
         (folder / "CARD.md").write_text(model_card(config, trained.history, worst))
-        try:
-            for path in folder.iterdir():
-                shutil.copyfile(path, destination / path.name)
-        except OSError as error:
-            raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+        return install(folder, Path(destination))
+
+
+def install(folder: Path, destination: Path) -> Path:
+    """Copies the files of a finished export to where it was asked for. Raises OutputError if it cannot be written."""
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            shutil.copyfile(path, destination / path.name)
+    except OSError as error:
+        raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
     return destination
 
 

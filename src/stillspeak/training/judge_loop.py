@@ -6,7 +6,6 @@ A run folder as any other; the last checkpoint is what is exported, with its fig
 import copy
 import json
 import math
-import shutil
 import tempfile
 import time
 import warnings
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 
 from stillspeak.config import ContextConfig, JudgeConfig
 from stillspeak.data.clips import Clips
-from stillspeak.errors import DataError, ModelError, OutputError, RunError
+from stillspeak.errors import DataError, ModelError, RunError
 from stillspeak.evaluation.words import GRID_WORDS
 from stillspeak.media.spectrum import RATE_HZ
 from stillspeak.model.lipreader import LipReader
@@ -32,7 +31,7 @@ from stillspeak.model.sync import SyncScorer
 from stillspeak.runtime.engine import DESCRIPTION, FORMAT
 from stillspeak.runtime.judge import JudgeModel
 from stillspeak.training.card import judge_card
-from stillspeak.training.export import OPSET, store_in_half
+from stillspeak.training.export import OPSET, install, store_in_half
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.judges import Judge, LipReading, Syncing, graphs, make_network
 from stillspeak.training.run import RunFolder, pack_optimiser, unpack_optimiser
@@ -221,7 +220,6 @@ def export_judge(run: str | Path, destination: str | Path) -> Path:
     progress = restore(network, *saved) if saved is not None else None
     if progress is None or not progress.step:
         raise RunError(f"{run} has not been trained yet; train on: stillspeak resume {run}")
-    destination = Path(destination)
     with tempfile.TemporaryDirectory() as part:
         folder = Path(part)
         for name, (module, entry, out, example) in graphs(network).items():
@@ -235,13 +233,7 @@ def export_judge(run: str | Path, destination: str | Path) -> Path:
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
         (folder / "CARD.md").write_text(_card(config, progress))
         _check_graphs(network, folder)
-        try:
-            destination.mkdir(parents=True, exist_ok=True)
-            for path in folder.iterdir():
-                shutil.copyfile(path, destination / path.name)
-        except OSError as error:
-            raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
-    return destination
+        return install(folder, Path(destination))
 
 
 def _card(config: JudgeConfig, progress: Progress) -> str:

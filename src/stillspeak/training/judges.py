@@ -18,11 +18,11 @@ from stillspeak.data.augment import jitter_voice
 from stillspeak.data.clips import Clips
 from stillspeak.errors import DataError
 from stillspeak.evaluation.sync import mouth_windows, offset_of, sound_windows
-from stillspeak.evaluation.words import GRID_GRAMMAR, GRID_WORDS, decode, word_errors
-from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX, grey_faces, mouths, normal
-from stillspeak.media.spectrum import RATE_HZ, log_mel
-from stillspeak.model.lipreader import BLANK, LipReader
-from stillspeak.model.sync import BANDS, FRAMES, STEPS, SyncScorer
+from stillspeak.evaluation.words import BLANK, GRID_GRAMMAR, GRID_WORDS, decode, word_errors
+from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX, WINDOW_FRAMES, grey_faces, mouths, normal
+from stillspeak.media.spectrum import BANDS, RATE_HZ, WINDOW_STEPS, log_mel
+from stillspeak.model.lipreader import LipReader
+from stillspeak.model.sync import SyncScorer
 from stillspeak.training.tensors import sounds
 
 _MARGIN_PX = 5  # around the mouth's square, so that it can be cut out shifted and scaled
@@ -50,8 +50,8 @@ def graphs(network: LipReader | SyncScorer) -> Graphs:
     if isinstance(network, LipReader):
         return {"reader": (network, "mouths", "words", torch.zeros(1, 75, MOUTH_PX, MOUTH_PX))}
     return {
-        "mouth": (network.mouth, "mouths", "embedding", torch.zeros(2, FRAMES, MOUTH_PX, MOUTH_PX)),
-        "sound": (network.sound, "spectrum", "embedding", torch.zeros(2, BANDS, STEPS)),
+        "mouth": (network.mouth, "mouths", "embedding", torch.zeros(2, WINDOW_FRAMES, MOUTH_PX, MOUTH_PX)),
+        "sound": (network.sound, "spectrum", "embedding", torch.zeros(2, BANDS, WINDOW_STEPS)),
     }
 
 
