@@ -17,6 +17,7 @@ from torch.nn import functional
 import stillspeak
 from stillspeak.config import Config
 from stillspeak.media.audio import read_audio
+from stillspeak.media.video import VideoWriter
 from stillspeak.model.blocks import UNetBlock
 from stillspeak.model.generator import Generator
 from stillspeak.presets import default, paper
@@ -86,12 +87,19 @@ def graph(engine: Engine, frames: int) -> Callable[[], object]:
 
 
 def whole_job(threads: int, folder: Path) -> Job:
-    """Decode photo and speech, find the face, generate, write the mp4; the model is loaded once, before."""
+    """What ``animate`` does: decode photo and speech, find the face, generate and write; the model is loaded once, before."""
     animator = stillspeak.load(threads=threads)
-    frames = int(read_audio(SPEECH).seconds * animator.fps)
+    count = int(read_audio(SPEECH).seconds * animator.fps)
     photo = folder / "photo.png"
     skimage.io.imsave(photo, skimage.data.astronaut(), check_contrast=False)
-    return "default, the whole job: decode to mp4", frames, lambda: animator(photo, SPEECH).save(folder / "out.mp4")
+
+    def job() -> None:
+        sound = read_audio(SPEECH)
+        with VideoWriter(folder / "out.mp4", animator.fps, sound) as writer:
+            for frame in animator.frames(photo, sound):
+                writer.write(frame)
+
+    return "default, the whole job: decode to mp4", count, job
 
 
 def main() -> None:

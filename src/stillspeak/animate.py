@@ -196,10 +196,10 @@ def still(photo: str | Path | Frames, face: str = "largest") -> Frames:
     """
     image = photo if isinstance(photo, np.ndarray) else read_image(photo)
     name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
-    faces = require_faces(image, name)
     if face != "largest" and not (face.isdigit() and int(face) >= 1):
         raise FaceError(f"--face takes largest or a number from 1, not {face}.")
     number = 1 if face == "largest" else int(face)
+    faces = require_faces(image, name, number)
     if number > len(faces):
         raise FaceError(f"{name} shows {len(faces)} face{'s' * (len(faces) > 1)}; there is no face {number}.")
     return align(image, similarity(faces[number - 1].points))

@@ -24,12 +24,8 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
-_DETECTION_SIDES_PX = (
-    480,
-    960,
-    1920,
-    2560,
-)  # ours: longer sides to look at; a photo smaller than the first is enlarged
+_DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: longer sides to look at, the quickest first
+_ENLARGED_PX = 480  # smaller photos are enlarged to it before they are given up
 _CLEAR = 0.5  # ours: confidence from which no larger size is tried
 
 
@@ -90,19 +86,21 @@ def _five_points() -> "dlib.shape_predictor":
     return dlib.shape_predictor(model_file("shape_predictor_5_face_landmarks.dat"))
 
 
-def find_faces(image: Image) -> list[Face]:
-    """All faces in a picture, best first (see ``Face.rank``). Empty if there is none.
+def find_faces(image: Image, count: int = 1) -> list[Face]:
+    """Faces in a picture, best first (see ``Face.rank``). Empty if there is none.
 
-    A picture is looked at in one size after another until a face is clear: small faces in large photos need the larger.
+    A picture is looked at in one size after another until ``count`` faces are found and the best is clear: small faces in
+    large photos need the larger. There may be more of them than ``count``.
     """
     if min(image.shape[:2]) < _SMALLEST_PX:
         return []
     best: list[Face] = []
     for side in _DETECTION_SIDES_PX:
         faces = _faces_at(image, side / max(image.shape[:2]))
-        if faces and (not best or faces[0].confidence > best[0].confidence):
+        if faces and (not best or len(best) < count or faces[0].confidence > best[0].confidence):
             best = faces
-        if (best and best[0].confidence >= _CLEAR) or side > max(image.shape[:2]):
+        enough = len(best) >= count and best[0].confidence >= _CLEAR
+        if enough or side > max(*image.shape[:2], _ENLARGED_PX - 1):
             break
     return best
 
@@ -110,25 +108,23 @@ def find_faces(image: Image) -> list[Face]:
 def _faces_at(image: Image, scale: float) -> list[Face]:
     """Faces found in a picture resized by ``scale``, in pixels of the picture itself, best first."""
     small = _resized(image, scale)
-    grey = np.asarray(
-        cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8
-    )  # the same boxes as in colour, a quarter quicker
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)  # as good as colour, a quarter quicker
     rectangles, scores, _ = _detector().run(grey, 0, 0.0)
     faces = []
     for rectangle, score in zip(rectangles, scores, strict=True):
         edges = (rectangle.left(), rectangle.top(), rectangle.right(), rectangle.bottom())
         box = (round(edges[0] / scale), round(edges[1] / scale), round(edges[2] / scale), round(edges[3] / scale))
-        faces.append(Face(box, float(score), (_points(small, rectangle) / scale).astype(np.float32)))
+        faces.append(Face(box, float(score), face_points(image, box)))
     return sorted(faces, key=lambda face: face.rank, reverse=True)
 
 
-def require_faces(image: Image, name: str = "The photo") -> list[Face]:
+def require_faces(image: Image, name: str = "The photo", count: int = 1) -> list[Face]:
     """As ``find_faces``.
 
     Raises:
         FaceError: if there is none.
     """
-    faces = find_faces(image)
+    faces = find_faces(image, count)
     if not faces:
         raise FaceError(f"{name} shows no face that can be found; use a frontal, well-lit photo.")
     return faces
@@ -136,7 +132,8 @@ def require_faces(image: Image, name: str = "The photo") -> list[Face]:
 
 def face_points(image: Image, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
     """The 5 points of a face known to be in ``box`` (the detector's kind of box), ``(5, 2)``."""
-    return _points(image, dlib.rectangle(*box))
+    shape = _five_points()(image, dlib.rectangle(*box))
+    return np.array([[shape.part(i).x, shape.part(i).y] for i in range(5)], np.float32)
 
 
 def similarity(points: NDArray[np.float32], canonical: NDArray[np.float32] = CANONICAL) -> NDArray[np.float64]:
@@ -177,8 +174,3 @@ def _resized(image: Image, scale: float) -> Image:
     return np.asarray(
         cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
     )
-
-
-def _points(image: Image, rectangle: "dlib.rectangle") -> NDArray[np.float32]:
-    shape = _five_points()(image, rectangle)
-    return np.array([[shape.part(i).x, shape.part(i).y] for i in range(5)], np.float32)

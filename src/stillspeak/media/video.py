@@ -7,6 +7,7 @@ end within one frame of each other; the file appears under its name only when it
 import contextlib
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
@@ -26,6 +27,7 @@ Frames = NDArray[np.uint8]
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _AAC_FRAME = 1024
 _SMALL_PX = 256 * 256
+_WAITING = 16  # frames that may wait to be encoded: memory stays constant
 
 
 def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -76,7 +78,7 @@ def read_video(path: str | Path, fps: float | Fraction = 25) -> Frames:
 
 
 class VideoWriter:
-    """Writes frames as they come, then the sound, to an mp4 file.
+    """Writes frames as they come, then the sound, to an mp4 file. Encoding goes on in the background while frames are made.
 
     The file is made beside its destination and renamed when complete: what was there before stays until then, and an
     error or an interrupt leaves nothing behind.
@@ -110,6 +112,8 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._video: av.VideoStream | None = None
         self._audio: av.AudioStream | None = None
+        self._encoder = ThreadPoolExecutor(1)  # one frame after another
+        self._waiting: deque[Future[None]] = deque()
         self._pool = ThreadPoolExecutor(1)  # sound is encoded while frames come
         self._packets: Future[list[av.Packet]] | None = None
         self._failed = False
@@ -118,7 +122,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
-        """Appends one frame, ``(height, width, 3)``."""
+        """Appends one frame, ``(height, width, 3)``; it may be reused at once."""
         if self._video is None:
             self._open(frame.shape[0], frame.shape[1])
         assert self._container is not None
@@ -126,10 +130,10 @@ class VideoWriter:
         height, width = self._video.height, self._video.width
         if frame.shape[:2] != (height, width):  # H.264 wants even sides
             frame = np.pad(frame, ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)), mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture.pts = self.frames
+        self._waiting.append(self._encoder.submit(self._encode, np.array(frame, order="C"), self.frames))
         self.frames += 1
-        self._container.mux(self._video.encode(picture))
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -137,6 +141,8 @@ class VideoWriter:
         self._failed = kind is not None
         try:
             if kind is None and self._container is not None and self._video is not None:
+                while self._waiting:
+                    self._waiting.popleft().result()
                 self._container.mux(self._video.encode(None))
                 self._write_sound()
             self._close()
@@ -152,8 +158,15 @@ class VideoWriter:
                 self._close()
             self._part.unlink(missing_ok=True)
 
+    def _encode(self, frame: NDArray[np.uint8], number: int) -> None:
+        if self._container is not None and self._video is not None and not self._failed:
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts = number
+            self._container.mux(self._video.encode(picture))
+
     def _close(self) -> None:
-        """Ends the sound's thread and the file; a second time does nothing."""
+        """Ends the threads and the file; a second time does nothing."""
+        self._encoder.shutdown()
         self._pool.shutdown()
         container, self._container = self._container, None
         if container is not None:
