@@ -21,6 +21,7 @@ class ContextConfig:
     features: int = 256  # appendix A.3
     layers: int = 2  # GRU layers
     size: int = 256  # z_c
+    recurrent: bool = True  # False: each frame from its own window alone, the static baseline of section 4.4
 
     @property
     def window(self) -> int:
@@ -34,6 +35,7 @@ class NoiseConfig:
 
     size: int = 10
     variance: float = 0.6
+    recurrent: bool = True  # False: as of ``ContextConfig``
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,22 @@ class SequenceDiscriminatorConfig:
 
 
 @dataclass(frozen=True)
+class SyncDiscriminatorConfig:
+    """Synchronisation Discriminator of the authors' follow-up (IJCV 2019; architecture.md): 0.2 s of mouth and of sound."""
+
+    channels: tuple[int, ...] = (64, 128, 256, 512)  # of the mouth's convolutions; ours
+    sound_channels: tuple[int, ...] = (32, 64, 128, 256)  # ours
+    size: int = 256  # of an embedding; ours
+    context: ContextConfig = field(
+        default_factory=ContextConfig
+    )  # the sound of one frame; a snippet is ``frames`` of it
+    frames: int = 5  # 0.2 s
+    snippets: int = 4  # drawn from each clip; ours
+    furthest: int = 8  # frames that a real pair out of sync is apart, at most; ours
+    learning_rate: float = 1e-4  # ours
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Eq. 2 and 3."""
 
@@ -138,11 +156,13 @@ class TrainConfig:
     """The training schedule: section 3.3."""
 
     steps: int = 200_000
-    clips: int = 8  # a batch; not given in the paper
+    clips: int = 8  # a batch, over all processes; not given in the paper
+    accumulate: int = 1  # parts a process cuts its share of the batch into, to save memory
     frames: int = 75  # longest piece of a clip
     learning_rate: float = 2e-4
     decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
     decay_after_epochs: int = 20
+    patience_epochs: int = 0  # stop after so many epochs without a gain in validation PSNR or SSIM; 0: never
     adversaries_from: int = 0  # step at which the discriminators join
     keep_context: bool = False  # ours: the Context Encoder stays as the sound phase left it
     taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
@@ -154,6 +174,9 @@ class TrainConfig:
     save_every_seconds: float = 180.0
     threads: int = 0  # of the CPU; 0 leaves PyTorch's own choice
     device: str = "auto"  # cpu, cuda, or auto: CUDA where there is one
+    compile: bool = False  # torch.compile; needs a C++ compiler, and minutes at the start
+    on_trouble: Literal["say", "stop"] = "say"  # a mouth that stands still, a discriminator that is always right
+    back_off: int = 0  # times that not-a-number goes back to the last checkpoint at half the learning rate
 
 
 @dataclass(frozen=True)
@@ -164,6 +187,7 @@ class Config:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     frame: FrameDiscriminatorConfig | None = field(default_factory=FrameDiscriminatorConfig)
     sequence: SequenceDiscriminatorConfig | None = field(default_factory=SequenceDiscriminatorConfig)
+    sync: SyncDiscriminatorConfig | None = None
     loss: LossConfig = field(default_factory=LossConfig)
     warm: WarmStartConfig = field(default_factory=WarmStartConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from stillspeak.config import (
     Config,
@@ -15,8 +16,10 @@ from stillspeak.config import (
     JudgeConfig,
     LipReaderConfig,
     LossConfig,
+    NoiseConfig,
     SequenceDiscriminatorConfig,
     SyncConfig,
+    SyncDiscriminatorConfig,
     TrainConfig,
     WarmStartConfig,
     WarpingConfig,
@@ -25,7 +28,7 @@ from stillspeak.config import (
 
 def paper() -> Config:
     """The paper's sizes and schedule: 50 kHz, 54.0 M generator parameters, every pixel painted."""
-    return Config(name="paper")
+    return Config(name="paper", train=TrainConfig(patience_epochs=10))
 
 
 def default() -> Config:
@@ -45,6 +48,32 @@ def default() -> Config:
             steps=6000, clips=6, frames=16, adversaries_from=100, keep_context=True, taught=0.5, calibrate=True
         ),
     )
+
+
+def l1() -> Config:
+    """Table 2, first row: L1 on the entire face and no adversary; all else as ``default``."""
+    loss = LossConfig(upper=1.0)
+    return replace(default(), name="l1", frame=None, sequence=None, loss=loss)
+
+
+def l1_frame() -> Config:
+    """Table 2, second row: the Frame Discriminator alone; all else as ``default``."""
+    return replace(default(), name="l1_frame", sequence=None)
+
+
+def static() -> Config:
+    """Table 3's baseline: every frame from its own window of sound, no memory, no Sequence Discriminator. Section 4.4."""
+    full = default()
+    context = replace(full.generator.context, recurrent=False)
+    generator = replace(full.generator, context=context, noise=NoiseConfig(recurrent=False))
+    return replace(full, name="static", generator=generator, sequence=None)
+
+
+def synchronised() -> Config:
+    """``default`` with the third adversary of the authors' follow-up, the Synchronisation Discriminator."""
+    full = default()
+    third = SyncDiscriminatorConfig((32, 64, 128, 192), (16, 32, 64, 128), 128, context=full.generator.context)
+    return replace(full, name="synchronised", sync=third)
 
 
 def tiny() -> Config:
@@ -67,7 +96,9 @@ def tiny() -> Config:
     )
 
 
-PRESETS: dict[str, Callable[[], Config]] = {"paper": paper, "default": default, "tiny": tiny}
+PRESETS: dict[str, Callable[[], Config]] = {
+    preset.__name__: preset for preset in (paper, default, l1, l1_frame, static, synchronised, tiny)
+}
 
 
 def lipreader() -> JudgeConfig:

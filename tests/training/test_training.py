@@ -219,7 +219,7 @@ def test_the_code_loss_reads_the_first_elements_of_the_context_alone():
     context, codes = torch.zeros(1, 10, 32), torch.randn(1, 10, 4)
     context[..., :4] = 0.25 * codes
     context[..., 4:] = 0.9
-    assert code_loss(context, codes).item() == pytest.approx(0, abs=0.02)
+    assert code_loss(context, codes, torch.ones(4)).item() == pytest.approx(0, abs=0.02)
 
 
 def test_a_run_that_was_killed_before_its_first_step_still_knows_where_it_started(

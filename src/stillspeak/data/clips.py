@@ -28,6 +28,7 @@ from stillspeak.media.video import read_video
 from stillspeak.media.windows import Windows
 
 Random = np.random.Generator
+_ALL = slice(None)
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
 
 
@@ -136,47 +137,64 @@ class Clips:
 
 
 class Drawer:
-    """Draws varied batches from clips. Every method is a pure function of its random generator."""
+    """Draws varied batches from clips. Every method is a pure function of its random generator.
+
+    ``share`` takes a part of a batch's clips: the parts together are the batch that is drawn without it.
+    """
 
     def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
         self.clips = clips
         self.config = config
+        self.code = code
         self.codes = [code.encode(points) for points in clips.points]
         self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
         self.weights = clips.speaker_weights(config.evenness)
 
-    def batch(self, count: int, time: int, random: Random) -> Batch:
+    def batch(self, count: int, time: int, random: Random, share: slice = _ALL) -> Batch:
         """``count`` pieces of ``time`` frames with all their sound from the clip's start."""
         chosen = self._choose(count, random)
         shortest = min(self.clips.records[index].frames for index in chosen)
         time = min(time, shortest)
         end = int(random.integers(time, shortest + 1))
-        pictures = [self._picture(index, np.arange(end - time, end), random) for index in chosen]
-        windows = [self._heard_voice(index, end, random) for index in chosen]
+        pictures, windows = [], []
+        for index, own in list(zip(chosen, random.spawn(count), strict=True))[share]:
+            pictures.append(self._picture(index, np.arange(end - time, end), own))
+            windows.append(self._heard_voice(index, end, own))
         return _batch(pictures, np.stack(windows))
 
-    def pictures(self, count: int, time: int, random: Random) -> Batch:
+    def pictures(self, count: int, time: int, random: Random, share: slice = _ALL) -> Batch:
         """``count`` clips, ``time`` single frames of each from anywhere; no sound."""
         pictures = []
-        for index in self._choose(count, random):
-            any_frames = random.integers(0, self.clips.records[index].frames, time)
-            pictures.append(self._picture(index, any_frames, random))
-        return _batch(pictures, np.zeros((count, 0, 0), np.float32))
+        for index, own in list(zip(self._choose(count, random), random.spawn(count), strict=True))[share]:
+            any_frames = own.integers(0, self.clips.records[index].frames, time)
+            pictures.append(self._picture(index, any_frames, own))
+        return _batch(pictures, np.zeros((len(pictures), 0, 0), np.float32))
 
-    def sounds(self, count: int, time: int, random: Random) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``."""
+    def sounds(
+        self, count: int, time: int, random: Random, quiet: int = 0, share: slice = _ALL
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``.
+
+        The first ``quiet`` are silence or faint noise and a mouth at rest.
+        """
         windows, codes = [], []
-        for index in self._choose(count, random):
-            strength = self._voice_strength(random)
+        drawn = list(zip(range(count), self._choose(count, random), random.spawn(count), strict=True))
+        for number, index, own in drawn[share]:
+            if number < quiet:
+                noise = own.normal(0, 10 ** own.uniform(-5, -2.5), (time, self.clips.cutter.length))
+                windows.append(noise.astype(np.float32))
+                codes.append(np.zeros((time, self.codes[index].shape[1]), np.float32))
+                continue
+            strength = self._voice_strength(own)
             frames = self.clips.records[index].frames
-            speed = float(np.exp(random.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
+            speed = float(np.exp(own.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
             speed = min(speed, (frames - 1) / time)
-            start = int(random.integers(0, frames - int(time * speed)))
-            samples = self._voice(index, strength, random)
+            start = int(own.integers(0, frames - int(time * speed)))
+            samples = self._voice(index, strength, own)
             step = self.clips.cutter.rate_hz / float(self.clips.cutter.fps)
             fast = change_speed(samples[round(start * step) :], speed)
             at = start + np.arange(time) * speed + (speed - 1) / 2
-            code = self.mirror_codes[index] if self._mirror(random) else self.codes[index]
+            code = self.mirror_codes[index] if self._mirror(own) else self.codes[index]
             columns = [np.interp(at, np.arange(frames), code[:, k]) for k in range(code.shape[1])]
             windows.append(self.clips._heard(fast, time))
             codes.append(np.stack(columns, axis=1))

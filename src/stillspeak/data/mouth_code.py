@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.landmarks import mouth_opening
+from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, mouth_opening
 from stillspeak.media.faces import WIDTH_PX
 
 Points = NDArray[np.float32]  # (time, 68, 2), crop pixels
@@ -53,6 +53,13 @@ class MouthCode:
     def encode(self, points: Points) -> NDArray[np.float32]:
         """Landmarks ``(time, 68, 2)`` -> codes ``(time, code)``; 0 is the mouth at rest."""
         return (offsets(points) @ self.basis.T / self.scale).astype(np.float32)
+
+    @property
+    def opening(self) -> NDArray[np.float32]:
+        """Pixels of inner-lip opening for one unit of each element of the code, ``(code,)``."""
+        row = {point: 2 * index + 1 for index, point in enumerate(LIPS_AND_CHIN)}  # of y among the offsets
+        lower, upper = ([row[point] for point in points] for points in (LOWER_INNER, UPPER_INNER))
+        return (self.basis[:, lower] - self.basis[:, upper]).mean(axis=1) * self.scale
 
 
 def fit_mouth_code(clips: list[Points], size: int) -> MouthCode:

@@ -60,6 +60,19 @@ class UNetBlock(nn.Module):
         return self.up(torch.relu(self.norm(mixed.flatten(0, 1))))
 
 
+class Memoryless(nn.Module):
+    """In a GRU's place in the static baseline: each frame by itself; the state passes through untouched. Section 4.4."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+
+    def forward(
+        self, features: Float[Tensor, "clips time inputs"], state: Float[Tensor, "layers clips outputs"]
+    ) -> tuple[Float[Tensor, "clips time outputs"], Float[Tensor, "layers clips outputs"]]:
+        return torch.tanh(self.linear(features)), state + 0.0  # a graph's output must not be its input
+
+
 class AudioEncoder(nn.Module):
     """1-D convolutions from a window of raw sound to a feature vector. Paper, section 3.1.2; figure 10.
 

@@ -1,12 +1,17 @@
-"""The two discriminators. Paper, section 3.2, figure 3b. They return logits: the sigmoid is in the loss."""
+"""The two discriminators of the paper, section 3.2, figure 3b, and the third of the authors' follow-up.
 
+They return logits: the sigmoid is in the loss.
+"""
+
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stillspeak.config import FrameDiscriminatorConfig, SequenceDiscriminatorConfig
+from stillspeak.config import FrameDiscriminatorConfig, SequenceDiscriminatorConfig, SyncDiscriminatorConfig
+from stillspeak.media.mouths import MOUTH_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock
 
 
@@ -45,3 +50,27 @@ class SequenceDiscriminator(nn.Module):
         sounds = self.audio(windows.flatten(0, 1)).unflatten(0, shape)
         _, state = self.memory(torch.cat([images, sounds], dim=2))
         return self.classifier(state[-1]).flatten()
+
+
+class SyncDiscriminator(nn.Module):
+    """Do 0.2 s of a mouth and 0.2 s of sound belong together? The distance of their embeddings, through one perceptron.
+
+    The third discriminator of the authors' follow-up (IJCV 2019; architecture.md). Sizes ours.
+    """
+
+    def __init__(self, config: SyncDiscriminatorConfig) -> None:
+        super().__init__()
+        sizes = [3 * config.frames, *config.channels]
+        self.mouth = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
+        self.mouth_code = nn.Conv2d(sizes[-1], config.size, MOUTH_PX >> len(config.channels))
+        snippet = config.frames / config.context.fps
+        sound = replace(config.context, window_seconds=snippet, channels=config.sound_channels, features=config.size)
+        self.sound = AudioEncoder(sound)
+        self.verdict = nn.Linear(1, 1)
+
+    def forward(
+        self, mouths: Float[Tensor, "n time 3 48 48"], sounds: Float[Tensor, "n samples"]
+    ) -> Float[Tensor, " n"]:
+        seen = torch.tanh(self.mouth_code(self.mouth(mouths.flatten(1, 2)))).flatten(1)
+        distance = (seen - self.sound(sounds)).square().mean(dim=1, keepdim=True).add(1e-6).sqrt()
+        return self.verdict(distance)[:, 0]

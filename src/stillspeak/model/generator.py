@@ -20,7 +20,7 @@ from stillspeak.config import (
     PaintingConfig,
     WarpingConfig,
 )
-from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock
+from stillspeak.model.blocks import AudioEncoder, DownBlock, Memoryless, UNetBlock
 
 Image = Float[Tensor, "clips 3 128 96"]
 Video = Float[Tensor, "clips time 3 128 96"]
@@ -64,7 +64,11 @@ class ContextEncoder(nn.Module):
     def __init__(self, config: ContextConfig) -> None:
         super().__init__()
         self.audio = AudioEncoder(config)
-        self.memory = nn.GRU(config.features, config.size, config.layers, batch_first=True)
+        self.memory = (
+            nn.GRU(config.features, config.size, config.layers, batch_first=True)
+            if config.recurrent
+            else Memoryless(config.features, config.size)
+        )
 
     def forward(
         self, windows: Float[Tensor, "clips time samples"], state: Float[Tensor, "layers clips size"]
@@ -79,7 +83,11 @@ class NoiseGenerator(nn.Module):
 
     def __init__(self, config: NoiseConfig) -> None:
         super().__init__()
-        self.memory = nn.GRU(config.size, config.size, batch_first=True)
+        self.memory = (
+            nn.GRU(config.size, config.size, batch_first=True)
+            if config.recurrent
+            else Memoryless(config.size, config.size)
+        )
 
     def forward(
         self, noise: Float[Tensor, "clips time size"], state: Float[Tensor, "1 clips size"]

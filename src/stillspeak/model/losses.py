@@ -37,9 +37,12 @@ def reconstruction_loss(
 ) -> Float[Tensor, ""]:
     """Eq. 2 as a weighted mean of abs(F - G) over pixels, colours and frames (a mean: architecture.md, discriminators).
 
-    ``weights`` are the same for all frames, or each frame's own.
+    ``weights`` are the same for all frames, or each frame's own. Every clip counts alike, so that the loss of a batch is the
+    mean of its parts'.
     """
-    return ((real - fake).abs() * weights).mean() / weights.mean()
+    error = ((real - fake).abs() * weights).flatten(1).mean(dim=1)
+    whole = weights.mean() if weights.dim() < real.dim() else weights.flatten(1).mean(dim=1)
+    return (error / whole).mean()
 
 
 def region_l1(real: Float[Tensor, "*n 3 height width"], fake: Float[Tensor, "*n 3 height width"]) -> Float[Tensor, ""]:

@@ -3,14 +3,24 @@
 Dropping one from the list is dropping a row of the ablation; nothing else changes.
 """
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from stillspeak.config import Config, FrameDiscriminatorConfig, SequenceDiscriminatorConfig
-from stillspeak.model.discriminators import FrameDiscriminator, SequenceDiscriminator
+from stillspeak.config import (
+    Config,
+    ContextConfig,
+    FrameDiscriminatorConfig,
+    SequenceDiscriminatorConfig,
+    SyncDiscriminatorConfig,
+)
+from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX
+from stillspeak.model.discriminators import FrameDiscriminator, SequenceDiscriminator, SyncDiscriminator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
+from stillspeak.training.team import Draws
+from stillspeak.training.tensors import adam
 
 BETAS = (0.5, 0.999)  # of Adam, for all networks of the adversarial phase; ours, as usual for GANs
 
@@ -22,52 +32,105 @@ class Scene(NamedTuple):
     windows: Tensor  # clips, time, samples
 
 
-class Adversary(Protocol):
-    """A judge of videos."""
+class Adversary(ABC):
+    """A judge of videos.
+
+    Attributes:
+        name: of its scalars and of its part of a checkpoint.
+        decays: whether its learning rate follows the generator's decay.
+    """
 
     name: str
-    network: nn.Module
-    optimiser: torch.optim.Optimizer
-    learning_rate: float
-    decays: bool  # whether its learning rate follows the generator's decay
+    decays: bool
 
-    def look(self, video: Tensor, scene: Scene, random: torch.Generator) -> Tensor:
+    def __init__(self, network: nn.Module, learning_rate: float) -> None:
+        self.network, self.learning_rate = network, learning_rate
+        self.optimiser = adam(network.parameters(), learning_rate, BETAS)
+
+    @abstractmethod
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         """Logits for a video ``(clips, time, 3, 128, 96)``."""
-        ...
+
+    def look_at_fakes(self, real: Tensor, fake: Tensor, scene: Scene, draws: Draws) -> Tensor:
+        """Logits for all that must be told from the real pair; the made video, unless an adversary knows more."""
+        return self.look(fake, scene, draws)
 
 
-class FrameAdversary:
+class FrameAdversary(Adversary):
     """D_img: judges single frames drawn uniformly, beside the still. S(x) of Eq. 1."""
 
     name = "frame"
     decays = True  # section 3.3
 
     def __init__(self, config: FrameDiscriminatorConfig, device: torch.device) -> None:
-        self.network: nn.Module = FrameDiscriminator(config).to(device)
-        self.learning_rate, self.frames = config.learning_rate, config.frames
-        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate, BETAS)
+        super().__init__(FrameDiscriminator(config).to(device), config.learning_rate)
+        self.frames = config.frames
 
-    def look(self, video: Tensor, scene: Scene, random: torch.Generator) -> Tensor:
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         clips, time = video.shape[:2]
         count = min(self.frames, time)
-        drawn = torch.rand(clips, time, generator=random).argsort(1)[:, :count].to(video.device)
+        drawn = draws.uniform(clips, time).argsort(1)[:, :count].to(video.device)
         frames = video[torch.arange(clips, device=video.device)[:, None], drawn].flatten(0, 1)
         return self.network(frames, scene.stills.repeat_interleave(count, dim=0))
 
 
-class SequenceAdversary:
+class SequenceAdversary(Adversary):
     """D_seq: judges a whole video with its sound."""
 
     name = "sequence"
     decays = False  # section 3.3: a fixed learning rate
 
     def __init__(self, config: SequenceDiscriminatorConfig, device: torch.device) -> None:
-        self.network: nn.Module = SequenceDiscriminator(config).to(device)
-        self.learning_rate = config.learning_rate
-        self.optimiser: torch.optim.Optimizer = torch.optim.Adam(self.network.parameters(), config.learning_rate, BETAS)
+        super().__init__(SequenceDiscriminator(config).to(device), config.learning_rate)
 
-    def look(self, video: Tensor, scene: Scene, random: torch.Generator) -> Tensor:
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         return self.network(video, scene.windows)
+
+
+class SyncAdversary(Adversary):
+    """Judges 0.2 s of mouth beside 0.2 s of sound: real pairs out of sync count as fake too. The follow-up's third."""
+
+    name = "sync"
+    decays = False
+
+    def __init__(self, config: SyncDiscriminatorConfig, device: torch.device) -> None:
+        super().__init__(SyncDiscriminator(config).to(device), config.learning_rate)
+        self.config = config
+
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
+        starts = self._starts(video, draws)
+        return self._compare(video, scene, starts, starts)
+
+    def look_at_fakes(self, real: Tensor, fake: Tensor, scene: Scene, draws: Draws) -> Tensor:
+        starts, last = self._starts(real, draws), real.shape[1] - self.config.frames
+        shift = 1 + (draws.uniform(*starts.shape) * self.config.furthest).long()
+        later = draws.uniform(*starts.shape) < 0.5  # noqa: PLR2004 - an even coin
+        others = starts + torch.where(later, shift, -shift)
+        others = torch.where((others < 0) | (others > last), 2 * starts - others, others).clamp(0, last)
+        apart = self._compare(real, scene, starts, others)
+        apart = apart[(others != starts).flatten().to(apart.device)]  # a piece as short as a snippet has no other place
+        return torch.cat([self.look(fake, scene, draws), apart])
+
+    def _starts(self, video: Tensor, draws: Draws) -> Tensor:
+        places = max(1, video.shape[1] - self.config.frames + 1)
+        return (draws.uniform(len(video), self.config.snippets) * places).long()
+
+    def _compare(self, video: Tensor, scene: Scene, seen: Tensor, heard: Tensor) -> Tensor:
+        """Logits of snippets of mouth from frames ``seen`` beside sound from frames ``heard``, both (clips, snippets)."""
+        mouths = video[..., TOP_PX : TOP_PX + MOUTH_PX, LEFT_PX : LEFT_PX + MOUTH_PX]
+        frames = torch.arange(self.config.frames)
+        clip = torch.arange(len(video), device=video.device)[:, None, None]
+        shown = (seen[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
+        told = (heard[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
+        sounds = own_sound(scene.windows, self.config.context)[clip, told].flatten(2)
+        return self.network(mouths[clip, shown].flatten(0, 1), sounds.flatten(0, 1))
+
+
+def own_sound(windows: Tensor, config: ContextConfig) -> Tensor:
+    """The samples of each frame alone, from the middle of its window: ``(clips, time, samples)`` in and out."""
+    size = config.rate_hz // config.fps
+    start = (config.window - size) // 2
+    return windows[..., start : start + size]
 
 
 def adversaries(config: Config, device: torch.device) -> list[Adversary]:
@@ -77,19 +140,17 @@ def adversaries(config: Config, device: torch.device) -> list[Adversary]:
         chosen.append(FrameAdversary(config.frame, device))
     if config.sequence is not None:
         chosen.append(SequenceAdversary(config.sequence, device))
+    if config.sync is not None:
+        chosen.append(SyncAdversary(config.sync, device))
     return chosen
 
 
-def discriminate(
-    adversary: Adversary, real: Tensor, fake: Tensor, scene: Scene, random: torch.Generator
-) -> dict[str, Tensor]:
-    """One update of a discriminator (the max of Eq. 3); returns its loss and how often it is right."""
-    says_real = adversary.look(real, scene, random)
-    says_fake = adversary.look(fake.detach(), scene, random)
+def judge(adversary: Adversary, real: Tensor, fake: Tensor, scene: Scene, draws: Draws) -> dict[str, Tensor]:
+    """A discriminator's loss (the max of Eq. 3) and its gradient; returns it and how often it is right."""
+    says_real = adversary.look(real, scene, draws)
+    says_fake = adversary.look_at_fakes(real, fake.detach(), scene, draws)
     loss = discriminator_loss(says_real, says_fake)
-    adversary.optimiser.zero_grad()
     loss.backward()
-    adversary.optimiser.step()
     return {
         f"{adversary.name}_loss": loss.detach(),
         f"{adversary.name}_right_on_real": (says_real > 0).float().mean(),
@@ -97,9 +158,9 @@ def discriminate(
     }
 
 
-def fool(adversary: Adversary, fake: Tensor, scene: Scene, random: torch.Generator) -> Tensor:
+def fool(adversary: Adversary, fake: Tensor, scene: Scene, draws: Draws) -> Tensor:
     """The generator's loss against one adversary; the discriminator's own weights get no gradient."""
     adversary.network.requires_grad_(False)
-    loss = adversarial_loss(adversary.look(fake, scene, random))
+    loss = adversarial_loss(adversary.look(fake, scene, draws))
     adversary.network.requires_grad_(True)
     return loss

@@ -1,21 +1,21 @@
-"""The training loop: it knows when to log, sample and save; the phases know what to do.
+"""The training loop: it knows when to log, sample, validate and save; the phases know what to do.
 
 Phases run one after another: sound and picture (the warm start, ours), then adversarial (the paper's section 3.3). A step's
-batch and noise are pure functions of the seed and the step, so a resumed run goes on exactly as it would have.
+batch and noise are pure functions of the seed and the step, so a resumed run goes on exactly as it would have, on as many
+processes as there are.
 """
 
 import copy
 import json
 import math
+import os
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips, Drawer
@@ -24,26 +24,17 @@ from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate_opening
 from stillspeak.training.interrupts import held_interrupts
-from stillspeak.training.monitor import Monitor
+from stillspeak.training.loader import batches, loader_threads
+from stillspeak.training.phase import Phase
 from stillspeak.training.run import RunFolder, pack_optimiser, unpack_optimiser
 from stillspeak.training.step import AdversarialPhase
+from stillspeak.training.team import Team
+from stillspeak.training.trouble import not_finite
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, open_decoder
+from stillspeak.training.watch import Say, Watch
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator
 
-Say = Callable[[str], None]
-
-
-class Phase(Protocol):
-    """One stage of training: how many steps, what a step needs, what it does."""
-
-    name: str
-    steps: int
-    networks: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer]
-
-    def draw(self, step: int) -> Any: ...
-
-    def step(self, step: int, batch: Any) -> dict[str, Tensor]: ...
+PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
 
 
 class Trainer:
@@ -53,19 +44,20 @@ class Trainer:
         folder: the run's folder, already created.
         init: a model folder or run whose generator to start from.
         say: where plain lines go.
+        team: the processes that train together.
 
     Raises:
         RunError, DataError, ModelError: if the run cannot start.
     """
 
-    def __init__(self, folder: RunFolder, init: Path | None = None, say: Say = print) -> None:
-        self.folder, self.say = folder, say
+    def __init__(self, folder: RunFolder, init: Path | None = None, say: Say = print, team: Team | None = None) -> None:
+        self.folder, self.team = folder, team or Team()
         self.config, data = folder.config()
         train = self.config.train
         if train.threads:
             torch.set_num_threads(train.threads)
         torch.manual_seed(train.seed)
-        self.clips = clips = Clips(data, "train", self.config.generator.context)
+        self.clips = clips = self._clips(data)
         self.device = chosen_device(train.device)
         self.generator = Generator(self.config.generator)
         saved = folder.load()
@@ -74,16 +66,16 @@ class Trainer:
             "corpora": sorted({record.corpus for record in clips.records}),
             "speakers": dict(Counter(record.speaker for record in clips.records)),
         }
-        drawer = Drawer(clips, self.config.data, self.code)
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)  # stays on the CPU
         self.generator.to(self.device)
-        self.phases: list[Phase] = [
-            phase(self.config, self.generator, drawer) for phase in (SoundPhase, PicturePhase, AdversarialPhase)
-        ]
-        self.phase_index, self.step, self.frames_seen, self.seconds = 0, 0, 0, 0.0
+        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        drawer = Drawer(clips, self.config.data, self.code)
+        self.phases: list[Phase] = [phase(self.config, self.generator, drawer, self.team) for phase in PHASES]
+        self._prepare_networks()
+        self.phase_index, self.step, self.frames_seen, self.seconds, self.backed_off = 0, 0, 0, 0.0, 0
+        self.watch = Watch(folder, self.config, data, say, self.team.leads)
+        self.say = self.watch.say
         if saved is not None:
             self._restore(*saved)
-        self.monitor = Monitor(self.config, data, folder.path / "samples")
 
     def run(self) -> None:
         """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError."""
@@ -91,17 +83,20 @@ class Trainer:
         with held_interrupts() as interrupted:
             while self.phase_index < len(self.phases):
                 phase = self.phases[self.phase_index]
-                self._run_phase(phase, interrupted)
+                while self._run_phase(phase, interrupted):
+                    pass
                 if phase.name == AdversarialPhase.name and phase.steps and self.config.train.calibrate:
-                    factor = calibrate_opening(self.average, self.clips, self.code)
-                    self.folder.log({"phase": "calibration", "step": 1, "opening_factor": factor})
-                    self.say(f"calibration: the mouth's motion times {factor:.2f}")
+                    self._calibrate()
                 self.phase_index, self.step = self.phase_index + 1, 0
                 self.save()
+        self.watch.board.close()
         self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")
 
     def save(self) -> None:
         """Writes the checkpoint."""
+        self._saved_at = time.monotonic()
+        if not self.team.leads:
+            return
         tensors = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
@@ -111,34 +106,97 @@ class Trainer:
                 tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
             for name, optimiser in phase.optimisers.items():
                 tensors |= pack_optimiser(f"optimiser.{name}.", optimiser)
-        progress = {key: getattr(self, key) for key in ("phase_index", "step", "frames_seen", "seconds")}
+        progress = {key: getattr(self, key) for key in ("phase_index", "step", "frames_seen", "seconds", "backed_off")}
+        progress["patience"] = self.watch.patience.state()
         metadata = describe_generator(self.config, self.code, self.history)
         self.folder.save(tensors, {"progress": json.dumps(progress), **metadata})
-        self._saved_at = time.monotonic()
 
-    def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> None:
+    def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
+        """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         train = self.config.train
-        began, began_at = time.monotonic(), self.step
-        with ThreadPoolExecutor(1) as pool:  # the next batch is drawn while this one is learnt
-            upcoming = pool.submit(phase.draw, self.step)
-            while self.step < phase.steps:
-                batch = upcoming.result()
-                upcoming = pool.submit(phase.draw, self.step + 1)
-                started = time.monotonic()
-                scalars = phase.step(self.step, tuple(tensor.to(self.device) for tensor in batch))
-                self._update_average(self.step)
-                self.step += 1
-                self._count(phase, batch[-1].shape[0] * batch[-1].shape[1], time.monotonic() - started)
-                if self.step % train.log_every == 0 or self.step == phase.steps:
-                    pace = (time.monotonic() - began) / (self.step - began_at)
-                    self._log(phase, scalars, pace)
-                if self.step % train.sample_every == 0 or self.step == phase.steps:
-                    self._sample(phase)
-                if interrupted() or time.monotonic() - self._saved_at > train.save_every_seconds:
-                    self._require_finite(phase, scalars)
+        phase.rate = 0.5**self.backed_off
+        threads = loader_threads(self.device, self.team.size)
+        began, began_at, last = time.monotonic(), self.step, time.monotonic()
+        for parts in batches(phase.draw, self.step, phase.steps, self.device, threads):
+            scalars = phase.step(self.step, parts)
+            self._update_average(self.step)
+            self.step += 1
+            last, seconds = time.monotonic(), time.monotonic() - last
+            self._count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
+            ends, stopping = self.step == phase.steps, self._stops(interrupted)
+            if self.step % train.log_every == 0 or ends or stopping:
+                values = {name: float(value) for name, value in self.team.average(scalars).items()}
+                if self._backs_off(phase, values):
+                    return True
+                pace = (time.monotonic() - began) / (self.step - began_at)
+                self._trouble(self.watch.tick(phase, self.step, values, self._done(), pace))
+                if stopping or time.monotonic() - self._saved_at > train.save_every_seconds:
                     self.save()
-                if interrupted():
-                    raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
+            if stopping:
+                raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
+            if self.step % train.sample_every == 0 or ends:
+                self._trouble(self.watch.sample(phase, self.step, self._average_here(), self.code, self._done()))
+            if phase.name == AdversarialPhase.name and self._at_epoch_end():
+                over = self.watch.epoch(self.step, self._average_here(), self.code, self.history)
+                if self.team.any(over, self.device):
+                    break
+        return False
+
+    def _done(self) -> dict[str, float]:
+        return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
+
+    def _trouble(self, sentence: str) -> None:
+        """Says what is wrong; ends the run if it is configured to."""
+        if not sentence:
+            return
+        self.say(f"  WARNING: {sentence}")
+        if self.config.train.on_trouble == "stop":
+            self.save()
+            raise RunError(f"{sentence} Saved; go on with: stillspeak resume {self.folder.path}")
+
+    def _backs_off(self, phase: Phase, values: Mapping[str, float]) -> bool:
+        """Whether a value was no number and the run is back at its last checkpoint, which is always good.
+
+        Raises:
+            RunError: if it may not go back, or not again.
+        """
+        bad = not_finite(values)
+        if not bad:
+            return False
+        at, what = f"{phase.name} step {self.step}", f"{', '.join(bad)} is not a number"
+        if self.backed_off >= self.config.train.back_off:
+            raise RunError(
+                f"{at}: {what}; the last checkpoint is good. Lower the learning rates in config.toml, or let "
+                f"train.back_off halve them, and: stillspeak resume {self.folder.path}"
+            )
+        times = self.backed_off + 1
+        saved = self.folder.load()
+        assert saved is not None
+        self._restore(*saved)
+        self.backed_off = times
+        self.say(f"  WARNING: {at}: {what}; back to step {self.step} at {0.5**times:g} of the learning rates")
+        self.save()
+        return True
+
+    def _at_epoch_end(self) -> bool:
+        epoch = math.ceil(len(self.clips) / self.config.train.clips)
+        return bool(self.config.train.patience_epochs) and self.step % epoch == 0
+
+    def _calibrate(self) -> None:
+        average = self._average_here()
+        factor = calibrate_opening(average, self.clips, self.code)
+        self.average.load_state_dict(average.state_dict())
+        self.watch.calibration(factor)
+
+    def _average_here(self) -> Generator:
+        """The running average on the CPU, where the monitor draws."""
+        return self.average if self.device.type == "cpu" else copy.deepcopy(self.average).cpu()
+
+    def _stops(self, interrupted: Callable[[], bool]) -> bool:
+        """Whether a process was interrupted; many ask one another only now and then, since asking waits for the GPUs."""
+        if self.team.size > 1 and self.step % self.config.train.log_every:
+            return False
+        return self.team.any(interrupted(), self.device)
 
     def _count(self, phase: Phase, frames: int, seconds: float) -> None:
         self.frames_seen += frames
@@ -147,49 +205,33 @@ class Trainer:
         stage["steps"], stage["frames"] = self.step, stage["frames"] + frames
         stage["hours"] += seconds / 3600
 
-    def _log(self, phase: Phase, scalars: dict[str, Tensor], pace: float) -> None:
-        self._require_finite(phase, scalars)
-        values = {name: round(float(value), 5) for name, value in scalars.items()}
-        place = {"phase": phase.name, "step": self.step, "frames": self.frames_seen, "seconds": round(self.seconds, 1)}
-        self.folder.log({**place, **values})
-        left = round(pace * (phase.steps - self.step))
-        eta = f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.say(f"{phase.name} {self.step}/{phase.steps}  {pace:.2f} s/step  eta {eta}  {shown}")
-
-    def _require_finite(self, phase: Phase, scalars: dict[str, Tensor]) -> None:
-        """Called before anything is saved, so that the checkpoint on disk is always good."""
-        bad = [name for name, value in scalars.items() if not math.isfinite(float(value))]
-        if bad:
-            raise RunError(
-                f"{phase.name} step {self.step}: {', '.join(bad)} is not a number; the last checkpoint is good. "
-                f"Lower the learning rate in config.toml and: stillspeak resume {self.folder.path}"
-            )
-
-    def _sample(self, phase: Phase) -> None:
-        if phase.name == SoundPhase.name:
-            figures = self.monitor.sound_figures(self.average, self.code)
-        else:
-            figures = self.monitor.sample(self.average, self.code, f"{phase.name}-{self.step:06}", phase.name)
-        if not figures:
-            return
-        self.folder.log({"phase": phase.name, "step": self.step, "frames": self.frames_seen, **figures})
-        self.say("  " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        still = [name for name, value in figures.items() if name.endswith("opening_spread") and value < 0.3]  # noqa: PLR2004
-        if still and phase.name == AdversarialPhase.name:
-            self.say(
-                f"  WARNING: the mouth hardly moves ({', '.join(still)}): train the sound and picture phases longer."
-            )
-
     def _update_average(self, step: int) -> None:
         decay = min(self.config.train.ema, (1 + step) / (10 + step))
         with torch.no_grad():
             for kept, new in zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True):
-                new = new.to(kept.device)
                 if kept.dtype.is_floating_point:
                     kept.lerp_(new, 1 - decay)
                 else:
                     kept.copy_(new)
+
+    def _clips(self, data: Path) -> Clips:
+        """The training clips; the leader decodes them before the others read them."""
+        if not self.team.leads:
+            self.team.wait()
+        clips = Clips(data, "train", self.config.generator.context)
+        if self.team.leads:
+            self.team.wait()
+        return clips
+
+    def _prepare_networks(self) -> None:
+        """Memory layout, norms over all processes, compilation: of the generator and of every discriminator."""
+        networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
+        for network in networks:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.team.synchronise_norms(network)
+        if self.config.train.compile:
+            for network in (self.generator.identity, self.generator.decoder, *networks[1:]):
+                network.compile()
 
     def _begin(self, clips: Clips, resumed: bool, init: Path | None) -> tuple[MouthCode, list[Stage]]:
         """The mouth code and the stages of training so far: of the checkpoint, of the model to start from, or new."""
@@ -222,7 +264,9 @@ class Trainer:
 
         self.generator.load_state_dict(part("generator."))
         self.average.load_state_dict(part("average."))
-        for key, value in json.loads(metadata["progress"]).items():
+        progress = json.loads(metadata["progress"])
+        self.watch.patience.restore(progress.pop("patience", None))
+        for key, value in progress.items():
             setattr(self, key, value)
         if self.phase_index < len(self.phases):
             phase = self.phases[self.phase_index]
@@ -242,11 +286,23 @@ def chosen_device(name: str) -> torch.device:
 
 
 def train(config: Config, data: Path, run: Path, init: Path | None = None, say: Say = print) -> None:
-    """Starts a run in the folder ``run``. Raises RunError, DataError or ModelError with a sentence if it cannot."""
-    folder = RunFolder(run)
-    with folder.created(config, data):
-        trainer = Trainer(folder, init, say)
-        trainer.save()  # from here on a resume knows what the run started from
+    """Starts a run in the folder ``run``; after ``torchrun`` restarted its processes, goes on with it.
+
+    Raises:
+        RunError, DataError, ModelError: with a sentence, if it cannot.
+    """
+    folder, team = RunFolder(run), Team()
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) and folder.exists:
+        Trainer(folder, say=say, team=team).run()
+        return
+    if team.leads:
+        with folder.created(config, data):
+            team.wait()
+            trainer = Trainer(folder, init, say, team)
+            trainer.save()  # from here on a resume knows what the run started from
+    else:
+        team.wait()
+        trainer = Trainer(folder, init, say, team)
     trainer.run()
 
 

@@ -12,26 +12,29 @@ from numpy.typing import NDArray
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips
-from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, mouth_opening
-from stillspeak.data.mouth_code import LIPS_AND_CHIN, MouthCode
+from stillspeak.data.landmarks import mouth_opening
+from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import DataError
 from stillspeak.evaluation.mouth import match, opening
+from stillspeak.evaluation.quality import psnr, ssim
 from stillspeak.media.audio import Sound
 from stillspeak.media.video import VideoWriter
 from stillspeak.model.generator import Generator
+from stillspeak.training.board import Board
 from stillspeak.training.tensors import images, pixels, sounds
 from stillspeak.training.warm_start import CODE_SCALE, PicturePhase
 
 SPLITS = ("heldout", "validation")
 _CLIPS = 4  # of each split
+_QUALITY_CLIPS = 16  # for PSNR and SSIM
 _STRIP = np.arange(20, 68, 4)
 
 
 class Monitor:
     """Watches a generator on held-out clips, as far as the prepared folder has any."""
 
-    def __init__(self, config: Config, data: Path, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, config: Config, data: Path, folder: Path, board: Board) -> None:
+        self.folder, self.board = folder, board
         self.sets: dict[str, Clips] = {}
         for split in SPLITS:
             try:
@@ -43,21 +46,20 @@ class Monitor:
     def sound_figures(self, generator: Generator, code: MouthCode) -> dict[str, float]:
         """Correlation and spread of the opening as z_c has it, before any picture: over whole splits."""
         figures = {}
-        opening_of_code = _opening_of_code(code)
         for split, clips in self.sets.items():
             matches = []
             for index in range(len(clips)):
                 context, _ = generator.context(sounds(clips.windows(index))[None], generator.begin(1).context)
                 heard = context[0, :, : len(code.basis)].numpy() / CODE_SCALE
-                matches.append(match(heard @ opening_of_code, mouth_opening(clips.points[index])))
+                matches.append(match(heard @ code.opening, mouth_opening(clips.points[index])))
             figures[f"{split}_code_correlation"] = float(np.mean([found.correlation for found in matches]))
             figures[f"{split}_code_spread"] = float(np.mean([found.spread for found in matches]))
         return figures
 
     @torch.no_grad()
-    def sample(self, generator: Generator, code: MouthCode, name: str, phase: str) -> dict[str, float]:
-        """Writes ``name.png`` and ``name.mp4``; returns opening correlation and spread, and L1 of the lower half."""
-        figures, rows = {}, []
+    def sample(self, generator: Generator, code: MouthCode, phase: str, step: int) -> dict[str, float]:
+        """Writes a strip and videos; returns opening correlation and spread, and L1 of the lower half."""
+        figures, rows, name = {}, [], f"{phase}-{step:06}"
         for split, clips in self.sets.items():
             matches, errors = [], []
             for index in range(min(_CLIPS, len(clips))):
@@ -69,25 +71,38 @@ class Monitor:
                 shown = np.minimum(_STRIP, len(real) - 1)
                 rows += [np.hstack(list(real[shown])), np.hstack(list(made[shown]))]
                 if index == 0:
-                    self._video(f"{name}-{split}", real, made, Sound(clips.sounds[index][0], clips.cutter.rate_hz))
+                    sound, pair = (
+                        Sound(clips.sounds[index][0], clips.cutter.rate_hz),
+                        np.concatenate([real, made], axis=2),
+                    )
+                    self._video(f"{name}-{split}", pair, sound)
+                    self.board.video(f"{phase}-{split}", pair, sound, int(clips.cutter.fps), step)
             figures[f"{split}_opening_correlation"] = float(np.mean([found.correlation for found in matches]))
             figures[f"{split}_opening_spread"] = float(np.mean([found.spread for found in matches]))
             figures[f"{split}_lower_l1"] = float(np.mean(errors))
         if rows:
-            cv2.imwrite(str(self.folder / f"{name}.png"), np.vstack(rows)[:, :, ::-1])
+            strip = np.vstack(rows)
+            cv2.imwrite(str(self.folder / f"{name}.png"), strip[:, :, ::-1])
+            self.board.strip(phase, strip, step)
         return figures
 
-    def _video(self, name: str, real: NDArray[np.uint8], made: NDArray[np.uint8], sound: Sound) -> None:
+    @torch.no_grad()
+    def quality(self, generator: Generator) -> dict[str, float]:
+        """PSNR and SSIM over the validation speakers, or over held-out clips where there is none; the paper's stopping rule."""
+        clips = self.sets.get("validation", self.sets.get("heldout"))
+        if clips is None:
+            return {}
+        chosen = np.unique(np.linspace(0, len(clips) - 1, _QUALITY_CLIPS).round().astype(int))
+        pairs = [(render(generator, clips.frames(i)[0], clips.windows(i)), clips.frames(i)) for i in chosen]
+        return {
+            "psnr": float(np.mean([psnr(made, real) for made, real in pairs])),
+            "ssim": float(np.mean([ssim(made, real) for made, real in pairs])),
+        }
+
+    def _video(self, name: str, frames: NDArray[np.uint8], sound: Sound) -> None:
         with VideoWriter(self.folder / f"{name}.mp4", 25, sound) as writer:
-            for pair in zip(real, made, strict=True):
-                writer.write(np.hstack(pair))
-
-
-def _opening_of_code(code: MouthCode) -> NDArray[np.float32]:
-    """Pixels of inner-lip opening for one unit of each element of the code, ``(code,)``."""
-    row = {point: 2 * index + 1 for index, point in enumerate(LIPS_AND_CHIN)}  # of y among the offsets
-    lower, upper = ([row[point] for point in points] for points in (LOWER_INNER, UPPER_INNER))
-    return (code.basis[:, lower] - code.basis[:, upper]).mean(axis=1) * code.scale
+            for frame in frames:
+                writer.write(frame)
 
 
 def render(

@@ -25,6 +25,7 @@ from stillspeak.errors import RunError
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 _MOST_LAYERS = 4  # each halves the mouth's 48 pixels
 CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.toml", "metrics.jsonl"
+BEST = "best.safetensors"  # the generator of the best epoch, where validation decides when to stop
 
 
 def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
@@ -35,13 +36,13 @@ def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
 def config_from_dict(table: dict[str, Any]) -> Config:
     """The inverse of ``config_to_dict``. Raises RunError if a value is unknown or of the wrong type."""
     try:
-        return checked(TypeAdapter(Config).validate_python({"frame": None, "sequence": None, **table}))
+        return checked(TypeAdapter(Config).validate_python({"frame": None, "sequence": None, "sync": None, **table}))
     except ValidationError as error:
         raise RunError(f"The configuration is not valid: {error.errors()[0]['msg']}.") from error
 
 
 def checked(config: Config) -> Config:
-    """The config, with the sequence discriminator hearing what the generator hears.
+    """The config, with the discriminators hearing what the generator hears.
 
     Raises:
         RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds.
@@ -49,9 +50,9 @@ def checked(config: Config) -> Config:
     context = config.generator.context
     if context.rate_hz <= 0 or context.rate_hz % 1000:
         raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
-    if config.sequence is None:
-        return config
-    return replace(config, sequence=replace(config.sequence, context=context))
+    heard = replace(context, recurrent=True)
+    sequence = config.sequence and replace(config.sequence, context=heard)
+    return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
 
 
 def checked_judge(config: JudgeConfig) -> JudgeConfig:
@@ -134,9 +135,12 @@ class RunFolder:
             raise RunError(f"{self.path / CONFIG} is damaged: {error}.") from error
 
     def log(self, scalars: dict[str, Any]) -> None:
-        """Appends one line to ``metrics.jsonl``."""
-        with (self.path / METRICS).open("a") as file:
-            file.write(json.dumps(scalars) + "\n")
+        """Appends one line to ``metrics.jsonl``. Raises RunError if it cannot be written."""
+        try:
+            with (self.path / METRICS).open("a") as file:
+                file.write(json.dumps(scalars) + "\n")
+        except OSError as error:
+            raise RunError(f"{self.path / METRICS} could not be written: {error.strerror}.") from error
 
     def save(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         """Writes the checkpoint beside the old one and swaps them.
@@ -185,3 +189,7 @@ def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dic
             index, key = name.removeprefix(prefix).split(".")
             state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    for parameter, entry in optimiser.state.items():  # moments lie in memory as their weights do
+        for key, value in entry.items():
+            if value.shape == parameter.shape:
+                entry[key] = torch.empty_like(parameter).copy_(value)

@@ -1,97 +1,134 @@
 """The adversarial phase: one step of Eq. 3. Paper, section 3.3."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Drawer
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
-from stillspeak.training.adversary import BETAS, Scene, adversaries, discriminate, fool
-from stillspeak.training.tensors import frame_weights, images, seeded, sounds
+from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, fool, judge
+from stillspeak.training.phase import Part, Phase, mean_scalars
+from stillspeak.training.team import Draws, Share, Team
+from stillspeak.training.tensors import adam, frame_weights, images, sounds
 from stillspeak.training.warm_start import CODE_SCALE, code_loss
 
-Drawn = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+_STEEPEST = 200.0  # norm of the generator's gradient, beyond which it is shortened; ours
 
 
-class AdversarialPhase:
+class AdversarialPhase(Phase):
     """Generator against its adversaries, with the reconstruction loss. Eq. 1, 2 and 3."""
 
     name = "adversarial"
+    number = 3
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer) -> None:
-        self.config, self.generator, self.drawer = config, generator, drawer
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+        super().__init__(config, generator, drawer, team)
         self.steps = config.train.steps
-        self.device = next(generator.parameters()).device
         self.adversaries = adversaries(config, self.device)
+        self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
         self.learning = [*generator.parameters()]
         if config.train.keep_context:
             kept = {id(parameter) for parameter in generator.context.parameters()}
             self.learning = [parameter for parameter in self.learning if id(parameter) not in kept]
-        adam = torch.optim.Adam(self.learning, config.train.learning_rate, BETAS)
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {"generator": adam}
+        self.optimisers = {"generator": adam(self.learning, config.train.learning_rate, BETAS)}
         self.optimisers |= {adversary.name: adversary.optimiser for adversary in self.adversaries}
 
-    def draw(self, step: int) -> Drawn:
-        """The batch of a step: stills, frames, windows, pixels' weights, codes."""
+    def draw_part(self, step: int, share: Share) -> Part:
+        """Stills, frames, windows, where the mouths are open, codes."""
         train = self.config.train
-        batch = self.drawer.batch(train.clips, train.frames, np.random.default_rng([train.seed, 3, step]))
-        weights = frame_weights(self.config.loss, batch.interior)
-        return images(batch.stills), images(batch.frames), sounds(batch.windows), weights, sounds(batch.codes)
+        batch = self.drawer.batch(
+            train.clips, train.frames, np.random.default_rng(self.seed(step)), share.of(train.clips)
+        )
+        stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
+        return stills, frames, sounds(batch.windows), interior, sounds(batch.codes)
 
-    def step(self, step: int, batch: Drawn) -> dict[str, Tensor]:
+    def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update of every network; returns its scalars."""
-        stills, real, windows, weights, codes = batch
-        random = seeded(self.config.train.seed, 3, step)
         self.generator.context.train(not self.config.train.keep_context)
-        self._set_learning_rates(step)
-        fake, context = self._generate(stills, windows, codes, random)
-        scene = Scene(stills, windows[:, -real.shape[1] :])
         active = self.adversaries if step >= self.config.train.adversaries_from else []
-        scalars: dict[str, Tensor] = {}
+        shares = self.team.shares(len(parts))
+        draws = [Draws(share, *self.seed(step)) for share in shares]
+        made: tuple[Tensor, Tensor] | None = None
+        judged: list[dict[str, Tensor]] = []
+        if active:
+            for part, draw in zip(parts, draws, strict=True):
+                with torch.set_grad_enabled(len(parts) == 1):  # one part: its frames serve both halves of the step
+                    made = self._generate(part, draw)
+                judged.append(self._judge(active, part, made[0], draw))
+            for adversary in active:
+                weights = [*adversary.network.parameters()]
+                self.update(adversary.name, weights, self._rate(step, adversary), float("inf"), len(parts))
+        learnt = []
+        for part, draw in zip(parts, draws, strict=True):
+            if made is None or len(parts) > 1:
+                made = self._generate(part, draw)
+            learnt.append(self._learn(active, part, *made, draw))
+        scalars = mean_scalars(judged) if judged else {}
+        scalars |= mean_scalars(learnt)
+        scalars["gradient"] = self.update("generator", self.learning, self._rate(step), _STEEPEST, len(parts))
+        return scalars
+
+    def _judge(self, active: list[Adversary], part: Part, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
+        """Gradients of the discriminators."""
+        scene, real, scalars = _scene(part), images(part[1]), {}
         for adversary in active:
-            scalars |= discriminate(adversary, real, fake, scene, random)
-        l1 = reconstruction_loss(real, fake, weights)
-        loss = self.config.loss.reconstruction * l1
+            with self.precision():
+                scalars |= judge(adversary, real, fake, scene, draws)
+        return scalars
+
+    def _learn(
+        self, active: list[Adversary], part: Part, fake: Tensor, context: Tensor, draws: Draws
+    ) -> dict[str, Tensor]:
+        """Gradient of the generator."""
+        _, frames, _, interior, codes = part
+        real, time = images(frames), frames.shape[1]
+        l1 = reconstruction_loss(real, fake, frame_weights(self.config.loss, interior))
+        loss, scalars = self.config.loss.reconstruction * l1, {"l1": l1}
         if self.config.loss.code:
-            scalars["code_loss"] = code_loss(context[:, -real.shape[1] :], codes)
+            scalars["code_loss"] = code_loss(context[:, -time:], codes, self.opening)
             loss = loss + self.config.loss.reconstruction * self.config.loss.code * scalars["code_loss"]
         for adversary in active:
-            scalars[f"fool_{adversary.name}"] = fool(adversary, fake, scene, random)
+            with self.precision():
+                scalars[f"fool_{adversary.name}"] = fool(adversary, fake, _scene(part), draws)
             loss = loss + scalars[f"fool_{adversary.name}"]
-        adam = self.optimisers["generator"]
-        adam.zero_grad()
         loss.backward()
-        scalars["gradient"] = nn.utils.clip_grad_norm_(self.learning, 200.0)
-        adam.step()
-        scalars |= {"l1": l1, "mouth_l1": region_l1(real, fake), "mouth_motion": _motion(fake) / _motion(real)}
-        return {name: value.detach() for name, value in scalars.items()}
+        return scalars | {"mouth_l1": region_l1(real, fake), "mouth_motion": _motion(fake) / _motion(real)}
 
-    def _generate(
-        self, stills: Tensor, windows: Tensor, codes: Tensor, random: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _generate(self, part: Part, draws: Draws) -> tuple[Tensor, Tensor]:
         """The frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating."""
-        generator = self.generator
+        stills, _, windows, _, codes = part
+        generator, noise = self.generator, self.generator.config.noise
         (clips, heard), time = windows.shape[:2], codes.shape[1]
         state = generator.begin(clips, self.device)
-        context, _ = generator.context(windows, state.context)
-        shown = context[:, -time:].clone()
-        taught = round(self.config.train.taught * clips)
-        shown[:taught, :, : codes.shape[2]] = CODE_SCALE * codes[:taught]
-        noise, _ = generator.noise(generator.draw_noise(clips, heard, random).to(self.device), state.noise)
-        return generator.decode(generator.identify(stills), shown, noise[:, -time:]), context
+        with self.precision():
+            context, _ = generator.context(windows, state.context)
+            shown = context[:, -time:].clone()
+            taught = draws.share.parts * clips * self.config.train.taught  # clips of the whole batch
+            told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
+            shown[told, :, : codes.shape[2]] = (CODE_SCALE * codes[told]).to(shown.dtype)
+            drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
+            z_n, _ = generator.noise(drawn, state.noise)
+            return generator.decode(generator.identify(images(stills)), shown, z_n[:, -time:]), context
 
-    def _set_learning_rates(self, step: int) -> None:
+    def _rate(self, step: int, adversary: Adversary | None = None) -> float:
         """Both decay by 10 % an epoch after epoch 20; the sequence discriminator's is fixed. Section 3.3."""
         train = self.config.train
         epoch = step * train.clips / len(self.drawer.clips)
         factor = train.decay ** max(0.0, epoch - train.decay_after_epochs)
-        self.optimisers["generator"].param_groups[0]["lr"] = train.learning_rate * factor
-        for adversary in self.adversaries:
-            rate = adversary.learning_rate * (factor if adversary.decays else 1.0)
-            adversary.optimiser.param_groups[0]["lr"] = rate
+        if adversary is None:
+            return train.learning_rate * factor
+        return adversary.learning_rate * (factor if adversary.decays else 1.0)
+
+
+def _scene(part: Part) -> Scene:
+    """The still, and the sound of just the frames."""
+    stills, frames, windows, _, _ = part
+    return Scene(images(stills), windows[:, -frames.shape[1] :])
 
 
 def _motion(video: Tensor) -> Tensor:

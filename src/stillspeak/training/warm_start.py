@@ -5,10 +5,12 @@ yet. Here both halves are first taught apart, through the first elements of z_c:
 generator's architecture is not touched, and the rest of z_c is free once both meet.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stillspeak.config import Config
@@ -16,7 +18,9 @@ from stillspeak.data.clips import Drawer
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
-from stillspeak.training.tensors import frame_weights, images, seeded, sounds
+from stillspeak.training.phase import Part, Phase, mean_scalars
+from stillspeak.training.team import Draws, Share, Team
+from stillspeak.training.tensors import adam, frame_weights, images, sounds
 
 CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
 _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
@@ -55,45 +59,51 @@ def concordance_loss(real: Float[Tensor, "clips time"], fake: Float[Tensor, "cli
     return (1 - 2 * covariance / (spread + (real_mean - fake_mean).square()[:, 0] + 1e-2)).mean()
 
 
-def code_loss(context: Float[Tensor, "clips time size"], codes: Float[Tensor, "clips time code"]) -> Float[Tensor, ""]:
-    """How far the first elements of z_c are from the mouth's shape: squared error, and concordance of the main motion."""
-    heard = context[..., : codes.shape[-1]] / CODE_SCALE
-    return (heard - codes).square().mean() + 0.25 * concordance_loss(codes[..., 0], heard[..., 0])
+def code_loss(
+    context: Float[Tensor, "clips time size"], codes: Float[Tensor, "clips time code"], opening: Float[Tensor, " code"]
+) -> Float[Tensor, ""]:
+    """How far the first elements of z_c are from the mouth's shape: squared error, and concordance of the opening.
+
+    ``opening`` says how far each element of the code opens the mouth.
+    """
+    heard = context[..., : codes.shape[-1]].float() / CODE_SCALE
+    direction = opening / opening.norm()
+    return 0.5 * (heard - codes).square().mean() + 0.5 * concordance_loss(codes @ direction, heard @ direction)
 
 
-class SoundPhase:
+class SoundPhase(Phase):
     """Teaches the Context Encoder the mouth's shape from sound alone."""
 
     name = "sound"
+    number = 1
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer) -> None:
-        self.warm, self.seed, self.generator, self.drawer = config.warm, config.train.seed, generator, drawer
-        self.steps = config.warm.sound_steps
-        self.networks: dict[str, nn.Module] = {}
-        adam = torch.optim.AdamW(generator.context.parameters(), config.warm.sound_learning_rate, weight_decay=0.01)
-        self.optimisers: dict[str, torch.optim.Optimizer] = {"sound": adam}
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+        super().__init__(config, generator, drawer, team)
+        self.warm, self.steps = config.warm, config.warm.sound_steps
+        self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
+        self.parameters = [*generator.context.parameters()]
+        self.optimisers = {
+            "sound": torch.optim.AdamW(self.parameters, self.warm.sound_learning_rate, weight_decay=0.01, fused=True)
+        }
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of a step."""
-        random = np.random.default_rng([self.seed, 1, step])
-        windows, codes = self.drawer.sounds(self.warm.sound_clips, _SOUND_FRAMES, random)
-        quiet = max(1, len(windows) // 16)  # silence and faint noise keep the mouth shut
-        windows[:quiet] = random.normal(0, 10 ** random.uniform(-5, -2.5), windows[:quiet].shape)
-        codes[:quiet] = 0
+    def draw_part(self, step: int, share: Share) -> Part:
+        """Windows and codes; silence and faint noise keep the mouth shut."""
+        clips = self.warm.sound_clips
+        random = np.random.default_rng(self.seed(step))
+        windows, codes = self.drawer.sounds(clips, _SOUND_FRAMES, random, max(1, clips // 16), share.of(clips))
         return sounds(windows), sounds(codes)
 
-    def step(self, step: int, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
-        windows, codes = batch
-        adam = self.optimisers["sound"]
-        adam.param_groups[0]["lr"] = self.warm.sound_learning_rate * cosine(step, self.steps)
-        context, _ = self.generator.context(windows, self.generator.begin(len(windows), windows.device).context)
-        loss = code_loss(context, codes)
-        adam.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.generator.context.parameters(), 1.0)
-        adam.step()
-        return {"code_loss": loss.detach(), "gradient": norm}
+        losses = []
+        for windows, codes in parts:
+            with self.precision():
+                context, _ = self.generator.context(windows, self.generator.begin(len(windows), self.device).context)
+            losses.append(code_loss(context, codes, self.opening))
+            losses[-1].backward()
+        rate = self.warm.sound_learning_rate * cosine(step, self.steps)
+        norm = self.update("sound", self.parameters, rate, 1.0, len(parts))
+        return {"code_loss": torch.stack(losses).detach().mean(), "gradient": norm}
 
 
 def motion_loss(
@@ -106,7 +116,7 @@ def motion_loss(
     return functional.smooth_l1_loss(found, stills - frames)
 
 
-class PicturePhase:
+class PicturePhase(Phase):
     """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape on a given face.
 
     A decoder that warps is also shown where lips and chin came from, by their landmarks: the gradient of pixels alone
@@ -114,50 +124,49 @@ class PicturePhase:
     """
 
     name = "picture"
+    number = 2
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer) -> None:
-        self.warm, self.seed, self.generator, self.drawer = config.warm, config.train.seed, generator, drawer
-        self.steps = config.warm.picture_steps
-        self.networks: dict[str, nn.Module] = {}
-        self.loss = config.loss
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+        super().__init__(config, generator, drawer, team)
+        self.warm, self.steps = config.warm, config.warm.picture_steps
         self.parameters = [
             *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
         ]  # fmt: skip
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
-            "picture": torch.optim.Adam(self.parameters, config.warm.picture_learning_rate, (0.9, 0.99))
-        }
+        self.optimisers = {"picture": adam(self.parameters, self.warm.picture_learning_rate, (0.9, 0.99))}
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The batch of a step: stills, frames, landmarks of lips and chin, pixels' weights, codes."""
-        random = np.random.default_rng([self.seed, 2, step])
-        batch = self.drawer.pictures(self.warm.picture_clips, self.warm.picture_frames, random)
-        points, weights = sounds(batch.points[:, :, LIPS_AND_CHIN]), frame_weights(self.loss, batch.interior)
-        return images(batch.stills), images(batch.frames), points, weights, sounds(batch.codes)
+    def draw_part(self, step: int, share: Share) -> Part:
+        """Stills, frames, landmarks of lips and chin, where the mouths are open, codes."""
+        clips, random = self.warm.picture_clips, np.random.default_rng(self.seed(step))
+        batch = self.drawer.pictures(clips, self.warm.picture_frames, random, share.of(clips))
+        stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
+        return stills, frames, sounds(batch.points[:, :, LIPS_AND_CHIN]), interior, sounds(batch.codes)
 
-    def step(self, step: int, batch: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
+    def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
-        stills, frames, points, weights, codes = batch
-        adam = self.optimisers["picture"]
-        adam.param_groups[0]["lr"] = self.warm.picture_learning_rate * cosine(step, self.steps)
-        random = seeded(self.seed, 2, step)
+        shares = self.team.shares(len(parts))
+        rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
+        rate = self.warm.picture_learning_rate * cosine(step, self.steps)
+        norm = self.update("picture", self.parameters, rate, 1.0, len(parts))
+        return {**mean_scalars(rows), "gradient": norm}
+
+    def _learn(self, part: Part, draws: Draws) -> dict[str, Tensor]:
+        """The gradient of one part."""
+        stills, frames, (points, interior, codes) = images(part[0]), images(part[1]), part[2:]
         clips, time = frames.shape[:2]
-        context = torch.zeros(clips, time, self.generator.config.context.size, device=codes.device)
+        context = torch.zeros(clips, time, self.generator.config.context.size, device=self.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
-        noise = torch.rand(clips, time, self.generator.config.noise.size, generator=random).to(codes.device) * 2 - 1
-        features = self.generator.features(self.generator.identify(stills), context, noise)
-        fake, motion = self._draw(features, stills, points)
-        l1 = reconstruction_loss(frames, fake.unflatten(0, (clips, time)), weights)
-        loss = l1 + self.warm.motion * motion
-        adam.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        adam.step()
+        noise = draws.uniform(clips, time, self.generator.config.noise.size).to(self.device) * 2 - 1
+        with self.precision():
+            features = self.generator.features(self.generator.identify(stills), context, noise)
+            fake, motion = self._draw(features, stills, points)
+        fake = fake.unflatten(0, (clips, time))
+        l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
+        (l1 + self.warm.motion * motion).backward()
         return {
-            "l1": l1.detach(),
-            "motion_loss_px": motion.detach(),
-            "mouth_l1": region_l1(frames.flatten(0, 1), fake.detach()),
+            "l1": l1,
+            "motion_loss_px": motion,
+            "mouth_l1": region_l1(frames, fake),
             "still_mouth_l1": region_l1(frames, stills[:, None].expand_as(frames)),
-            "gradient": norm,
         }
 
     def _draw(self, features: Tensor, stills: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

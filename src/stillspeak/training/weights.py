@@ -15,7 +15,7 @@ from stillspeak.config import Config
 from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator
-from stillspeak.training.run import CHECKPOINT, config_from_dict, config_to_dict, load_tensors
+from stillspeak.training.run import BEST, CHECKPOINT, config_from_dict, config_to_dict, load_tensors
 
 GENERATOR = "generator.safetensors"
 Stage = dict[str, Any]  # phase, steps, frames, hours, hardware, speakers: one stretch of training
@@ -32,7 +32,7 @@ class Trained(NamedTuple):
 
 def find_weights(model: Path) -> Path:
     """The weights in a run or an exported model folder, or the file itself. Raises ModelError if there are none."""
-    for path in (model, model / CHECKPOINT, model / GENERATOR):
+    for path in (model, model / BEST, model / CHECKPOINT, model / GENERATOR):
         if path.is_file():
             return path
     raise ModelError(f"{model} holds neither a training run nor an exported model's {GENERATOR}.")

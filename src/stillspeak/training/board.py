@@ -1,0 +1,61 @@
+"""TensorBoard as a view of a run: scalars, strips, moving pictures and their sound. ``metrics.jsonl`` stays the record."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
+from torch.utils.tensorboard import SummaryWriter
+
+from stillspeak.media.audio import Sound
+
+_HALF = 2  # every second frame is shown: a GIF has no compression over time
+
+
+class Board:
+    """Writes TensorBoard's event files of a run.
+
+    Args:
+        folder: where to; made with the first event.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer: SummaryWriter | None = None
+
+    @property
+    def writer(self) -> SummaryWriter:
+        """Opened when there is something to write."""
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self.folder), flush_secs=20)
+        return self._writer
+
+    def scalars(self, phase: str, values: Mapping[str, float], step: int) -> None:
+        """A point of each curve."""
+        for name, value in values.items():
+            self.writer.add_scalar(f"{phase}/{name}", value, step)
+
+    def strip(self, phase: str, picture: NDArray[np.uint8], step: int) -> None:
+        """A contact sheet, ``(height, width, 3)``."""
+        self.writer.add_image(f"{phase}/strip", picture, step, dataformats="HWC")
+
+    def video(self, name: str, frames: NDArray[np.uint8], sound: Sound, fps: int, step: int) -> None:
+        """A video, ``(time, height, width, 3)``, as a moving picture and the sound under it."""
+        shown = [Image.fromarray(frame) for frame in frames[::_HALF]]
+        file = io.BytesIO()
+        duration_ms = round(1000 * _HALF / fps)
+        shown[0].save(file, "GIF", save_all=True, append_images=shown[1:], duration=duration_ms, loop=0)
+        height, width = frames.shape[1:3]
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file.getvalue())
+        summary = Summary(value=[Summary.Value(tag=f"{name}/video", image=image)])
+        self.writer._get_file_writer().add_summary(summary, step)
+        self.writer.add_audio(f"{name}/sound", sound.samples[None], step, sound.rate_hz)
+
+    def close(self) -> None:
+        """Writes what is waiting."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

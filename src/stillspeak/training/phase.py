@@ -1,0 +1,73 @@
+"""What the stages of a training have in common: a batch in parts, an update, mixed precision on a GPU. Ours."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stillspeak.config import Config
+from stillspeak.data.clips import Drawer
+from stillspeak.model.generator import Generator
+from stillspeak.training.team import Share, Team
+
+Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, time, ...)
+
+
+class Phase(ABC):
+    """One stage of training: how many steps, what a step needs, what it does.
+
+    Attributes:
+        name: in metrics, samples and history.
+        number: the stage's own among the seeds.
+        steps: it takes.
+        networks: beside the generator, to be saved.
+        optimisers: to be saved.
+        rate: factor on every learning rate; halved after not-a-number.
+    """
+
+    name: str
+    number: int
+
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+        self.config, self.generator, self.drawer, self.team = config, generator, drawer, team
+        self.device = next(generator.parameters()).device
+        self.steps, self.rate = 0, 1.0
+        self.networks: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+
+    @abstractmethod
+    def draw_part(self, step: int, share: Share) -> Part:
+        """One part of a step's batch, on the CPU: a pure function of the seed, the step and the share."""
+
+    @abstractmethod
+    def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
+        """One update from all parts of this process; returns its scalars."""
+
+    def draw(self, step: int) -> list[Part]:
+        """This process's parts of a step's batch."""
+        return [self.draw_part(step, share) for share in self.team.shares(self.config.train.accumulate)]
+
+    def seed(self, step: int) -> tuple[int, int, int]:
+        """Of everything random in a step."""
+        return self.config.train.seed, self.number, step
+
+    def precision(self) -> Any:
+        """bfloat16 where it is safe on a GPU; nothing on a CPU, most of which are slower in it."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def update(self, name: str, parameters: list[nn.Parameter], rate: float, limit: float, parts: int) -> Tensor:
+        """Applies the gradients that ``parts`` backward passes summed up; returns their norm before ``limit``."""
+        self.team.average_gradients(parameters, parts)
+        norm = nn.utils.clip_grad_norm_(parameters, limit)
+        optimiser = self.optimisers[name]
+        optimiser.param_groups[0]["lr"] = rate * self.rate
+        optimiser.step()
+        optimiser.zero_grad()
+        return norm
+
+
+def mean_scalars(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean over parts of each scalar."""
+    return {name: torch.stack([row[name].detach() for row in rows]).mean() for name in rows[0]}

@@ -1,0 +1,149 @@
+"""Many processes that train one model: who draws which clips, and how gradients and batch norms become one. Ours.
+
+Started by ``torchrun``; alone without it. Each process draws its own clips of the one batch that a seed gives, so n processes
+with a batch of m clips take the step that one process would take. Gradients are averaged after each backward pass, all of
+a network's in one message: ``DistributedDataParallel`` wants one forward for each backward, which adversaries do not have.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce
+
+from stillspeak.errors import RunError
+from stillspeak.training.tensors import seeded
+
+
+@dataclass(frozen=True)
+class Share:
+    """One part of a batch: part ``index`` of ``parts``."""
+
+    index: int = 0
+    parts: int = 1
+
+    def size(self, clips: int) -> int:
+        """Clips of this part of a batch of so many. Raises RunError if they cannot be shared evenly."""
+        if clips % self.parts:
+            raise RunError(f"A batch of {clips} clips cannot be cut into {self.parts} equal parts; set train.clips.")
+        return clips // self.parts
+
+    def of(self, clips: int) -> slice:
+        """This part's place among the clips of a batch."""
+        size = self.size(clips)
+        return slice(self.index * size, (self.index + 1) * size)
+
+
+class Draws:
+    """Random numbers of one part of a batch, as if the whole batch had been drawn."""
+
+    def __init__(self, share: Share, *seed: int) -> None:
+        self.share, self.random = share, seeded(*seed)
+
+    def uniform(self, clips: int, *shape: int) -> Tensor:
+        """Uniform in [0, 1), ``(clips, *shape)``; ``clips`` of this part."""
+        return self._own(torch.rand(clips * self.share.parts, *shape, generator=self.random), clips)
+
+    def normal(self, clips: int, *shape: int) -> Tensor:
+        """Gaussian, ``(clips, *shape)``; ``clips`` of this part."""
+        return self._own(torch.randn(clips * self.share.parts, *shape, generator=self.random), clips)
+
+    def _own(self, whole: Tensor, clips: int) -> Tensor:
+        return whole[self.share.index * clips : (self.share.index + 1) * clips]
+
+
+class Team:
+    """The processes of a training, as ``torchrun`` started them; one alone if it did not."""
+
+    def __init__(self) -> None:
+        self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        if self.size > 1 and not distributed.is_initialized():
+            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes, says and watches."""
+        return self.rank == 0
+
+    def shares(self, parts: int = 1) -> list[Share]:
+        """This process's parts of a batch, when each process cuts its share into so many."""
+        return [Share(self.rank * parts + part, self.size * parts) for part in range(parts)]
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter], parts: int = 1) -> None:
+        """Makes gradients that were summed over ``parts`` the mean over them and over all processes."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.size > 1 and gradients:
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            distributed.all_reduce(flat)
+            for gradient, whole in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(whole.view_as(gradient))
+        if self.size * parts > 1:
+            for gradient in gradients:
+                gradient.div_(self.size * parts)
+
+    def average(self, scalars: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The mean of each scalar over all processes."""
+        if self.size == 1:
+            return scalars
+        values = torch.stack([value.float() for value in scalars.values()])
+        distributed.all_reduce(values)
+        return dict(zip(scalars, values / self.size, strict=True))
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether any process says so."""
+        if self.size == 1:
+            return flag
+        said = torch.tensor(float(flag), device=device)
+        distributed.all_reduce(said, distributed.ReduceOp.MAX)
+        return bool(said)
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def synchronise_norms(self, network: nn.Module) -> None:
+        """Batch norms take their statistics over the clips of all processes. In place."""
+        if self.size == 1:
+            return
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.__class__ = _TeamNorm1d if isinstance(module, nn.BatchNorm1d) else _TeamNorm2d  # type: ignore[assignment]
+
+
+class _TeamNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over all processes; ``nn.SyncBatchNorm`` works on GPUs alone."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
+        if not self.training:
+            return super().forward(input)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        axes = [axis for axis in range(input.dim()) if axis != 1]
+        values = input.float()
+        own = torch.cat(
+            [values.sum(axes), values.square().sum(axes), values.new_full((1,), values.numel() / values.shape[1])]
+        )
+        total = all_reduce(own)
+        size, count = values.shape[1], total[-1]
+        mean = total[:size] / count
+        variance = (total[size:-1] / count - mean.square()).clamp(min=0)
+        with torch.no_grad():
+            momentum = self.momentum or 0.0
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * count / (count - 1), momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        shape = [1, -1] + [1] * (input.dim() - 2)
+        scale = self.weight / torch.sqrt(variance + self.eps)
+        return (values * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(input.dtype)
+
+
+class _TeamNorm1d(_TeamNorm, nn.BatchNorm1d):
+    pass
+
+
+class _TeamNorm2d(_TeamNorm, nn.BatchNorm2d):
+    pass

@@ -1,0 +1,49 @@
+"""What goes wrong in a training, said in a sentence with what to do about it. Ours.
+
+Not-a-number is always an end; the rest is said, or ends the run too if the config asks for it.
+"""
+
+import math
+from collections.abc import Mapping
+
+_STILL = 0.3  # spread of the opening against real mouths, below which a mouth stands
+_ALWAYS = 0.98  # share of right answers from which a discriminator teaches nothing
+_IN_A_ROW = 10  # logged steps
+
+
+def not_finite(scalars: Mapping[str, float]) -> list[str]:
+    """Names of the scalars that are not a number or without bound."""
+    return [name for name, value in scalars.items() if not math.isfinite(value)]
+
+
+def standing_mouth(figures: Mapping[str, float]) -> str:
+    """A sentence if the mouth hardly moves on any split, or nothing."""
+    still = [name for name, value in figures.items() if name.endswith("opening_spread") and value < _STILL]
+    if not still:
+        return ""
+    return (
+        f"The mouth hardly moves ({', '.join(still)}): give sound and picture phases more steps, or raise loss.mouth; "
+        "without a warm start, this is the photo repeated, and L1 likes it."
+    )
+
+
+class Collapse:
+    """Watches for a discriminator that is right about everything for long: the generator then learns nothing from it."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+
+    def sees(self, scalars: Mapping[str, float]) -> str:
+        """A sentence when a discriminator has just been always right for ten logged steps, or nothing."""
+        said = []
+        for name in [key.removesuffix("_right_on_real") for key in scalars if key.endswith("_right_on_real")]:
+            right = min(scalars[f"{name}_right_on_real"], scalars[f"{name}_right_on_fake"])
+            self.rows[name] = self.rows.get(name, 0) + 1 if right >= _ALWAYS else 0
+            if self.rows[name] == _IN_A_ROW:
+                said.append(name)
+        if not said:
+            return ""
+        return (
+            f"The discriminator {' and '.join(said)} is right about everything: lower {said[0]}.learning-rate, "
+            "or let the discriminators join later with train.adversaries-from."
+        )

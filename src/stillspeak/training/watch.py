@@ -1,0 +1,95 @@
+"""What a user sees of a run: a line a tick with the time left, figures on clips never trained on, and what goes wrong.
+
+Only the leading process has eyes and a voice; the others' ``Watch`` does nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from stillspeak.config import Config
+from stillspeak.data.mouth_code import MouthCode
+from stillspeak.model.generator import Generator
+from stillspeak.training.board import Board
+from stillspeak.training.monitor import Monitor
+from stillspeak.training.patience import Patience
+from stillspeak.training.phase import Phase
+from stillspeak.training.run import BEST, RunFolder
+from stillspeak.training.step import AdversarialPhase
+from stillspeak.training.trouble import Collapse, standing_mouth
+from stillspeak.training.warm_start import SoundPhase
+from stillspeak.training.weights import Stage, Trained, write_generator
+
+Say = Callable[[str], None]
+
+
+class Watch:
+    """Eyes and voice of a run. Methods that see trouble return a sentence about it, or nothing.
+
+    Args:
+        folder: the run's.
+        config: its config.
+        data: the prepared folder.
+        say: where lines go.
+        leads: whether this process is the one that watches.
+    """
+
+    def __init__(self, folder: RunFolder, config: Config, data: Path, say: Say, leads: bool) -> None:
+        self.folder, self.config, self.leads = folder, config, leads
+        self.say: Say = say if leads else lambda _: None
+        self.board = Board(folder.path / "board")
+        self.monitor = Monitor(config, data, folder.path / "samples", self.board) if leads else None
+        self.collapse = Collapse()
+        self.patience = Patience(config.train.patience_epochs)
+
+    def tick(self, phase: Phase, step: int, values: Mapping[str, float], done: Mapping[str, float], pace: float) -> str:
+        """A logged step: ``done`` so far, seconds a step ``pace``."""
+        if not self.leads:
+            return ""
+        rounded = {name: round(value, 5) for name, value in values.items()}
+        self._record(phase.name, step, rounded, done)
+        left = round(pace * (phase.steps - step))
+        eta = f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in rounded.items())
+        self.say(f"{phase.name} {step}/{phase.steps}  {pace:.2f} s/step  eta {eta}  {shown}")
+        return self.collapse.sees(rounded)
+
+    def sample(self, phase: Phase, step: int, average: Generator, code: MouthCode, done: Mapping[str, float]) -> str:
+        """Figures, strips and videos from clips never trained on."""
+        if self.monitor is None:
+            return ""
+        if phase.name == SoundPhase.name:
+            figures = self.monitor.sound_figures(average, code)
+        else:
+            figures = self.monitor.sample(average, code, phase.name, step)
+        if not figures:
+            return ""
+        self._record(phase.name, step, figures, done)
+        self.say("  " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+        return standing_mouth(figures) if phase.name == AdversarialPhase.name else ""
+
+    def epoch(self, step: int, average: Generator, code: MouthCode, history: list[Stage]) -> bool:
+        """Whether the paper's end has come: no gain in PSNR or SSIM on validation clips for so many epochs. Section 3.3.
+
+        The generator of the best epoch is kept beside the checkpoint.
+        """
+        if self.monitor is None:
+            return False
+        figures = self.monitor.quality(average)
+        if figures and self.patience.gains(figures):
+            write_generator(self.folder.path / BEST, Trained(self.config, average.state_dict(), code, history))
+        self._record(AdversarialPhase.name, step, figures, {})
+        self.say("  an epoch: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+        if self.patience.over:
+            self.say(f"  no gain for {self.patience.epochs} epochs: the end; {BEST} is what export takes")
+        return self.patience.over
+
+    def calibration(self, factor: float) -> None:
+        """Notes by how much the mouth's motion was widened."""
+        if self.leads:
+            self.folder.log({"phase": "calibration", "step": 1, "opening_factor": factor})
+        self.say(f"calibration: the mouth's motion times {factor:.2f}")
+
+    def _record(self, phase: str, step: int, values: Mapping[str, float], done: Mapping[str, float]) -> None:
+        """A line of metrics.jsonl, and its view."""
+        self.folder.log({"phase": phase, "step": step, **done, **values})
+        self.board.scalars(phase, values, step)
