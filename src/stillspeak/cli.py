@@ -133,13 +133,29 @@ def _prepare(arguments: argparse.Namespace) -> None:
 def _add_train(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = "stillspeak train default --data prepared --run runs/mine --train.steps 20000"
     parser = _verb(verbs, "train", "Train a preset; any field can be set with --section.field value.", example, _train)
-    parser.add_argument("preset", help="paper, default or tiny; lipreader or sync for the judges of evaluate")
+    parser.add_argument(
+        "preset",
+        help="default, paper, l1, l1_frame, static, synchronised or tiny; lipreader or sync: the judges of evaluate",
+    )
     parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
     parser.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder; must be new")
     parser.add_argument("--init", type=Path, default=None, help="a run or exported model to start from")
     example = "stillspeak resume runs/mine"
     parser = _verb(verbs, "resume", "Go on with a training run where its checkpoint stands.", example, _resume)
     parser.add_argument("folder", type=Path, help="the run's folder")
+
+    example = "stillspeak runs runs"
+    parser = _verb(verbs, "runs", "List training runs, and where some of them differ.", example, _runs)
+    parser.add_argument("folders", type=Path, nargs="+", help="runs, or folders of runs")
+
+
+def _runs(arguments: argparse.Namespace) -> None:
+    from stillspeak.training.runs import differences, find_runs, table
+
+    runs = find_runs(arguments.folders)
+    print(table(runs))
+    if len(runs) > 1 and (settings := differences(runs)):
+        print(f"\n{settings}")
 
 
 def _train(arguments: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ class DownBlock(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, image: Float[Tensor, "n inputs height width"]) -> Float[Tensor, "n outputs h2 w2"]:
-        return torch.relu(self.norm(self.convolution(image)))
+        return torch.relu_(self.norm(self.convolution(image)))
 
 
 class UpBlock(nn.Module):
@@ -30,7 +30,7 @@ class UpBlock(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, image: Float[Tensor, "n inputs height width"]) -> Float[Tensor, "n outputs h2 w2"]:
-        return torch.relu(self.norm(self.convolution(image)))
+        return torch.relu_(self.norm(self.convolution(image)))
 
 
 class UNetBlock(nn.Module):
@@ -57,7 +57,7 @@ class UNetBlock(nn.Module):
         constant: Float[Tensor, "clips inputs height width"],
     ) -> Float[Tensor, "n outputs h2 w2"]:
         mixed = self.from_frame(frame).unflatten(0, (constant.shape[0], -1)) + constant[:, None]
-        return self.up(torch.relu(self.norm(mixed.flatten(0, 1))))
+        return self.up(torch.relu_(self.norm(mixed.flatten(0, 1))))
 
 
 class Memoryless(nn.Module):

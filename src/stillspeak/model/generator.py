@@ -122,7 +122,7 @@ class FrameDecoder(nn.Module):
     def forward(
         self, latent: Float[Tensor, "n latent"], constants: tuple[Tensor, ...]
     ) -> Float[Tensor, "n channels 64 48"]:
-        image = torch.relu(self.norm(self.first(latent[:, :, None, None])))  # n, 1024, 4, 3
+        image = torch.relu_(self.norm(self.first(latent[:, :, None, None])))  # n, 1024, 4, 3
         for block, constant in zip(self.unet_blocks, constants, strict=True):
             image = block(image, constant)  # 8x6, 16x12, 32x24, 64x48
         return image

@@ -21,10 +21,11 @@ from torch import Tensor
 
 from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
+from stillspeak.training.runs import CONFIG, METRICS
 
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 _MOST_LAYERS = 4  # each halves the mouth's 48 pixels
-CHECKPOINT, CONFIG, METRICS = "checkpoint.safetensors", "config.toml", "metrics.jsonl"
+CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"  # the generator of the best epoch, where validation decides when to stop
 
 

@@ -1,6 +1,7 @@
 """The adversarial phase: one step of Eq. 3. Paper, section 3.3."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,24 @@ from stillspeak.training.tensors import adam, frame_weights, images, sounds
 from stillspeak.training.warm_start import CODE_SCALE, code_loss
 
 _STEEPEST = 200.0  # norm of the generator's gradient, beyond which it is shortened; ours
+
+
+class View(NamedTuple):
+    """One part of a batch.
+
+    Attributes:
+        scene: the still, and the sound of just the frames.
+        real: the frames, ``(clips, time, 3, 128, 96)``.
+        heard: windows of sound from the clips' start to the last frame, ``(clips, heard, samples)``.
+        interior: where the mouths are open, ``(clips, time, 128, 96)``.
+        codes: of the mouths, ``(clips, time, code)``.
+    """
+
+    scene: Scene
+    real: Tensor
+    heard: Tensor
+    interior: Tensor
+    codes: Tensor
 
 
 class AdversarialPhase(Phase):
@@ -53,67 +72,67 @@ class AdversarialPhase(Phase):
         active = self.adversaries if step >= self.config.train.adversaries_from else []
         shares = self.team.shares(len(parts))
         draws = [Draws(share, *self.seed(step)) for share in shares]
+        views = [_view(part) for part in parts]
         made: tuple[Tensor, Tensor] | None = None
         judged: list[dict[str, Tensor]] = []
         if active:
-            for part, draw in zip(parts, draws, strict=True):
+            for view, draw in zip(views, draws, strict=True):
                 with torch.set_grad_enabled(len(parts) == 1):  # one part: its frames serve both halves of the step
-                    made = self._generate(part, draw)
-                judged.append(self._judge(active, part, made[0], draw))
+                    made = self._generate(view, draw)
+                judged.append(self._judge(active, view, made[0], draw))
             for adversary in active:
                 weights = [*adversary.network.parameters()]
                 self.update(adversary.name, weights, self._rate(step, adversary), float("inf"), len(parts))
         learnt = []
-        for part, draw in zip(parts, draws, strict=True):
+        for view, draw in zip(views, draws, strict=True):
             if made is None or len(parts) > 1:
-                made = self._generate(part, draw)
-            learnt.append(self._learn(active, part, *made, draw))
+                made = self._generate(view, draw)
+            learnt.append(self._learn(active, view, *made, draw))
         scalars = mean_scalars(judged) if judged else {}
         scalars |= mean_scalars(learnt)
         scalars["gradient"] = self.update("generator", self.learning, self._rate(step), _STEEPEST, len(parts))
         return scalars
 
-    def _judge(self, active: list[Adversary], part: Part, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
+    def _judge(self, active: list[Adversary], view: View, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
         """Gradients of the discriminators."""
-        scene, real, scalars = _scene(part), images(part[1]), {}
+        scalars: dict[str, Tensor] = {}
         for adversary in active:
             with self.precision():
-                scalars |= judge(adversary, real, fake, scene, draws)
+                scalars |= judge(adversary, view.real, fake, view.scene, draws)
         return scalars
 
     def _learn(
-        self, active: list[Adversary], part: Part, fake: Tensor, context: Tensor, draws: Draws
+        self, active: list[Adversary], view: View, fake: Tensor, context: Tensor, draws: Draws
     ) -> dict[str, Tensor]:
         """Gradient of the generator."""
-        _, frames, _, interior, codes = part
-        real, time = images(frames), frames.shape[1]
-        l1 = reconstruction_loss(real, fake, frame_weights(self.config.loss, interior))
+        real, codes, time = view.real, view.codes, view.real.shape[1]
+        l1 = reconstruction_loss(real, fake, frame_weights(self.config.loss, view.interior))
         loss, scalars = self.config.loss.reconstruction * l1, {"l1": l1}
         if self.config.loss.code:
             scalars["code_loss"] = code_loss(context[:, -time:], codes, self.opening)
             loss = loss + self.config.loss.reconstruction * self.config.loss.code * scalars["code_loss"]
         for adversary in active:
             with self.precision():
-                scalars[f"fool_{adversary.name}"] = fool(adversary, fake, _scene(part), draws)
+                scalars[f"fool_{adversary.name}"] = fool(adversary, fake, view.scene, draws)
             loss = loss + scalars[f"fool_{adversary.name}"]
         loss.backward()
         return scalars | {"mouth_l1": region_l1(real, fake), "mouth_motion": _motion(fake) / _motion(real)}
 
-    def _generate(self, part: Part, draws: Draws) -> tuple[Tensor, Tensor]:
+    def _generate(self, view: View, draws: Draws) -> tuple[Tensor, Tensor]:
         """The frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating."""
-        stills, _, windows, _, codes = part
-        generator, noise = self.generator, self.generator.config.noise
-        (clips, heard), time = windows.shape[:2], codes.shape[1]
+        generator, noise, codes = self.generator, self.generator.config.noise, view.codes
+        (clips, heard), time = view.heard.shape[:2], codes.shape[1]
         state = generator.begin(clips, self.device)
         with self.precision():
-            context, _ = generator.context(windows, state.context)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.train.keep_context):
+                context, _ = generator.context(view.heard, state.context)
             shown = context[:, -time:].clone()
             taught = draws.share.parts * clips * self.config.train.taught  # clips of the whole batch
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
             shown[told, :, : codes.shape[2]] = (CODE_SCALE * codes[told]).to(shown.dtype)
             drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
             z_n, _ = generator.noise(drawn, state.noise)
-            return generator.decode(generator.identify(images(stills)), shown, z_n[:, -time:]), context
+            return generator.decode(generator.identify(view.scene.stills), shown, z_n[:, -time:]), context
 
     def _rate(self, step: int, adversary: Adversary | None = None) -> float:
         """Both decay by 10 % an epoch after epoch 20; the sequence discriminator's is fixed. Section 3.3."""
@@ -125,10 +144,10 @@ class AdversarialPhase(Phase):
         return adversary.learning_rate * (factor if adversary.decays else 1.0)
 
 
-def _scene(part: Part) -> Scene:
-    """The still, and the sound of just the frames."""
-    stills, frames, windows, _, _ = part
-    return Scene(images(stills), windows[:, -frames.shape[1] :])
+def _view(part: Part) -> View:
+    """A part's bytes as the networks want them."""
+    stills, frames, windows, interior, codes = part
+    return View(Scene(images(stills), windows[:, -frames.shape[1] :]), images(frames), windows, interior, codes)
 
 
 def _motion(video: Tensor) -> Tensor:

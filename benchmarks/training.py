@@ -1,0 +1,222 @@
+"""Training frames a second of the engine's step and of a plain eager loop of the same model, side by side in one run.
+
+python benchmarks/training.py --data PREPARED [--preset default] [--device cpu]
+
+The plain loop: skips joined to every frame and convolved again, colours first in memory, PyTorch's default Adam, gradients
+for weights that are not learnt, a batch drawn when it is needed. Same networks, losses and batches. Each loop runs in a
+process of its own; they take steps in turn.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.mouth_code import fit_mouth_code
+from stillspeak.model.blocks import UNetBlock
+from stillspeak.model.generator import Generator
+from stillspeak.model.losses import adversarial_loss, discriminator_loss, reconstruction_loss
+from stillspeak.presets import PRESETS
+from stillspeak.training import adversary as adversary_module
+from stillspeak.training import step as step_module
+from stillspeak.training.loader import batches, loader_threads
+from stillspeak.training.loop import chosen_device
+from stillspeak.training.phase import Part
+from stillspeak.training.step import AdversarialPhase
+from stillspeak.training.team import Team
+from stillspeak.training.tensors import frame_weights, images
+
+EPOCH_FRAMES = 31_639 * 75  # paper, table 1: one epoch of GRID
+
+
+@dataclass
+class Told:
+    """What a worker tells after its last step."""
+
+    best_seconds: float
+    frames: int
+    peak_gib: float
+    shares: dict[str, float]
+
+
+def joined_constant(block: UNetBlock, skip: Tensor) -> Tensor:
+    """A plain block keeps the skip itself."""
+    return skip
+
+
+def joined_forward(block: UNetBlock, frame: Tensor, skip: Tensor) -> Tensor:
+    """A U-Net block as usually written: the skip is joined to every frame and convolved again."""
+    weight = torch.cat([block.from_frame.weight, block.from_skip.weight], dim=1)
+    repeated = skip.repeat_interleave(len(frame) // len(skip), dim=0)
+    mixed = functional.conv2d(torch.cat([frame, repeated], dim=1), weight, padding=1)
+    return block.up(torch.relu(block.norm(mixed)))
+
+
+class PlainLoop:
+    """The same step as a plain loop is written: no thought for memory, layout, or what need not be computed."""
+
+    def __init__(self, phase: AdversarialPhase) -> None:
+        UNetBlock.constant, UNetBlock.forward = joined_constant, joined_forward  # type: ignore[method-assign]
+        self.generator, self.config, self.device = phase.generator, phase.config, phase.device
+        networks = [phase.generator, *phase.networks.values()]
+        self.adams = [torch.optim.Adam(network.parameters(), 1e-4, (0.5, 0.999)) for network in networks]
+        self.frame, self.sequence = phase.networks["frame"], phase.networks["sequence"]
+
+    def step(self, step: int, parts: list[Part]) -> None:
+        """Discriminators, then the generator."""
+        stills, frames, windows, interior, codes = parts[0]
+        stills, real = images(stills).contiguous(), images(frames).contiguous()
+        (clips, time_), heard = codes.shape[:2], windows.shape[1]
+        state = self.generator.begin(clips, self.device)
+        context, _ = self.generator.context(windows, state.context)
+        noise, _ = self.generator.noise(self.generator.draw_noise(clips, heard).to(self.device), state.noise)
+        identity = self.generator.identify(stills)
+        fake = self.generator.decode(identity, context[:, -time_:], noise[:, -time_:])
+        own = windows[:, -time_:]
+        drawn = torch.rand(clips, time_).argsort(1)[:, : self.config.frame.frames]
+        rows = torch.arange(clips)[:, None]
+        repeated = stills.repeat_interleave(drawn.shape[1], dim=0)
+
+        def look(video: Tensor) -> tuple[Tensor, Tensor]:
+            return self.frame(video[rows, drawn].flatten(0, 1), repeated), self.sequence(video, own)
+
+        for adam in self.adams[1:]:
+            adam.zero_grad()
+        for says_real, says_fake in zip(look(real), look(fake.detach()), strict=True):
+            discriminator_loss(says_real, says_fake).backward()
+        for adam in self.adams[1:]:
+            adam.step()
+        loss = 400 * reconstruction_loss(real, fake, frame_weights(self.config.loss, interior))
+        loss = loss + sum(adversarial_loss(says) for says in look(fake))
+        self.adams[0].zero_grad()
+        loss.backward()
+        self.adams[0].step()
+
+
+def timed(seconds: dict[str, float], name: str | Callable[..., str], job: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that notes how long it takes, the GPU's work included."""
+
+    def run(*arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return job(*arguments, **named)
+        finally:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            seconds[name if isinstance(name, str) else name(*arguments)] += time.perf_counter() - started
+
+    return run
+
+
+def watch_shares(phase: AdversarialPhase) -> dict[str, float]:
+    """Notes the seconds of each network from now on."""
+    seconds: dict[str, float] = defaultdict(float)
+    phase._generate = timed(seconds, "generator, forward", phase._generate)  # type: ignore[method-assign]
+    phase._learn = timed(seconds, "learn", phase._learn)  # type: ignore[method-assign]
+    phase.update = timed(seconds, "optimisers", phase.update)  # type: ignore[method-assign]
+    named = lambda adversary, *_: f"discriminator {adversary.name}"  # noqa: E731
+    step_module.judge = timed(seconds, named, adversary_module.judge)
+    step_module.fool = timed(seconds, lambda adversary, *_: f"fool {adversary.name}, forward", adversary_module.fool)
+    return seconds
+
+
+def in_turn(phase: AdversarialPhase, device: torch.device) -> Iterator[list[Part]]:
+    """Batches drawn when they are needed."""
+    for step in range(10**6):
+        yield [tuple(tensor.to(device) for tensor in part) for part in phase.draw(step)]
+
+
+def work(pipe: Connection, plain: bool, preset: str, data: Path, device_name: str, threads: int, whole: bool) -> None:
+    """A process: one step at each word, until the word is not go."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    config, device = PRESETS[preset](), chosen_device(device_name)
+    config = replace(config, train=replace(config.train, adversaries_from=0))
+    clips = Clips(data, "train", config.generator.context)
+    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
+    generator = Generator(config.generator).to(device)
+    phase = AdversarialPhase(config, generator, drawer, Team())
+    loop = PlainLoop(phase) if plain else phase
+    if not plain:
+        for network in (generator, *phase.networks.values()):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ahead = batches(phase.draw, 0, 10**6, device, loader_threads(device, 1))
+    source = in_turn(phase, device) if plain else ahead
+    seconds = watch_shares(phase) if whole else {}
+    best, frames, step, total = float("inf"), config.train.clips * config.train.frames, 0, 0.0
+    pipe.send("ready")
+    while pipe.recv() == "go":
+        started = time.perf_counter()
+        loop.step(step, next(source))
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        took = time.perf_counter() - started
+        step += 1
+        if step > 2:  # the first ones set everything up
+            best, total = min(best, took), total + took
+        else:
+            seconds.clear()
+        pipe.send(took)
+    peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0.0
+    peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    pipe.send(Told(best, frames, peak, {name: value / max(total, 1e-9) for name, value in seconds.items()}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--preset", default="default")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=10)
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    workers = []
+    for plain, whole in ((False, False), (True, False), (False, True)):
+        ours, theirs = context.Pipe()
+        arguments = (theirs, plain, options.preset, options.data, options.device, options.threads, whole)
+        context.Process(target=work, args=arguments, daemon=True).start()
+        assert ours.recv() == "ready"
+        workers.append(ours)
+    for _ in range(options.steps + 2):
+        for pipe in workers:
+            pipe.send("go")
+            pipe.recv()
+    for pipe in workers:
+        pipe.send("end")
+    engine, plain, shares = (pipe.recv() for pipe in workers)
+    report(options.preset, engine, plain, shares)
+
+
+def report(preset: str, engine: Told, plain: Told, shares: Told) -> None:
+    """Prints the tables."""
+    pace = [told.frames / told.best_seconds for told in (engine, plain)]
+    print(f"preset {preset}, {engine.frames} frames a step, the best step of each\n")
+    print(
+        "| loop | frames a second | times the plain loop | peak memory, GiB | hours for an epoch of the paper's GRID |"
+    )
+    print("|---|---|---|---|---|")
+    for name, told, frames in (("the engine", engine, pace[0]), ("plain eager", plain, pace[1])):
+        hours = EPOCH_FRAMES / frames / 3600
+        print(f"| {name} | {frames:.0f} | {frames / pace[1]:.2f} | {told.peak_gib:.2f} | {hours:.1f} |")
+    print("\n| part of a step | share of the time |\n|---|---|")
+    values = dict(shares.shares)
+    inner = sum(value for name, value in values.items() if name.startswith("fool"))
+    values["generator and discriminators, backward for the generator"] = values.pop("learn") - inner
+    for name, share in sorted(values.items(), key=lambda item: -item[1]):
+        print(f"| {name} | {share:.0%} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Runs listed and compared: what ``stillspeak runs`` prints. Reads config.toml and metrics.jsonl alone; no PyTorch."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from stillspeak.errors import RunError
+
+CONFIG, METRICS = "config.toml", "metrics.jsonl"
+_FIGURES = (  # a table's columns, each the last value seen
+    ("heldout_opening_correlation", "held-out opening"),
+    ("validation_opening_correlation", "validation opening"),
+    ("validation_opening_spread", "spread"),
+    ("psnr", "PSNR"),
+    ("l1", "L1"),
+)
+
+
+def find_runs(folders: list[Path]) -> list[Path]:
+    """The run folders among some folders and directly in them, by name.
+
+    Raises:
+        RunError: if there is none.
+    """
+    found = []
+    for folder in folders:
+        inside = sorted(path.parent for path in folder.glob(f"*/{CONFIG}"))
+        found += [folder] if (folder / CONFIG).is_file() else inside
+    if not found:
+        raise RunError(f"There is no training run in {', '.join(map(str, folders))}.")
+    return found
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """A run's config, flat: ``train.steps`` and so on. Raises RunError if it is damaged."""
+    try:
+        return _flat(tomllib.loads((run / CONFIG).read_text()))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run / CONFIG} is damaged: {error}.") from error
+
+
+def last_values(run: Path) -> dict[str, Any]:
+    """The last value of everything a run has logged; a line cut off by a crash is passed over."""
+    values: dict[str, Any] = {}
+    path = run / METRICS
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            values |= json.loads(line)
+        except ValueError:
+            continue
+    return values
+
+
+def table(runs: list[Path]) -> str:
+    """Runs as a Markdown table: preset, how far, hours, last figures."""
+    titles = ["run", "preset", "phase", "step", "frames", "hours", *(title for _, title in _FIGURES)]
+    rows = [titles, ["---"] * len(titles)]
+    for run in runs:
+        values = last_values(run)
+        hours = f"{values['seconds'] / 3600:.2f}" if "seconds" in values else "-"
+        how_far = [str(values.get(key, "-")) for key in ("phase", "step", "frames")]
+        figures = [f"{values[key]:.3f}" if key in values else "-" for key, _ in _FIGURES]
+        rows.append([str(run), str(read_config(run).get("name", "?")), *how_far, hours, *figures])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def differences(runs: list[Path]) -> str:
+    """The settings in which some runs differ, as a Markdown table; empty if in none."""
+    configs = [read_config(run) for run in runs]
+    keys = sorted({key for config in configs for key in config})
+    differing = [key for key in keys if len({repr(config.get(key)) for config in configs}) > 1]
+    if not differing:
+        return ""
+    rows = [["setting", *map(str, runs)], ["---"] * (len(runs) + 1)]
+    rows += [[key, *(str(config.get(key, "-")) for config in configs)] for key in differing]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
