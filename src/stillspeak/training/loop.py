@@ -146,11 +146,10 @@ class Trainer:
         return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
 
     def _trouble(self, sentence: str) -> None:
-        """Says what is wrong; ends the run if it is configured to."""
-        if not sentence:
-            return
-        self.say(f"  WARNING: {sentence}")
-        if self.config.train.on_trouble == "stop":
+        """Says what is wrong; ends the run, in every process, if it is configured to."""
+        if sentence:
+            self.say(f"  WARNING: {sentence}")
+        if self.config.train.on_trouble == "stop" and self.team.any(bool(sentence), self.device):
             self.save()
             raise RunError(f"{sentence} Saved; go on with: stillspeak resume {self.folder.path}")
 

@@ -8,10 +8,10 @@ a network's in one message: ``DistributedDataParallel`` wants one forward for ea
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 from stillspeak.errors import RunError
 from stillspeak.training.tensors import seeded
@@ -59,8 +59,10 @@ class Team:
 
     def __init__(self) -> None:
         self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        if torch.cuda.is_available() and self.size > 1:
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # from now on "cuda" is this process's own
         if self.size > 1 and not distributed.is_initialized():
-            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
     @property
     def leads(self) -> bool:
@@ -113,6 +115,22 @@ class Team:
                 module.__class__ = _TeamNorm1d if isinstance(module, nn.BatchNorm1d) else _TeamNorm2d  # type: ignore[assignment]
 
 
+class _Sum(torch.autograd.Function):
+    """The sum of a tensor over all processes, and of its gradient on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
 class _TeamNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm over all processes; ``nn.SyncBatchNorm`` works on GPUs alone."""
 
@@ -126,7 +144,7 @@ class _TeamNorm(nn.modules.batchnorm._BatchNorm):
         own = torch.cat(
             [values.sum(axes), values.square().sum(axes), values.new_full((1,), values.numel() / values.shape[1])]
         )
-        total = all_reduce(own)
+        total = _Sum.apply(own)
         size, count = values.shape[1], total[-1]
         mean = total[:size] / count
         variance = (total[size:-1] / count - mean.square()).clamp(min=0)
