@@ -151,7 +151,7 @@ def work(pipe: Connection, plain: bool, preset: str, data: Path, device_name: st
     if not plain:
         for network in (generator, *phase.networks.values()):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ahead = batches(phase.draw, 0, 10**6, device, loader_threads(device, 1))
+    ahead = batches(phase.draw, 0, 10**6, device, loader_threads(device))
     source = in_turn(phase, device) if plain else ahead
     seconds = watch_shares(phase) if whole else {}
     best, frames, step, total = float("inf"), config.train.clips * config.train.frames, 0, 0.0

@@ -214,6 +214,14 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused():
         Share(0, 4).of(6)
 
 
+def test_a_batch_of_a_later_phase_that_cannot_be_shared_is_refused_before_the_first_step(
+    prepared: Path, tmp_path: Path
+):
+    config = replace(short(tiny(), accumulate=2), warm=replace(tiny().warm, picture_clips=3))
+    with pytest.raises(RunError, match=r"warm\.picture-clips"):
+        trainer(config, prepared, tmp_path / "r")
+
+
 def test_gradients_of_accumulated_parts_are_the_whole_batchs(prepared: Path, tmp_path: Path):
     gradients = []
     for parts in (1, 2):

@@ -9,8 +9,8 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from stillspeak.media.windows import Windows
 
 Random = np.random.Generator
 _ALL = slice(None)
+_AT_ONCE = 32  # clips that are decoded side by side
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
 
 
@@ -75,15 +76,20 @@ class Clips:
         self.points = [record.points() for record in self.records]
         self._starts = np.cumsum([0, *(record.frames for record in self.records)])
         self._frames = self._cached_frames(split)
+        self._sounds: list[list[NDArray[np.float32]]] | None = None
+        self._reading = Lock()
 
     def __len__(self) -> int:
         return len(self.records)
 
-    @cached_property
+    @property
     def sounds(self) -> list[list[NDArray[np.float32]]]:
         """Of each clip its sound as recorded and its revoiced copies, ``(n,)`` each, read when first asked for."""
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(self._load_sounds, self.records))
+        with self._reading:
+            if self._sounds is None:
+                with ThreadPoolExecutor() as pool:
+                    self._sounds = list(pool.map(self._load_sounds, self.records))
+        return self._sounds
 
     def frames(self, index: int) -> NDArray[np.uint8]:
         """All frames of a clip, ``(time, 128, 96, 3)``."""
@@ -128,12 +134,17 @@ class Clips:
         part = path.with_name(f".{path.stem}.{os.getpid()}.npy")
         shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
         frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-        with ThreadPoolExecutor() as pool:
-            videos = pool.map(lambda record: read_video(self.folder / record.path), self.records)
-            for video, start, end in zip(videos, self._starts, self._starts[1:], strict=False):
-                frames[start:end] = video[: end - start]
-        frames.flush()
-        part.replace(path)
+        try:
+            for first in range(0, len(self.records), _AT_ONCE):
+                records = self.records[first : first + _AT_ONCE]
+                with ThreadPoolExecutor() as pool:
+                    videos = pool.map(lambda record: read_video(self.folder / record.path), records)
+                    for video, start, end in zip(videos, self._starts[first:], self._starts[first + 1 :], strict=False):
+                        frames[start:end] = video[: end - start]
+            frames.flush()
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 class Drawer:

@@ -60,6 +60,12 @@ class UNetBlock(nn.Module):
         return self.up(torch.relu_(self.norm(mixed.flatten(0, 1))))
 
 
+def remember(memory: nn.Module, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """A GRU's step in full precision, under autocast too, which would run it in float16 on a GPU."""
+    with torch.autocast(values.device.type, enabled=False):
+        return memory(values.float(), state)
+
+
 class Memoryless(nn.Module):
     """In a GRU's place in the static baseline: each frame by itself; the state passes through untouched. Section 4.4."""
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from stillspeak.config import FrameDiscriminatorConfig, SequenceDiscriminatorConfig, SyncDiscriminatorConfig
 from stillspeak.media.mouths import MOUTH_PX
-from stillspeak.model.blocks import AudioEncoder, DownBlock
+from stillspeak.model.blocks import AudioEncoder, DownBlock, remember
 
 
 class FrameDiscriminator(nn.Module):
@@ -48,7 +48,9 @@ class SequenceDiscriminator(nn.Module):
         shape = video.shape[:2]
         images = torch.tanh(self.code(self.image(video.flatten(0, 1)))).flatten(1).unflatten(0, shape)
         sounds = self.audio(windows.flatten(0, 1)).unflatten(0, shape)
-        _, state = self.memory(torch.cat([images, sounds], dim=2))
+        codes = torch.cat([images, sounds], dim=2)
+        begin = codes.new_zeros(self.memory.num_layers, len(codes), self.memory.hidden_size, dtype=torch.float32)
+        _, state = remember(self.memory, codes, begin)
         return self.classifier(state[-1]).flatten()
 
 

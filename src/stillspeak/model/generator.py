@@ -20,7 +20,7 @@ from stillspeak.config import (
     PaintingConfig,
     WarpingConfig,
 )
-from stillspeak.model.blocks import AudioEncoder, DownBlock, Memoryless, UNetBlock
+from stillspeak.model.blocks import AudioEncoder, DownBlock, Memoryless, UNetBlock, remember
 
 Image = Float[Tensor, "clips 3 128 96"]
 Video = Float[Tensor, "clips time 3 128 96"]
@@ -75,7 +75,7 @@ class ContextEncoder(nn.Module):
     ) -> tuple[Float[Tensor, "clips time size"], Float[Tensor, "layers clips size"]]:
         features = self.audio(windows.flatten(0, 1))
         features = features.reshape(windows.size(0), windows.size(1), -1)  # unflatten would freeze time in ONNX
-        return self.memory(features, state)
+        return remember(self.memory, features, state)
 
 
 class NoiseGenerator(nn.Module):
@@ -92,7 +92,7 @@ class NoiseGenerator(nn.Module):
     def forward(
         self, noise: Float[Tensor, "clips time size"], state: Float[Tensor, "1 clips size"]
     ) -> tuple[Float[Tensor, "clips time size"], Float[Tensor, "1 clips size"]]:
-        codes, state = self.memory(noise, state)
+        codes, state = remember(self.memory, noise, state)
         return torch.tanh(codes), state
 
 

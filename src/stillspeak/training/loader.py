@@ -7,16 +7,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
+from stillspeak.runtime.engine import usable_cores
 from stillspeak.training.phase import Part
 
 _MOST_THREADS = 12
 
 
-def loader_threads(device: torch.device, processes: int) -> int:
-    """One on a CPU, whose cores the step needs itself; beside a GPU this process's share of the cores, up to twelve."""
+def loader_threads(device: torch.device) -> int:
+    """One on a CPU, whose cores the step needs itself; beside a GPU this process's share of the cores but one, up to twelve."""
     if device.type == "cpu":
         return 1
-    return max(1, min(_MOST_THREADS, (os.cpu_count() or 1) // processes - 1))
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this host, as torchrun says
+    return max(1, min(_MOST_THREADS, usable_cores() // beside - 1))
 
 
 def batches(

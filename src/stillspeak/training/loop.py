@@ -26,7 +26,7 @@ from stillspeak.training.calibration import calibrate_opening
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.loader import batches, loader_threads
 from stillspeak.training.phase import Phase
-from stillspeak.training.run import RunFolder, pack_optimiser, unpack_optimiser
+from stillspeak.training.run import BEST, CHECKPOINT, RunFolder, pack_optimiser, unpack_optimiser
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
@@ -70,6 +70,8 @@ class Trainer:
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         drawer = Drawer(clips, self.config.data, self.code)
         self.phases: list[Phase] = [phase(self.config, self.generator, drawer, self.team) for phase in PHASES]
+        for phase in self.phases:
+            phase.require_shares()
         self._prepare_networks()
         self.phase_index, self.step, self.frames_seen, self.seconds, self.backed_off = 0, 0, 0, 0.0, 0
         self.watch = Watch(folder, self.config, data, say, self.team.leads)
@@ -80,7 +82,7 @@ class Trainer:
     def run(self) -> None:
         """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError."""
         self._saved_at = time.monotonic()
-        with held_interrupts() as interrupted:
+        with held_interrupts() as interrupted, self.watch:
             while self.phase_index < len(self.phases):
                 phase = self.phases[self.phase_index]
                 while self._run_phase(phase, interrupted):
@@ -89,7 +91,6 @@ class Trainer:
                     self._calibrate()
                 self.phase_index, self.step = self.phase_index + 1, 0
                 self.save()
-        self.watch.board.close()
         self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")
 
     def save(self) -> None:
@@ -115,7 +116,7 @@ class Trainer:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         train = self.config.train
         phase.rate = 0.5**self.backed_off
-        threads = loader_threads(self.device, self.team.size)
+        threads = loader_threads(self.device)
         began, began_at, last = time.monotonic(), self.step, time.monotonic()
         for parts in batches(phase.draw, self.step, phase.steps, self.device, threads):
             scalars = phase.step(self.step, parts)
@@ -123,23 +124,26 @@ class Trainer:
             self.step += 1
             last, seconds = time.monotonic(), time.monotonic() - last
             self._count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
-            ends, stopping = self.step == phase.steps, self._stops(interrupted)
-            if self.step % train.log_every == 0 or ends or stopping:
+            ends, stopping = self.step == phase.steps, self.team.any(interrupted())
+            samples = self.step % train.sample_every == 0 or ends
+            epoch = phase.name == AdversarialPhase.name and self._at_epoch_end()
+            over = False
+            if self.step % train.log_every == 0 or samples or epoch or stopping:  # nothing is kept that was not checked
                 values = {name: float(value) for name, value in self.team.average(scalars).items()}
                 if self._backs_off(phase, values):
                     return True
                 pace = (time.monotonic() - began) / (self.step - began_at)
                 self._trouble(self.watch.tick(phase, self.step, values, self._done(), pace))
+                if samples:
+                    self._trouble(self.watch.sample(phase, self.step, self._average_here(), self.code, self._done()))
+                if epoch:
+                    over = self.team.any(self.watch.epoch(self.step, self._average_here(), self.code, self.history))
                 if stopping or time.monotonic() - self._saved_at > train.save_every_seconds:
                     self.save()
             if stopping:
                 raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
-            if self.step % train.sample_every == 0 or ends:
-                self._trouble(self.watch.sample(phase, self.step, self._average_here(), self.code, self._done()))
-            if phase.name == AdversarialPhase.name and self._at_epoch_end():
-                over = self.watch.epoch(self.step, self._average_here(), self.code, self.history)
-                if self.team.any(over, self.device):
-                    break
+            if over:
+                break
         return False
 
     def _done(self) -> dict[str, float]:
@@ -149,7 +153,7 @@ class Trainer:
         """Says what is wrong; ends the run, in every process, if it is configured to."""
         if sentence:
             self.say(f"  WARNING: {sentence}")
-        if self.config.train.on_trouble == "stop" and self.team.any(bool(sentence), self.device):
+        if self.config.train.on_trouble == "stop" and self.team.any(bool(sentence)):
             self.save()
             raise RunError(f"{sentence} Saved; go on with: stillspeak resume {self.folder.path}")
 
@@ -182,20 +186,18 @@ class Trainer:
         return bool(self.config.train.patience_epochs) and self.step % epoch == 0
 
     def _calibrate(self) -> None:
+        best = self.folder.path / BEST
+        if best.is_file():  # what is exported is what is calibrated
+            self.average.load_state_dict(read_generator(best).weights)
         average = self._average_here()
         factor = calibrate_opening(average, self.clips, self.code)
         self.average.load_state_dict(average.state_dict())
-        self.watch.calibration(factor)
+        self.team.wait()
+        self.watch.calibration(factor, average, self.code, self.history)
 
     def _average_here(self) -> Generator:
         """The running average on the CPU, where the monitor draws."""
         return self.average if self.device.type == "cpu" else copy.deepcopy(self.average).cpu()
-
-    def _stops(self, interrupted: Callable[[], bool]) -> bool:
-        """Whether a process was interrupted; many ask one another only now and then, since asking waits for the GPUs."""
-        if self.team.size > 1 and self.step % self.config.train.log_every:
-            return False
-        return self.team.any(interrupted(), self.device)
 
     def _count(self, phase: Phase, frames: int, seconds: float) -> None:
         self.frames_seen += frames
@@ -235,7 +237,7 @@ class Trainer:
     def _begin(self, clips: Clips, resumed: bool, init: Path | None) -> tuple[MouthCode, list[Stage]]:
         """The mouth code and the stages of training so far: of the checkpoint, of the model to start from, or new."""
         if resumed:
-            trained = read_generator(self.folder.path)
+            trained = read_generator(self.folder.path / CHECKPOINT)
             return trained.code, trained.history
         if init is not None:
             trained = load_generator(init, self.generator)
@@ -246,7 +248,7 @@ class Trainer:
 
     def _stage(self, phase: Phase) -> Stage:
         """This run's entry of a phase in the history."""
-        run = self.folder.path.name
+        run = self.folder.path.resolve().name
         for stage in self.history:
             if (stage["run"], stage["phase"]) == (run, phase.name):
                 return stage
@@ -291,8 +293,11 @@ def train(config: Config, data: Path, run: Path, init: Path | None = None, say: 
         RunError, DataError, ModelError: with a sentence, if it cannot.
     """
     folder, team = RunFolder(run), Team()
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) and folder.exists:
-        Trainer(folder, say=say, team=team).run()
+    restarted = team.any(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
+    if restarted and team.any(team.leads and folder.exists):
+        if folder.config() != (config, data.resolve()):
+            raise RunError(f"{run} holds a run of other settings; give this one a folder of its own.")
+        Trainer(folder, init, say, team).run()
         return
     if team.leads:
         with folder.created(config, data):

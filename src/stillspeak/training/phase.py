@@ -22,6 +22,7 @@ class Phase(ABC):
         name: in metrics, samples and history.
         number: the stage's own among the seeds.
         steps: it takes.
+        batch: its clips, over all processes, and the field they are set with.
         networks: beside the generator, to be saved.
         optimisers: to be saved.
         rate: factor on every learning rate; halved after not-a-number.
@@ -34,6 +35,7 @@ class Phase(ABC):
         self.config, self.generator, self.drawer, self.team = config, generator, drawer, team
         self.device = next(generator.parameters()).device
         self.steps, self.rate = 0, 1.0
+        self.batch = (0, "")
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
 
@@ -48,6 +50,11 @@ class Phase(ABC):
     def draw(self, step: int) -> list[Part]:
         """This process's parts of a step's batch."""
         return [self.draw_part(step, share) for share in self.team.shares(self.config.train.accumulate)]
+
+    def require_shares(self) -> None:
+        """Raises RunError if the batch cannot be shared among processes and parts."""
+        if self.steps:
+            self.team.shares(self.config.train.accumulate)[0].of(*self.batch)
 
     def seed(self, step: int) -> tuple[int, int, int]:
         """Of everything random in a step."""

@@ -46,7 +46,7 @@ class AdversarialPhase(Phase):
 
     def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
-        self.steps = config.train.steps
+        self.steps, self.batch = config.train.steps, (config.train.clips, "train.clips")
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
         self.learning = [*generator.parameters()]
@@ -116,7 +116,10 @@ class AdversarialPhase(Phase):
                 scalars[f"fool_{adversary.name}"] = fool(adversary, fake, view.scene, draws)
             loss = loss + scalars[f"fool_{adversary.name}"]
         loss.backward()
-        return scalars | {"mouth_l1": region_l1(real, fake), "mouth_motion": _motion(fake) / _motion(real)}
+        return scalars | {
+            "mouth_l1": region_l1(real, fake),
+            "mouth_motion": _motion(fake) / _motion(real).clamp(min=1e-6),
+        }
 
     def _generate(self, view: View, draws: Draws) -> tuple[Tensor, Tensor]:
         """The frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating."""
@@ -152,4 +155,4 @@ def _view(part: Part) -> View:
 
 def _motion(video: Tensor) -> Tensor:
     """Spread over time of the mouth's pixels: a mouth that stands still has 0."""
-    return video[..., MOUTH_ROWS, MOUTH_COLUMNS].std(dim=1).mean()
+    return video[..., MOUTH_ROWS, MOUTH_COLUMNS].std(dim=1, unbiased=False).mean()

@@ -8,6 +8,7 @@ a network's in one message: ``DistributedDataParallel`` wants one forward for ea
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, distributed, nn
 
 from stillspeak.errors import RunError
 from stillspeak.training.tensors import seeded
+
+_LONGEST_WAIT = timedelta(hours=4)  # of one process for another, while clips are decoded for the first time
 
 
 @dataclass(frozen=True)
@@ -24,15 +27,11 @@ class Share:
     index: int = 0
     parts: int = 1
 
-    def size(self, clips: int) -> int:
-        """Clips of this part of a batch of so many. Raises RunError if they cannot be shared evenly."""
+    def of(self, clips: int, field: str = "train.clips") -> slice:
+        """This part's place among the clips of a batch. Raises RunError, naming ``field``, if they cannot be shared evenly."""
         if clips % self.parts:
-            raise RunError(f"A batch of {clips} clips cannot be cut into {self.parts} equal parts; set train.clips.")
-        return clips // self.parts
-
-    def of(self, clips: int) -> slice:
-        """This part's place among the clips of a batch."""
-        size = self.size(clips)
+            raise RunError(f"A batch of {clips} clips cannot be cut into {self.parts} equal parts; set {field}.")
+        size = clips // self.parts
         return slice(self.index * size, (self.index + 1) * size)
 
 
@@ -59,10 +58,12 @@ class Team:
 
     def __init__(self) -> None:
         self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        if torch.cuda.is_available() and self.size > 1:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # from now on "cuda" is this process's own
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        if self.size > 1 and local < torch.cuda.device_count():
+            torch.cuda.set_device(local)  # from now on "cuda" is this process's own
         if self.size > 1 and not distributed.is_initialized():
-            distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+            backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            distributed.init_process_group(backends, timeout=_LONGEST_WAIT)
 
     @property
     def leads(self) -> bool:
@@ -93,11 +94,11 @@ class Team:
         distributed.all_reduce(values)
         return dict(zip(scalars, values / self.size, strict=True))
 
-    def any(self, flag: bool, device: torch.device) -> bool:
-        """Whether any process says so."""
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so. Asked over the network and not the GPUs, which go on working."""
         if self.size == 1:
             return flag
-        said = torch.tensor(float(flag), device=device)
+        said = torch.tensor(float(flag))
         distributed.all_reduce(said, distributed.ReduceOp.MAX)
         return bool(said)
 

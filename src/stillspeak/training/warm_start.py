@@ -80,6 +80,7 @@ class SoundPhase(Phase):
     def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
         self.warm, self.steps = config.warm, config.warm.sound_steps
+        self.batch = (self.warm.sound_clips, "warm.sound-clips")
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
         self.parameters = [*generator.context.parameters()]
         self.optimisers = {
@@ -129,6 +130,7 @@ class PicturePhase(Phase):
     def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
         self.warm, self.steps = config.warm, config.warm.picture_steps
+        self.batch = (self.warm.picture_clips, "warm.picture-clips")
         self.parameters = [
             *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
         ]  # fmt: skip

@@ -6,8 +6,11 @@ Only the leading process has eyes and a voice; the others' ``Watch`` does nothin
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from stillspeak.config import Config
 from stillspeak.data.mouth_code import MouthCode
+from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
 from stillspeak.training.monitor import Monitor
@@ -76,18 +79,37 @@ class Watch:
             return False
         figures = self.monitor.quality(average)
         if figures and self.patience.gains(figures):
-            write_generator(self.folder.path / BEST, Trained(self.config, average.state_dict(), code, history))
+            self._keep_best(average, code, history)
         self._record(AdversarialPhase.name, step, figures, {})
         self.say("  an epoch: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
         if self.patience.over:
             self.say(f"  no gain for {self.patience.epochs} epochs: the end; {BEST} is what export takes")
         return self.patience.over
 
-    def calibration(self, factor: float) -> None:
-        """Notes by how much the mouth's motion was widened."""
+    def calibration(self, factor: float, average: Generator, code: MouthCode, history: list[Stage]) -> None:
+        """Notes by how much the mouth's motion was widened; the best epoch's generator is the widened one from now on."""
         if self.leads:
             self.folder.log({"phase": "calibration", "step": 1, "opening_factor": factor})
+            if (self.folder.path / BEST).is_file():
+                self._keep_best(average, code, history)
         self.say(f"calibration: the mouth's motion times {factor:.2f}")
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.board.close()
+
+    def _keep_best(self, average: Generator, code: MouthCode, history: list[Stage]) -> None:
+        """Writes the generator beside the old one and swaps them. Raises RunError if it cannot; the old one is then kept."""
+        path = self.folder.path / BEST
+        part = path.with_suffix(".part")
+        try:
+            write_generator(part, Trained(self.config, average.state_dict(), code, history))
+            part.replace(path)
+        except (OSError, SafetensorError) as error:
+            part.unlink(missing_ok=True)
+            raise RunError(f"{path} could not be written ({error}); the one before it is kept.") from error
 
     def _record(self, phase: str, step: int, values: Mapping[str, float], done: Mapping[str, float]) -> None:
         """A line of metrics.jsonl, and its view."""
