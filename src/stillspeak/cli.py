@@ -191,8 +191,15 @@ def _add_export(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("model", type=Path, help="a run, or a model folder to export again")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the model")
 
+    parser.add_argument("--towards", type=Path, default=None, help="blend with this run or model")
+    parser.add_argument("--share", type=float, default=0.5, help="of --towards: 0 is none of it, 1 nothing else (0.5)")
+    parser.add_argument("--part", default="all", help="that is blended: all, sound or picture (all)")
+
 
 def _export(arguments: argparse.Namespace) -> None:
+    if arguments.towards is not None:
+        _export_blend(arguments)
+        return
     from stillspeak.training.export import export
     from stillspeak.training.judge_loop import export_judge
     from stillspeak.training.run import RunFolder
@@ -200,6 +207,14 @@ def _export(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.model)
     judge = folder.exists and folder.is_judge
     print(export_judge(arguments.model, arguments.output) if judge else export(arguments.model, arguments.output))
+
+
+def _export_blend(arguments: argparse.Namespace) -> None:
+    from stillspeak.training.blend import read_blend
+    from stillspeak.training.export import export_trained
+
+    trained = read_blend(arguments.model, arguments.towards, arguments.share, arguments.part)
+    print(export_trained(trained, arguments.output))
 
 
 def _add_evaluate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

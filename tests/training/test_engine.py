@@ -26,6 +26,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
 from stillspeak.training.adversary import Scene, SyncAdversary, adversaries, own_sound
+from stillspeak.training.blend import blend
 from stillspeak.training.export import difference, export
 from stillspeak.training.loader import batches
 from stillspeak.training.loop import PHASES, Trainer, train
@@ -467,3 +468,28 @@ def test_a_static_model_streams_as_it_trains(prepared: Path, tmp_path: Path):
     generator = Generator(config.generator).eval()
     generator.load_state_dict(read_generator(tmp_path / "m").weights)
     assert difference(generator, Engine(tmp_path / "m", threads=1)) <= 2
+
+
+# ---------------------------------------------------------------- two models into one
+
+
+def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    train(small(default()), prepared, tmp_path / "a", say=quiet)
+    train(small(default()), prepared, tmp_path / "b", tmp_path / "a", say=quiet)
+    first, second = (read_generator(tmp_path / name) for name in "ab")
+    joined = blend(first, second, 1.0, "sound")
+    for name, value in joined.weights.items():
+        source = second if name.startswith("context.") else first
+        assert torch.equal(value, source.weights[name]), name
+    middle = blend(first, second, 0.5)
+    name = "decoder.first.weight"
+    torch.testing.assert_close(middle.weights[name], (first.weights[name] + second.weights[name]) / 2)
+    assert [stage["phase"] for stage in middle.history] == ["sound", "picture", "adversarial"] * 2
+    out = ["-o", str(tmp_path / "m")]
+    towards = ["export", str(tmp_path / "a"), "--towards", str(tmp_path / "b")]
+    assert main([*towards, "--share", "0.25", "--part", "picture", *out]) == 0
+    assert (tmp_path / "m" / "step.onnx").is_file()
+    capsys.readouterr()
+    for arguments in (["--share", "2"], ["--part", "ears"]):
+        assert main([*towards, *arguments, *out]) == 2
+        assert "share from 0 to 1" in capsys.readouterr().err

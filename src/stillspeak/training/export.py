@@ -28,7 +28,7 @@ from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, 
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder
 from stillspeak.training.tensors import pixels, seeded
-from stillspeak.training.weights import GENERATOR, fill_generator, read_generator, write_generator
+from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
 
 OPSET = 17
 _AXES = {"windows": "time", "noise": "time", "draw": "drawn", "frames": "drawn"}
@@ -50,10 +50,14 @@ def export(model: str | Path, destination: str | Path) -> Path:
         ModelError: if there are no weights, or the graphs do not give what PyTorch gives.
         OutputError: if the destination cannot be written.
     """
-    trained = read_generator(Path(model))
+    return export_trained(read_generator(Path(model)), destination)
+
+
+def export_trained(trained: Trained, destination: str | Path) -> Path:
+    """As ``export``, of weights in memory."""
     config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
-    fill_generator(generator, trained, Path(model))
+    fill_generator(generator, trained)
     with tempfile.TemporaryDirectory() as part:
         folder = Path(part)
         _write_graphs(for_runtime(generator), folder)

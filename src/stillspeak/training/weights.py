@@ -85,13 +85,16 @@ def load_generator(model: Path, generator: Generator) -> Trained:
         ModelError: if there are no weights or they are of other sizes.
     """
     trained = read_generator(model)
-    fill_generator(generator, trained, model)
+    try:
+        fill_generator(generator, trained)
+    except ModelError as error:
+        raise ModelError(f"{model}: {error}") from error
     return trained
 
 
-def fill_generator(generator: Generator, trained: Trained, model: Path) -> None:
+def fill_generator(generator: Generator, trained: Trained) -> None:
     """Fills a generator with what was read from a model. Raises ModelError if it is of other sizes."""
     try:
         generator.load_state_dict(trained.weights)
     except RuntimeError as error:
-        raise ModelError(f"The weights in {model} are of a generator of other sizes.") from error
+        raise ModelError("The weights are of a generator of other sizes.") from error

@@ -1,0 +1,46 @@
+"""Two trained generators of the same sizes -> one: halves trained side by side are joined, or weights are averaged. Ours.
+
+Weights between a general model and one trained on from it are often better than both (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models"): here, on people neither has seen.
+"""
+
+from pathlib import Path
+
+from stillspeak.errors import ModelError
+from stillspeak.training.weights import Trained, read_generator
+
+PARTS = {"all": ("",), "sound": ("context.",), "picture": ("identity.", "decoder.", "last.", "noise.")}
+
+
+def blend(first: Trained, second: Trained, share: float, part: str = "all") -> Trained:
+    """``first`` moved towards ``second``.
+
+    Args:
+        first: what is not in ``part`` stays as it is here.
+        second: trained on from ``first`` or beside it, so that both read the same mouth code.
+        share: 0 is ``first``, 1 is ``second``.
+        part: ``sound`` (the Context Encoder), ``picture`` (all else), or ``all``.
+
+    Raises:
+        ModelError: if there is no such part or share, or the two are not of one kind.
+    """
+    if part not in PARTS or not 0 <= share <= 1:
+        raise ModelError(
+            f"A blend takes a share from 0 to 1 and a part of {', '.join(PARTS)}; not {share:g} of {part}."
+        )
+    same = first.config.generator == second.config.generator and first.code.basis.shape == second.code.basis.shape
+    if not same or abs(first.code.basis - second.code.basis).max() > 1e-3:  # noqa: PLR2004 - stored in half precision
+        raise ModelError("The two models are of other sizes, or do not read the same mouth code.")
+    weights = dict(first.weights)
+    for name, value in weights.items():
+        if not name.startswith(PARTS[part]):
+            continue
+        other = second.weights[name]
+        weights[name] = value.lerp(other, share) if value.is_floating_point() else (other if share else value)
+    history = [*first.history, *(stage for stage in second.history if stage not in first.history)]
+    return Trained(first.config, weights, first.code, history)
+
+
+def read_blend(first: Path, second: Path, share: float, part: str) -> Trained:
+    """As ``blend``, of two runs or models. Raises ModelError as it and ``read_generator`` do."""
+    return blend(read_generator(first), read_generator(second), share, part)
