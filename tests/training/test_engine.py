@@ -484,7 +484,10 @@ def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Pat
     middle = blend(first, second, 0.5)
     name = "decoder.first.weight"
     torch.testing.assert_close(middle.weights[name], (first.weights[name] + second.weights[name]) / 2)
-    assert [stage["phase"] for stage in middle.history] == ["sound", "picture", "adversarial"] * 2
+    assert [stage["phase"] for stage in middle.history] == [
+        *["sound", "picture", "adversarial"] * 2,
+        "blend: 50% of all",
+    ]
     out = ["-o", str(tmp_path / "m")]
     towards = ["export", str(tmp_path / "a"), "--towards", str(tmp_path / "b")]
     assert main([*towards, "--share", "0.25", "--part", "picture", *out]) == 0

@@ -37,8 +37,10 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
             continue
         other = second.weights[name]
         weights[name] = value.lerp(other, share) if value.is_floating_point() else (other if share else value)
-    history = [*first.history, *(stage for stage in second.history if stage not in first.history)]
-    return Trained(first.config, weights, first.code, history)
+    known = [{**stage, "run": ""} for stage in first.history]  # a stage that both went through counts once
+    history = [*first.history, *(stage for stage in second.history if {**stage, "run": ""} not in known)]
+    done = {"run": "", "phase": f"blend: {share:.0%} of {part}", "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
+    return Trained(first.config, weights, first.code, [*history, {**done, "corpora": [], "speakers": {}}])
 
 
 def read_blend(first: Path, second: Path, share: float, part: str) -> Trained:
