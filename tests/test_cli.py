@@ -165,7 +165,11 @@ def test_an_interrupt_leaves_no_half_file(inputs: Path, tiny_model: Path, stop: 
         "--model",
         str(tiny_model),
     ]
-    process = subprocess.Popen(command, cwd=inputs, stderr=subprocess.PIPE, text=True)
+
+    def heard() -> None:  # a process started in the background would inherit that Ctrl-C is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, cwd=inputs, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     for _ in range(600):  # until it is writing
         if list(inputs.glob(".out.mp4*")):
             break
