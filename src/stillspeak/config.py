@@ -104,10 +104,8 @@ class SyncDiscriminatorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512)  # of the mouth's convolutions; ours
     sound_channels: tuple[int, ...] = (32, 64, 128, 256)  # ours
     size: int = 256  # of an embedding; ours
-    context: ContextConfig = field(
-        default_factory=ContextConfig
-    )  # the sound of one frame; a snippet is ``frames`` of it
-    frames: int = 5  # 0.2 s
+    context: ContextConfig = field(default_factory=ContextConfig)
+    frames: int = 5  # of a snippet: 0.2 s
     snippets: int = 4  # drawn from each clip; ours
     furthest: int = 8  # frames that a real pair out of sync is apart, at most; ours
     learning_rate: float = 1e-4  # ours

@@ -135,9 +135,9 @@ class Clips:
         shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
         frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
         try:
-            for first in range(0, len(self.records), _AT_ONCE):
-                records = self.records[first : first + _AT_ONCE]
-                with ThreadPoolExecutor() as pool:
+            with ThreadPoolExecutor() as pool:
+                for first in range(0, len(self.records), _AT_ONCE):
+                    records = self.records[first : first + _AT_ONCE]
                     videos = pool.map(lambda record: read_video(self.folder / record.path), records)
                     for video, start, end in zip(videos, self._starts[first:], self._starts[first + 1 :], strict=False):
                         frames[start:end] = video[: end - start]

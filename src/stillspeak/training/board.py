@@ -10,7 +10,7 @@ from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 from torch.utils.tensorboard import SummaryWriter
 
-from stillspeak.media.audio import Sound
+from stillspeak.animate import Video
 
 _HALF = 2  # every second frame is shown: a GIF has no compression over time
 
@@ -42,17 +42,17 @@ class Board:
         """A contact sheet, ``(height, width, 3)``."""
         self.writer.add_image(f"{phase}/strip", picture, step, dataformats="HWC")
 
-    def video(self, name: str, frames: NDArray[np.uint8], sound: Sound, fps: int, step: int) -> None:
-        """A video, ``(time, height, width, 3)``, as a moving picture and the sound under it."""
-        shown = [Image.fromarray(frame) for frame in frames[::_HALF]]
+    def video(self, name: str, video: Video, step: int) -> None:
+        """A video as a moving picture and the sound under it."""
+        shown = [Image.fromarray(frame) for frame in video.frames[::_HALF]]
         file = io.BytesIO()
-        duration_ms = round(1000 * _HALF / fps)
+        duration_ms = round(1000 * _HALF / video.fps)
         shown[0].save(file, "GIF", save_all=True, append_images=shown[1:], duration=duration_ms, loop=0)
-        height, width = frames.shape[1:3]
+        height, width = video.frames.shape[1:3]
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file.getvalue())
         summary = Summary(value=[Summary.Value(tag=f"{name}/video", image=image)])
         self.writer._get_file_writer().add_summary(summary, step)
-        self.writer.add_audio(f"{name}/sound", sound.samples[None], step, sound.rate_hz)
+        self.writer.add_audio(f"{name}/sound", video.audio[None], step, video.rate_hz)
 
     def close(self) -> None:
         """Writes what is waiting."""

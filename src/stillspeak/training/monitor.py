@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stillspeak.animate import Video
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips
 from stillspeak.data.landmarks import mouth_opening
@@ -17,8 +18,6 @@ from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import DataError
 from stillspeak.evaluation.mouth import match, opening
 from stillspeak.evaluation.quality import psnr, ssim
-from stillspeak.media.audio import Sound
-from stillspeak.media.video import VideoWriter
 from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
 from stillspeak.training.tensors import images, pixels, sounds
@@ -71,12 +70,10 @@ class Monitor:
                 shown = np.minimum(_STRIP, len(real) - 1)
                 rows += [np.hstack(list(real[shown])), np.hstack(list(made[shown]))]
                 if index == 0:
-                    sound, pair = (
-                        Sound(clips.sounds[index][0], clips.cutter.rate_hz),
-                        np.concatenate([real, made], axis=2),
-                    )
-                    self._video(f"{name}-{split}", pair, sound)
-                    self.board.video(f"{phase}-{split}", pair, sound, int(clips.cutter.fps), step)
+                    pair, fps = np.concatenate([real, made], axis=2), float(clips.cutter.fps)
+                    video = Video(pair, fps, clips.sounds[index][0], clips.cutter.rate_hz)
+                    video.save(self.folder / f"{name}-{split}.mp4")
+                    self.board.video(f"{phase}-{split}", video, step)
             figures[f"{split}_opening_correlation"] = float(np.mean([found.correlation for found in matches]))
             figures[f"{split}_opening_spread"] = float(np.mean([found.spread for found in matches]))
             figures[f"{split}_lower_l1"] = float(np.mean(errors))
@@ -98,11 +95,6 @@ class Monitor:
             "psnr": float(np.mean([psnr(made, real) for made, real in pairs])),
             "ssim": float(np.mean([ssim(made, real) for made, real in pairs])),
         }
-
-    def _video(self, name: str, frames: NDArray[np.uint8], sound: Sound) -> None:
-        with VideoWriter(self.folder / f"{name}.mp4", 25, sound) as writer:
-            for frame in frames:
-                writer.write(frame)
 
 
 def render(
