@@ -116,17 +116,25 @@ def _animate(arguments: argparse.Namespace) -> None:
 def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = "stillspeak prepare grid GRID_FOLDER prepared"
     parser = _verb(verbs, "prepare", "Turn a raw corpus into aligned training clips; resumable.", example, _prepare)
-    parser.add_argument("corpus", help="grid")
+    parser.add_argument("corpus", help="grid, or portraits: photos that clips can make talk in training")
     parser.add_argument("source", type=Path, help="the corpus as published")
     parser.add_argument("destination", type=Path, help="folder for clips, manifest.parquet and report.md")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--voices", type=int, default=0, help="revoiced copies of each training clip's sound (0)")
+    parser.add_argument(
+        "--readings", type=int, default=0, help="readings of each training clip's words by synthetic voices (0)"
+    )
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.portraits import prepare_portraits
     from stillspeak.data.prepare import prepare
 
-    prepare(arguments.corpus, arguments.source, arguments.destination, arguments.workers, arguments.voices)
+    if arguments.corpus == "portraits":
+        print(prepare_portraits(arguments.source, arguments.destination))
+        return
+    copies = arguments.voices, arguments.readings
+    prepare(arguments.corpus, arguments.source, arguments.destination, arguments.workers, *copies)
     print((arguments.destination / "report.md").read_text())
 
 

@@ -147,6 +147,7 @@ class DataConfig:
     voice_jitter: float = 0.0  # strength of speed, pitch, equalisation and noise changes
     as_recorded: float = 0.0  # share of sounds that are heard as they were recorded, voice_jitter or not
     any_still: bool = False  # the still is any frame of the clip and not its first
+    recombined: float = 0.0  # share of pictures that are a portrait moved by the clip's mouth; needs prepare portraits
 
 
 @dataclass(frozen=True)

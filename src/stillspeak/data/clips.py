@@ -19,8 +19,10 @@ from stillspeak.config import ContextConfig, DataConfig
 from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
 from stillspeak.data.landmarks import mouth_interior
 from stillspeak.data.manifest import MANIFEST, ClipRecord, read_manifest
-from stillspeak.data.mouth_code import MouthCode, mirrored
-from stillspeak.data.voices import voice_path
+from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
+from stillspeak.data.portraits import Portraits, read_portraits
+from stillspeak.data.recombine import recombine
+from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
@@ -30,6 +32,8 @@ from stillspeak.media.windows import Windows
 Random = np.random.Generator
 _ALL = slice(None)
 _AT_ONCE = 32  # clips that are decoded side by side
+_AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
+_MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
 
 
@@ -84,7 +88,7 @@ class Clips:
 
     @property
     def sounds(self) -> list[list[NDArray[np.float32]]]:
-        """Of each clip its sound as recorded and its revoiced copies, ``(n,)`` each, read when first asked for."""
+        """Of each clip its sound as recorded and its copies by other voices, ``(n,)`` each, read when first asked for."""
         with self._reading:
             if self._sounds is None:
                 with ThreadPoolExecutor() as pool:
@@ -114,8 +118,7 @@ class Clips:
 
     def _load_sounds(self, record: ClipRecord) -> list[NDArray[np.float32]]:
         flac = (self.folder / record.path).with_suffix(".flac")
-        copies = sorted(flac.parent.glob(voice_path(flac, 0).name.replace("voice0", "voice[0-9]*")))
-        return [read_audio(path).at(self.cutter.rate_hz).samples for path in [flac, *copies]]
+        return [read_audio(path).at(self.cutter.rate_hz).samples for path in [flac, *copies_of(flac)]]
 
     def _cached_frames(self, split: str) -> NDArray[np.uint8]:
         key = zlib.crc32("".join(record.path for record in self.records).encode())
@@ -160,6 +163,7 @@ class Drawer:
         self.codes = [code.encode(points) for points in clips.points]
         self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
         self.weights = clips.speaker_weights(config.evenness)
+        self.portraits = read_portraits(clips.folder) if config.recombined else None
 
     def batch(self, count: int, time: int, random: Random, share: slice = _ALL) -> Batch:
         """``count`` pieces of ``time`` frames with all their sound from the clip's start."""
@@ -235,12 +239,29 @@ class Drawer:
         video, points = self.clips.frames(index), self.clips.points[index]
         still = int(random.integers(len(video))) if self.config.any_still else 0
         shown = np.concatenate([[still], chosen])
+        rest = resting(points)
         frames, points, code = video[shown], points[shown], self.codes[index][chosen]
         if self._mirror(random):
             frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
+            rest = mirrored(rest[None])[0]
+        if self.portraits and random.random() < self.config.recombined:
+            frames, points = self._recombined(self.portraits, frames, points, rest, random)
         if self.config.face_jitter:
             frames, points = jitter_faces(np.ascontiguousarray(frames), points, self.config.face_jitter, random)
         return frames, points, code
+
+    def _recombined(
+        self, portraits: Portraits, frames: NDArray[np.uint8], points: NDArray[np.float32], rest: Points, random: Random
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Still and frames of another person; the still is mostly the portrait as it was taken, smile and all."""
+        number = random.integers(len(portraits.crops))
+        portrait, own = portraits.crops[number], portraits.points[number]
+        if self._mirror(random):
+            portrait, own = np.ascontiguousarray(portrait[:, ::-1]), mirrored(own[None])[0]
+        moved, there = recombine(portrait, own, frames, points, rest, random.uniform(0, _MOST_SMILE))
+        if random.random() < _AS_TAKEN:
+            moved[0], there[0] = portrait, own
+        return moved, there
 
 
 Picture = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]

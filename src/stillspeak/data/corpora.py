@@ -18,6 +18,8 @@ GRID_TEST = frozenset({2, 4, 11, 13, 15, 18, 19, 25, 31, 33})
 HELDOUT_ONE_IN = 20  # ours: of a training speaker with many clips, one in so many is kept from training
 HELDOUT_FROM = 100  # ours: fewer clips than this are all trained on
 _ALIGN_UNITS_A_SECOND = 25000  # GRID's alignment files
+_PAUSES = frozenset({"sil", "sp"})
+_LETTERS = {"a": "eigh", "z": "zed"}  # GRID's letters that an English text would say otherwise
 _VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv"})
 
 
@@ -31,6 +33,7 @@ class SourceClip:
     split: str
     path: Path
     words: tuple[Word, ...] = ()
+    spoken: str = ""  # the words as any reader would say them, letters spelled out; empty if unknown
 
 
 def grid_split(speaker: str, clip: str, clips_of_speaker: int) -> str:
@@ -61,7 +64,8 @@ def grid(source: Path) -> Iterator[SourceClip]:
             found = True
             words = tuple(_grid_words(source / "align" / folder.name / f"{video.stem}.align"))
             split = grid_split(folder.name, video.stem, len(videos))
-            yield SourceClip(video.stem, "grid", folder.name, split, video, words)
+            spoken = " ".join(_LETTERS.get(word.word, word.word) for word in words if word.word not in _PAUSES)
+            yield SourceClip(video.stem, "grid", folder.name, split, video, words, spoken)
     if not found:
         raise DataError(f"{source} holds no GRID videos; speaker folders such as {source}/s1/*.mpg are expected.")
 

@@ -28,11 +28,16 @@ def mirrored(points: Points) -> Points:
     return swapped
 
 
+def resting(points: Points) -> Points:
+    """Landmarks of a clip's closed mouth: the mean over the frames with the least opening, ``(68, 2)``."""
+    opening = mouth_opening(points)
+    return points[opening <= np.quantile(opening, _REST_SHARE)].mean(axis=0)
+
+
 def offsets(points: Points) -> NDArray[np.float32]:
     """Lip and chin positions less those of the clip's closed mouth, steadied over 3 frames: ``(time, 58)``."""
     moving = points[:, LIPS_AND_CHIN].reshape(len(points), -1)
-    opening = mouth_opening(points)
-    rest = moving[opening <= np.quantile(opening, _REST_SHARE)].mean(axis=0)
+    rest = resting(points)[LIPS_AND_CHIN].reshape(-1)
     padded = np.concatenate([moving[:1], moving, moving[-1:]])
     steady = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
     return (steady - rest).astype(np.float32)

@@ -22,6 +22,8 @@ from tqdm import tqdm
 from stillspeak.data.corpora import SourceClip, grid
 from stillspeak.data.landmarks import points68
 from stillspeak.data.manifest import ClipRecord, Word, write_manifest
+from stillspeak.data.readings import READERS, installed, make_readings
+from stillspeak.data.voices import make_voices
 from stillspeak.errors import DataError, FaceError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
@@ -38,7 +40,12 @@ _LENGTH_TOLERANCE_SECONDS = 0.5
 
 
 def prepare(
-    corpus: str, source: str | Path, destination: str | Path, workers: int | None = None, voices: int = 0
+    corpus: str,
+    source: str | Path,
+    destination: str | Path,
+    workers: int | None = None,
+    voices: int = 0,
+    readings: int = 0,
 ) -> list[ClipRecord]:
     """Prepares a corpus.
 
@@ -48,24 +55,30 @@ def prepare(
         destination: where clips, ``manifest.parquet`` and ``report.md`` go.
         workers: processes; the number of cores by default.
         voices: revoiced copies of each training clip's sound (``voices.py``).
+        readings: readings of each training clip's words by synthetic voices (``readings.py``).
 
     Raises:
-        DataError: if the source is missing or holds no clips, or the corpus is unknown.
+        DataError: if the source is missing or holds no clips, the corpus is unknown, or readings are asked for where no
+            speech engine is installed.
     """
     source, destination = Path(source), Path(destination)
     if corpus not in CORPORA:
         raise DataError(f"{corpus} is no corpus known here; known: {', '.join(CORPORA)}.")
     if not source.is_dir():
         raise DataError(f"There is no folder {source}.")
-    if (workers is not None and workers < 1) or voices < 0:
-        raise DataError(f"--workers must be at least 1 and --voices at least 0, not {workers} and {voices}.")
+    if workers is not None and workers < 1:
+        raise DataError(f"--workers must be at least 1, not {workers}.")
+    if voices < 0 or readings < 0:
+        raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
+    if readings:
+        installed(READERS)
     clips = list(CORPORA[corpus](source))
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{destination} cannot be made: {error.strerror}.") from error
     with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
-        jobs = [pool.submit(prepare_clip, clip, destination, voices) for clip in clips]
+        jobs = [pool.submit(prepare_clip, clip, destination, voices, readings) for clip in clips]
         try:
             for job in tqdm(as_completed(jobs), total=len(clips), unit="clip"):
                 job.result()
@@ -78,15 +91,15 @@ def prepare(
     return records
 
 
-def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0) -> None:
+def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
     """Aligns one clip and writes its video, sound and record under ``destination``; drops it with a reason if it must."""
     record = _record_path(destination, clip)
     if not record.exists():
         _prepare_clip(clip, destination, record)
-    if voices and clip.split == "train" and record.with_suffix(".flac").exists():
-        from stillspeak.data.voices import make_voices  # a heavy import that most clips do not need
-
-        make_voices(record.with_suffix(".flac"), voices)
+    flac = record.with_suffix(".flac")
+    if clip.split == "train" and flac.exists():
+        make_voices(flac, voices)
+        make_readings(flac, clip.spoken, readings)
 
 
 def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:

@@ -13,57 +13,79 @@ from numpy.typing import NDArray
 
 from stillspeak.media.audio import read_audio
 
-_FRAME_MS = 5.0
-_RATE_HZ = 16_000  # ours: what the default model hears
+WORLD_FRAME_SECONDS = 0.005
+RATE_HZ = 16_000  # ours: what the default model hears
 
 
-def voice_path(flac: Path, number: int) -> Path:
-    """Where the revoiced copy ``number`` of a clip's sound lies."""
-    return flac.with_suffix(f".voice{number}.flac")
+def copy_path(flac: Path, kind: str, number: int) -> Path:
+    """Where copy ``number`` of a clip's sound by another voice lies; ``kind`` is voice or reading."""
+    return flac.with_suffix(f".{kind}{number}.flac")
+
+
+def copies_of(flac: Path) -> list[Path]:
+    """All copies of a clip's sound by other voices."""
+    return sorted(path for kind in ("voice", "reading") for path in flac.parent.glob(f"{flac.stem}.{kind}[0-9]*.flac"))
 
 
 def make_voices(flac: Path, count: int) -> None:
     """Writes ``count`` revoiced copies beside a clip's sound, at 16 kHz; the same ones every time. Skips those there."""
     for number in range(1, count + 1):
-        path = voice_path(flac, number)
+        path = copy_path(flac, "voice", number)
         if path.exists():
             continue
         random = np.random.default_rng([zlib.crc32(flac.stem.encode()), number])
         throat = random.uniform(-1, 1)  # a shorter throat mostly goes with a higher voice
         pitch = 1.2 * 2 ** (0.55 * throat + random.uniform(-0.3, 0.3))
         formants = 1.03 * 2 ** (0.18 * throat + random.uniform(-0.08, 0.08))
-        sound = read_audio(flac).at(_RATE_HZ)
-        part = path.with_name(f".{path.stem}.part.flac")
-        samples = revoice(sound.samples, _RATE_HZ, pitch, formants)
-        soundfile.write(part, np.clip(samples, -1, 1), _RATE_HZ, subtype="PCM_16")
-        part.replace(path)
+        sound = read_audio(flac).at(RATE_HZ)
+        write_voice(path, revoice(sound.samples, RATE_HZ, pitch, formants))
 
 
-def revoice(samples: NDArray[np.float32], rate_hz: int, pitch: float, formants: float) -> NDArray[np.float32]:
-    """The same speech from another throat.
+def write_voice(path: Path, samples: NDArray[np.float32]) -> None:
+    """Writes a copy of a clip's sound at 16 kHz, whole or not at all."""
+    part = path.with_name(f".{path.stem}.part.flac")
+    soundfile.write(part, np.clip(samples, -1, 1), RATE_HZ, subtype="PCM_16")
+    part.replace(path)
+
+
+def revoice(
+    samples: NDArray[np.float32],
+    rate_hz: int,
+    pitch: float,
+    formants: float,
+    times: NDArray[np.float64] | None = None,
+) -> NDArray[np.float32]:
+    """The same speech from another throat, and with another timing if asked.
 
     Args:
         samples: float32 ``(n,)``.
         rate_hz: samples a second.
         pitch: factor on the fundamental frequency.
         formants: factor on the resonances' frequencies; above 1 is a shorter vocal tract.
+        times: the second of ``samples`` that is said at each 5 ms; as it was said, if left out.
 
     Returns:
-        float32 ``(n,)``, time for time the same words.
+        float32 ``(n,)``, time for time the same words; with ``times``, 5 ms for each of them.
     """
     import pyworld  # warns about pkg_resources when imported: only where it is used
 
     wave = samples.astype(np.float64)
-    rough, times = pyworld.dio(wave, rate_hz, frame_period=_FRAME_MS)
-    f0 = pyworld.stonemask(wave, rough, times, rate_hz)
-    envelope = pyworld.cheaptrick(wave, f0, times, rate_hz)
-    breath = pyworld.d4c(wave, f0, times, rate_hz)
+    period_ms = 1000 * WORLD_FRAME_SECONDS
+    rough, centres = pyworld.dio(wave, rate_hz, frame_period=period_ms)
+    f0 = pyworld.stonemask(wave, rough, centres, rate_hz)
+    envelope = pyworld.cheaptrick(wave, f0, centres, rate_hz)
+    breath = pyworld.d4c(wave, f0, centres, rate_hz)
+    if times is not None:
+        said = (times / WORLD_FRAME_SECONDS).round().astype(int).clip(0, len(f0) - 1)
+        f0, envelope, breath = f0[said], envelope[said], np.ascontiguousarray(breath[said])
     bins = np.arange(envelope.shape[1])
     source = np.minimum(bins / formants, bins[-1])
     low = source.astype(int)
     high, share = np.minimum(low + 1, bins[-1]), source - low
     warped = np.exp((1 - share) * np.log(envelope[:, low]) + share * np.log(envelope[:, high]))
-    voiced = pyworld.synthesize(f0 * pitch, np.ascontiguousarray(warped), breath, rate_hz, _FRAME_MS)
+    voiced = pyworld.synthesize(f0 * pitch, np.ascontiguousarray(warped), breath, rate_hz, period_ms)
+    if times is not None:
+        return voiced.astype(np.float32)
     out = np.zeros(len(samples), np.float32)
     length = min(len(samples), len(voiced))
     out[:length] = voiced[:length]

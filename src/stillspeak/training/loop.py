@@ -63,7 +63,9 @@ class Trainer:
         saved = folder.load()
         self.code, self.history = self._begin(clips, saved is not None, init)
         self._data = {
-            "corpora": sorted({record.corpus for record in clips.records}),
+            "corpora": sorted(
+                {record.corpus for record in clips.records} | ({"portraits"} if self.config.data.recombined else set())
+            ),
             "speakers": dict(Counter(record.speaker for record in clips.records)),
         }
         self.generator.to(self.device)

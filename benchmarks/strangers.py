@@ -1,0 +1,130 @@
+"""Anyone's face, anyone's voice: portraits x voices through the public API, judged without a real video to compare with.
+
+For every pair: does it work, does the mouth move, is it still the same person (the nearest of all portraits by face
+descriptor is the photo's own), does the upper half keep its colour. One table, and a contact sheet: a row for each of some
+pairs, with the photo first.
+
+    python benchmarks/strangers.py PORTRAITS VOICES [--photos 50] [--voices 5] [--model default] [--sheet FILE] [--json FILE]
+"""
+
+import argparse
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import stillspeak
+from stillspeak.animate import still
+from stillspeak.errors import StillspeakError
+from stillspeak.evaluation.identity import embeddings, sampled_embeddings
+from stillspeak.evaluation.mouth import opening
+from stillspeak.media.audio import Sound, read_audio
+from stillspeak.media.faces import HEIGHT_PX
+
+UPPER = slice(0, HEIGHT_PX // 2)
+STANDS_PX = 0.25  # a mouth whose opening varies less than this over a sentence stands still
+_PHOTOS, _SOUNDS = {".jpg", ".jpeg", ".png"}, {".flac", ".wav", ".mp3"}
+_COLUMNS, _ROWS = 9, 15
+Frames = np.ndarray
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What came of one photo and one voice."""
+
+    photo: str
+    voice: str
+    moves_px: float  # standard deviation of the lips' opening
+    colour_shift: float  # of the upper half's mean, of 255; the worst channel
+    distance: float  # of face descriptors, frames to photo
+    nearest: str  # the portrait that the frames are nearest to
+
+
+def spread(paths: list[Path], count: int) -> list[Path]:
+    """``count`` of a list, evenly."""
+    return [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, count).round().astype(int))]
+
+
+def judge(photo: Path, crop: Frames, voice: Path, frames: Frames, gallery: dict[str, Frames]) -> Pair:
+    """One pair's figures."""
+    shift = np.abs(frames[:, UPPER].mean((0, 1, 2)) - crop[UPPER].mean((0, 1))).max()
+    found = sampled_embeddings(frames).mean(axis=0)
+    distances = {name: float(np.linalg.norm(found - known)) for name, known in gallery.items()}
+    nearest = min(distances, key=lambda name: distances[name])
+    moves = float(opening(frames[::2]).std())
+    return Pair(photo.name, voice.stem, moves, float(shift), distances[photo.name], nearest)
+
+
+def known_faces(portraits: list[Path]) -> dict[str, Frames]:
+    """Descriptors of all portraits with a face; those without are named and left out."""
+    gallery = {}
+    for path in portraits:
+        try:
+            gallery[path.name] = embeddings(still(path)[None])[0]
+        except StillspeakError as error:
+            print(f"  {path.name}: {error}", flush=True)
+    return gallery
+
+
+def table(pairs: list[Pair], failed: int) -> str:
+    """The figures of all pairs in Markdown."""
+    own = np.mean([pair.nearest == pair.photo for pair in pairs])
+    still_mouths = sum(pair.moves_px < STANDS_PX for pair in pairs)
+    shifts = np.array([pair.colour_shift for pair in pairs])
+    moves = np.array([pair.moves_px for pair in pairs])
+    rows = [
+        ("pairs", f"{len(pairs)}"),
+        ("failed", f"{failed}"),
+        (f"mouths that stand still (below {STANDS_PX} px)", f"{still_mouths}"),
+        ("opening's standard deviation, px: mean (least)", f"{moves.mean():.2f} ({moves.min():.2f})"),
+        ("nearest of all portraits is the photo's own", f"{own:.1%}"),
+        ("descriptor distance to the photo: mean", f"{np.mean([pair.distance for pair in pairs]):.3f}"),
+        ("upper half's colour shift of 255: mean (worst)", f"{shifts.mean():.2f} ({shifts.max():.2f})"),
+    ]
+    return "\n".join(["| what | figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("portraits", type=Path)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--photos", type=int, default=50)
+    parser.add_argument("--voices", type=int, default=5)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--sheet", type=Path, default=None)
+    parser.add_argument("--json", type=Path, default=None)
+    arguments = parser.parse_args()
+    animator = stillspeak.load(arguments.model)
+    portraits = sorted(path for path in arguments.portraits.rglob("*") if path.suffix.lower() in _PHOTOS)
+    voices = spread(sorted(p for p in arguments.speech.iterdir() if p.suffix in _SOUNDS), arguments.voices)
+    sounds: dict[Path, Sound] = {voice: read_audio(voice) for voice in voices}
+    gallery = known_faces(portraits)
+    pairs: list[Pair] = []
+    rows: list[Frames] = []
+    failed = 0
+    photos = spread([path for path in portraits if path.name in gallery], arguments.photos)
+    for number, photo in enumerate(photos):
+        crop = still(photo)
+        for voice, sound in sounds.items():
+            try:
+                frames = np.stack(list(animator.frames(photo, sound)))
+            except StillspeakError as error:
+                failed += 1
+                print(f"  {photo.name} x {voice.name}: {error}", flush=True)
+                continue
+            pairs.append(judge(photo, crop, voice, frames, gallery))
+            if voice == voices[number % len(voices)] and len(rows) < _ROWS:
+                shown = np.linspace(8, min(len(frames), 100) - 5, _COLUMNS).astype(int)
+                rows.append(np.hstack([crop, *frames[shown]]))
+    print(table(pairs, failed))
+    if arguments.sheet:
+        arguments.sheet.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(arguments.sheet), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(pair) for pair in pairs], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

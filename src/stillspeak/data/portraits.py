@@ -1,0 +1,94 @@
+"""Portraits beside the clips of a prepared folder: aligned photos that ``recombine.py`` makes talk. Ours.
+
+One in four is kept from training, drawn by a checksum of its name: strangers to try a model on.
+"""
+
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from stillspeak.data.landmarks import crop_landmarks
+from stillspeak.errors import DataError, StillspeakError
+from stillspeak.media.faces import align, read_image, require_faces, similarity
+
+PORTRAITS = "portraits.npz"
+_PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_KEPT_BACK_ONE_IN = 4
+
+
+class Portraits(NamedTuple):
+    """Aligned crops ``(n, 128, 96, 3)``, their landmarks ``(n, 68, 2)`` in crop pixels, and the files' names."""
+
+    crops: NDArray[np.uint8]
+    points: NDArray[np.float32]
+    names: list[str]
+
+
+def kept_back(name: str) -> bool:
+    """Whether the portrait of this file name is never trained on."""
+    return zlib.crc32(name.encode()) % _KEPT_BACK_ONE_IN == 0
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """All picture files of a folder and its sub-folders, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
+
+
+def prepare_portraits(source: str | Path, destination: str | Path) -> str:
+    """Aligns the largest face of every photo that may be trained on and writes ``portraits.npz``, whole or not at all.
+
+    Args:
+        source: a folder of photos.
+        destination: a prepared folder, or where there will be one.
+
+    Returns:
+        A report in Markdown: how many were kept, and why others were dropped.
+
+    Raises:
+        DataError: if the source is missing or no photo in it can be used, or the destination cannot be written.
+    """
+    source, destination = Path(source), Path(destination)
+    if not source.is_dir():
+        raise DataError(f"There is no folder {source}.")
+    photos = find_photos(source)
+    crops, dropped = {}, []
+    for path in tqdm([path for path in photos if not kept_back(path.name)], unit="photo"):
+        try:
+            image = read_image(path)
+            crops[path.name] = align(image, similarity(require_faces(image, path.name, 1)[0].points))
+        except StillspeakError as error:
+            dropped.append(f"- dropped {path.name}: {error}")
+    if not crops:
+        raise DataError(f"{source} holds no photo to train on with a face that can be found.")
+    stack = np.stack(list(crops.values()))
+    part = destination / f".{PORTRAITS}.part"
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez_compressed(file, crops=stack, points=crop_landmarks(stack), names=np.array(list(crops)))
+        part.replace(destination / PORTRAITS)
+    except OSError as error:
+        raise DataError(f"{destination} cannot be written: {error.strerror}.") from error
+    lines = ["# Prepared portraits", "", f"Kept {len(crops)} of {len(photos)} to train on; one in four is kept back."]
+    return "\n".join([*lines, "", *dropped]) + "\n"
+
+
+def read_portraits(folder: str | Path) -> Portraits:
+    """The portraits of a prepared folder.
+
+    Raises:
+        DataError: if it has none, or they are damaged.
+    """
+    path = Path(folder) / PORTRAITS
+    if not path.is_file():
+        raise DataError(f"{folder} holds no {PORTRAITS}; make it with: stillspeak prepare portraits PHOTOS {folder}")
+    try:
+        with np.load(path) as arrays:
+            return Portraits(arrays["crops"], arrays["points"], [str(name) for name in arrays["names"]])
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise DataError(f"{path} is damaged; make it again with: stillspeak prepare portraits") from error

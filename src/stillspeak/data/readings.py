@@ -1,0 +1,163 @@
+"""Synthetic voices that read a clip's words in the clip's own time: many throats for one mouth. Ours.
+
+The words are read by a speech engine, the reading is laid along the recorded speech by dynamic time warping of their log-mel
+spectra, and WORLD speaks it again with that timing, so that the mouth's labels stay true. Engines are the free ones of
+Debian: flite, festival, espeak-ng; those that are not installed are left out.
+
+Sources: dynamic time warping, Sakoe, Chiba 1978, through the package dtaidistance; WORLD, Morise, Yokomori, Ozawa 2016.
+"""
+
+import shutil
+import subprocess
+import tempfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.data.voices import RATE_HZ, WORLD_FRAME_SECONDS, copy_path, revoice, write_voice
+from stillspeak.errors import DataError, MediaError
+from stillspeak.media.audio import read_audio
+from stillspeak.media.spectrum import HOP, log_mel
+
+_PAUSE_SECONDS = 0.6  # about what precedes and follows a GRID sentence
+_RANGE = 9.0  # nepers of power below the loudest band (39 dB): fainter is silence
+_STEADY_STEPS = 9  # of 10 ms: the path is smoothed over so many
+_ENGINE_SECONDS = 30
+
+
+class Reader(NamedTuple):
+    """A voice of an engine: the command that is given a text file and leaves a WAV file."""
+
+    name: str
+    command: tuple[str, ...]  # {text} and {wav} stand for the files
+
+
+def _flite(voice: str) -> Reader:
+    return Reader(f"flite {voice}", ("flite", "-voice", voice, "-f", "{text}", "-o", "{wav}"))
+
+
+def _festival(voice: str) -> Reader:
+    return Reader(f"festival {voice}", ("text2wave", "-eval", f"(voice_{voice})", "-o", "{wav}", "{text}"))
+
+
+def _espeak(voice: str) -> Reader:
+    return Reader(f"espeak-ng {voice}", ("espeak-ng", "-v", voice, "-s", "150", "-f", "{text}", "-w", "{wav}"))
+
+
+# Recorded throats are named twice: they are drawn twice as often as the formant synthesis of espeak-ng.
+_RECORDED = [_flite(v) for v in ("awb", "rms", "slt", "kal16")] + [
+    _festival(v) for v in ("cmu_us_slt_arctic_hts", "kal_diphone", "ked_diphone")
+]
+READERS = [*_RECORDED, *_RECORDED] + [
+    _espeak(f"{accent}+{throat}")
+    for accent, throats in (("en-gb", ("m1", "m3", "f2", "f4", "Annie")), ("en-us", ("m2", "m7", "f3", "Andy")))
+    for throat in throats
+]
+
+
+def installed(readers: list[Reader]) -> list[Reader]:
+    """The readers whose engine is on this machine.
+
+    Raises:
+        DataError: if there is none.
+    """
+    found = [reader for reader in readers if shutil.which(reader.command[0])]
+    if not found:
+        raise DataError("Readings need a speech engine; install one with: apt install flite festival espeak-ng")
+    return found
+
+
+def make_readings(flac: Path, text: str, count: int) -> None:
+    """Writes ``count`` readings of a clip's words beside its sound, at 16 kHz, by drawn readers. Skips those there.
+
+    Raises:
+        DataError: if no engine is installed.
+    """
+    if not text:
+        return
+    for number in range(1, count + 1):
+        path = copy_path(flac, "reading", number)
+        if path.exists():
+            continue
+        readers = installed(READERS)
+        random = np.random.default_rng([zlib.crc32(flac.stem.encode()), 1000 + number])
+        reader = readers[random.integers(len(readers))]
+        recorded = read_audio(flac).at(RATE_HZ).samples
+        pitch, formants = np.exp(random.uniform(-0.2, 0.2)), np.exp(random.uniform(-0.08, 0.08))
+        write_voice(path, in_time(read_aloud(text, reader), recorded, pitch, formants))
+
+
+def read_aloud(text: str, reader: Reader) -> NDArray[np.float32]:
+    """A text as a reader says it, ``(n,)`` at 16 kHz, with a pause before and after.
+
+    Raises:
+        DataError: if the engine fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"text": f"{folder}/text.txt", "wav": f"{folder}/speech.wav"}
+        Path(files["text"]).write_text(text + ".\n")
+        command = [part.format(**files) for part in reader.command]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=_ENGINE_SECONDS)
+            spoken = read_audio(files["wav"]).at(RATE_HZ).samples
+        except (OSError, subprocess.SubprocessError, MediaError) as error:
+            raise DataError(f"{reader.name} could not read “{text}”: {error}") from error
+    loud = np.flatnonzero(np.abs(spoken) > 0.02 * np.abs(spoken).max())
+    spoken = spoken[loud[0] : loud[-1] + 1] if len(loud) else spoken
+    return np.pad(spoken, round(_PAUSE_SECONDS * RATE_HZ))
+
+
+def in_time(
+    reading: NDArray[np.float32], recorded: NDArray[np.float32], pitch: float = 1.0, formants: float = 1.0
+) -> NDArray[np.float32]:
+    """A reading of the same words with the recorded timing, level and background noise.
+
+    Args:
+        reading: float32 ``(n,)`` at 16 kHz.
+        recorded: float32 ``(m,)`` at 16 kHz.
+        pitch: factor on the reading's fundamental frequency.
+        formants: factor on the reading's resonances.
+
+    Returns:
+        float32 ``(m,)``.
+    """
+    at = _alignment(reading, recorded)
+    times = np.arange(int(len(recorded) / RATE_HZ / WORLD_FRAME_SECONDS) + 1) * WORLD_FRAME_SECONDS
+    steps = np.interp(times, np.arange(len(at)) * HOP / RATE_HZ, at * HOP / RATE_HZ)
+    spoken = revoice(reading, RATE_HZ, pitch, formants, steps)
+    level = np.quantile(np.abs(recorded), 0.95) / max(np.quantile(np.abs(spoken), 0.95), 1e-6)
+    random = np.random.default_rng(zlib.crc32(recorded.tobytes()))
+    background = np.quantile(np.abs(recorded), 0.1) * random.normal(0, 1, len(recorded))
+    out = np.zeros(len(recorded), np.float32)
+    out[: len(spoken)] = spoken[: len(out)] * level
+    return (out + background).astype(np.float32)
+
+
+def _alignment(reading: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray[np.float64]:
+    """For each 10 ms of what was recorded, the 10 ms of the reading that say the same, as smooth real numbers."""
+    from dtaidistance import dtw_ndim
+
+    path = np.array(dtw_ndim.warping_path(_features(recorded), _features(reading), use_c=True))
+    steps = np.arange(path[-1, 0] + 1)
+    at = np.interp(steps, *_middles(path))
+    smooth = np.convolve(np.pad(at, _STEADY_STEPS // 2, mode="edge"), np.ones(_STEADY_STEPS) / _STEADY_STEPS, "valid")
+    return np.asarray(smooth, np.float64)
+
+
+def _middles(path: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Each step of the first sequence, and the mean step of the second that a path pairs it with."""
+    counts = np.bincount(path[:, 0])
+    return np.arange(len(counts)), np.bincount(path[:, 0], path[:, 1]) / counts
+
+
+def _features(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What two throats have in common: smoothed log-mel bands over a floor, level and slope over time."""
+    bands = log_mel(samples).astype(np.float64)
+    bands = np.maximum(bands, bands.max() - _RANGE)
+    bands = np.stack([part.mean(axis=1) for part in np.array_split(bands, 20, axis=1)], axis=1)
+    bands = (bands - bands.mean(axis=0)) / (bands.std(axis=0) + 1e-3)
+    slope = np.gradient(bands, axis=0)
+    return np.ascontiguousarray(np.concatenate([bands, 2 * slope], axis=1))
