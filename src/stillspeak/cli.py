@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_animate(verbs)
     _add_prepare(verbs)
+    _add_data(verbs)
     _add_train(verbs)
     _add_export(verbs)
     _add_evaluate(verbs)
@@ -116,7 +117,9 @@ def _animate(arguments: argparse.Namespace) -> None:
 def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = "stillspeak prepare grid GRID_FOLDER prepared"
     parser = _verb(verbs, "prepare", "Turn a raw corpus into aligned training clips; resumable.", example, _prepare)
-    parser.add_argument("corpus", help="grid, or portraits: photos that clips can make talk in training")
+    parser.add_argument(
+        "corpus", help="grid, tcd-timit, crema-d, lrw, folder (any tree of videos), or portraits (photos for training)"
+    )
     parser.add_argument("source", type=Path, help="the corpus as published")
     parser.add_argument("destination", type=Path, help="folder for clips, manifest.parquet and report.md")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
@@ -136,6 +139,22 @@ def _prepare(arguments: argparse.Namespace) -> None:
     copies = arguments.voices, arguments.readings
     prepare(arguments.corpus, arguments.source, arguments.destination, arguments.workers, *copies)
     print((arguments.destination / "report.md").read_text())
+
+
+def _add_data(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak data show prepared -o sheet.png"
+    parser = _verb(verbs, "data", "Look at a prepared folder: a table of speakers, a contact sheet.", example, _data)
+    parser.add_argument("what", choices=["show"], help="show")
+    parser.add_argument("folder", type=Path, help="as prepare left it")
+    parser.add_argument("-o", "--output", type=Path, default=None, help="the PNG to write (FOLDER/sheet.png)")
+    parser.add_argument("--split", default=None, help="train, heldout, validation or test (all)")
+
+
+def _data(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.show import contact_sheet, speakers_table
+
+    print(speakers_table(arguments.folder, arguments.split))
+    print(contact_sheet(arguments.folder, arguments.output or arguments.folder / "sheet.png", arguments.split))
 
 
 def _add_train(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

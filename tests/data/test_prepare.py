@@ -1,20 +1,27 @@
 """Preparing: aligned clips, drop reasons, resuming."""
 
+import contextlib
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import skimage.io
 
+from stillspeak.cli import main
 from stillspeak.config import ContextConfig
 from stillspeak.data.clips import Clips
 from stillspeak.data.manifest import read_manifest
-from stillspeak.data.prepare import aligned, prepare
-from stillspeak.errors import DataError
+from stillspeak.data.prepare import aligned, prepare, require_frontal
+from stillspeak.data.show import EYES_AND_NOSE, by_speaker, misplaced_px
+from stillspeak.errors import DataError, FaceError
 from stillspeak.media.faces import CANONICAL
 from stillspeak.media.video import read_video
-
-EYES_AND_NOSE = [45, 42, 36, 39, 33]
 
 
 def test_good_clips_are_kept_and_bad_ones_dropped_with_a_reason(prepared: Path):
@@ -28,12 +35,11 @@ def test_good_clips_are_kept_and_bad_ones_dropped_with_a_reason(prepared: Path):
 
 
 def test_eyes_and_nose_land_on_the_canonical_points(prepared: Path):
-    points = read_manifest(prepared, speakers=["s1"])[0].points()
-    assert np.abs(points[:, EYES_AND_NOSE].mean(0) - CANONICAL).mean() < 1.5
+    assert misplaced_px(read_manifest(prepared, speakers=["s1"])) < 1.5
 
 
 def test_a_prepared_clip_looks_like_what_was_aligned(prepared: Path, raw_grid: Path):
-    made = read_video(prepared / "clips" / "s1" / "clip0.mp4")
+    made = read_video(prepared / "clips" / "grid" / "s1" / "clip0.mp4")
     frames, _ = aligned(read_video(raw_grid / "s1" / "clip0.mp4"))
     error = np.mean((made.astype(float) - frames) ** 2)
     assert 10 * np.log10(255**2 / error) > 38
@@ -42,16 +48,16 @@ def test_a_prepared_clip_looks_like_what_was_aligned(prepared: Path, raw_grid: P
 def test_preparing_again_keeps_what_is_done_and_redoes_what_is_missing(prepared: Path, raw_grid: Path, tmp_path: Path):
     again = tmp_path / "again"
     shutil.copytree(prepared, again)
-    (again / "clips" / "s1" / "clip1.json").unlink()
-    stamp = (again / "clips" / "s1" / "clip0.mp4").stat().st_mtime_ns
+    (again / "clips" / "grid" / "s1" / "clip1.json").unlink()
+    stamp = (again / "clips" / "grid" / "s1" / "clip0.mp4").stat().st_mtime_ns
     prepare("grid", raw_grid, again, workers=1)
-    assert (again / "clips" / "s1" / "clip0.mp4").stat().st_mtime_ns == stamp
+    assert (again / "clips" / "grid" / "s1" / "clip0.mp4").stat().st_mtime_ns == stamp
     assert (again / "manifest.parquet").read_bytes() == (prepared / "manifest.parquet").read_bytes()
 
 
 def test_revoiced_copies_are_made_for_training_clips_alone(prepared: Path):
-    assert (prepared / "clips" / "s1" / "clip0.voice1.flac").is_file()
-    assert not (prepared / "clips" / "s20" / "clip0.voice1.flac").exists()
+    assert (prepared / "clips" / "grid" / "s1" / "clip0.voice1.flac").is_file()
+    assert not (prepared / "clips" / "grid" / "s20" / "clip0.voice1.flac").exists()
     clips = Clips(prepared, "train", ContextConfig(rate_hz=8000))
     assert [len(sounds) for sounds in clips.sounds] == [2] * 4
     assert len({len(sound) for sounds in clips.sounds for sound in sounds}) == 1
@@ -69,3 +75,91 @@ def test_the_first_clip_of_each_real_speaker_is_aligned_within_a_pixel_and_a_hal
     for speaker in ("s1", "s10", "s20", "s22", "s26", "sU2"):
         _, points = aligned(read_video(sorted((corpus / "grid" / speaker).iterdir())[0]))
         assert np.abs(points[:, EYES_AND_NOSE].mean(0) - CANONICAL).mean() < 1.5, speaker
+
+
+@pytest.fixture(scope="module")
+def face(astronaut: np.ndarray) -> np.ndarray:
+    return astronaut[:320, 60:380]
+
+
+def drifting(face: np.ndarray, frames: int) -> np.ndarray:
+    return np.stack([np.roll(face, (t // 4, t // 3), (0, 1)) for t in range(frames)])
+
+
+def test_a_picture_that_stands_still_is_dropped(face: np.ndarray):
+    with pytest.raises(DataError, match="stands still for"):
+        aligned(np.concatenate([drifting(face, 12), np.repeat(face[None], 40, 0)]))
+
+
+def test_a_clip_of_a_few_frames_is_dropped(face: np.ndarray):
+    with pytest.raises(DataError, match="3 frames are too few"):
+        aligned(drifting(face, 3))
+
+
+def test_a_face_that_goes_away_is_lost(face: np.ndarray):
+    noise = np.random.default_rng(0).integers(0, 255, (320, 320, 3)).astype(np.uint8)
+    wall = drifting(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 15), None, 0, 255, cv2.NORM_MINMAX), 80)
+    here = drifting(face, 50)
+    share = np.linspace(1, 0, 20)[:, None, None, None]
+    leaving = (here[30:] * share + wall[:20] * (1 - share)).astype(np.uint8)
+    with pytest.raises(FaceError, match="the face is lost"):
+        aligned(np.concatenate([here[:30], leaving, wall[20:]]))
+
+
+def test_of_two_faces_the_larger_is_followed(face: np.ndarray):
+    small = np.asarray(face[::2, ::2])
+    frames = drifting(np.pad(face, ((0, 0), (0, 200), (0, 0))), 12)
+    frames[:, 20:180, 340:500] = small
+    alone, _ = aligned(drifting(np.pad(face, ((0, 0), (0, 200), (0, 0))), 12))
+    both, _ = aligned(frames)
+    assert np.abs(alone.astype(float) - both).mean() < 3
+
+
+def test_a_face_turned_to_a_side_is_dropped():
+    points = np.zeros((5, 68, 2), np.float32)
+    points[:, 36, 0], points[:, 45, 0], points[:, 30, 0] = 30, 60, 33
+    with pytest.raises(FaceError, match="turned"):
+        require_frontal(points)
+    points[:, 30, 0] = 44
+    require_frontal(points)
+
+
+def test_another_corpus_in_the_same_folder_leaves_the_first_there(prepared: Path, raw_grid: Path, tmp_path: Path):
+    both = tmp_path / "both"
+    shutil.copytree(prepared, both)
+    (tmp_path / "mine" / "ann").mkdir(parents=True)
+    shutil.copy(raw_grid / "s3" / "clip0.mp4", tmp_path / "mine" / "ann" / "clip0.mp4")
+    (tmp_path / "mine" / "ann" / "clip0.txt").write_text("good morning")
+    prepare("folder", tmp_path / "mine", both, workers=1)
+    assert {record.corpus for record in read_manifest(both)} == {"grid", "folder"}
+    (mine,) = read_manifest(both, speakers=["ann"])
+    assert (mine.text, mine.split) == ("good morning", "train")
+    assert mine.sharpness > 0
+    assert len(read_manifest(both)) == len(read_manifest(prepared)) + 1
+
+
+def test_a_prepared_folder_can_be_looked_at(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "show", str(prepared), "-o", str(sheet)]) == 0
+    assert "| grid | validation | s20 | 1 |" in capsys.readouterr().out
+    rows = len(by_speaker(prepared))
+    assert skimage.io.imread(sheet).shape == (128 * rows, 96 * 8, 3)
+    assert main(["data", "show", str(tmp_path)]) == 2
+    assert main(["data", "show", str(prepared), "-o", str(tmp_path / "no" / "sheet.png")]) == 2
+
+
+def test_killed_again_and_again_it_ends_with_the_same_clips(prepared: Path, raw_grid: Path, tmp_path: Path):
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "stillspeak.cli", "prepare", "grid", str(raw_grid), str(out), "--workers", "1"]
+    random = np.random.default_rng(0)
+    for _ in range(4):
+        job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            job.wait(random.uniform(1.5, 5))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+    prepare("grid", raw_grid, out, workers=1)
+    assert (out / "manifest.parquet").read_bytes() == (prepared / "manifest.parquet").read_bytes()
+    for record in read_manifest(prepared):
+        assert len(read_video(out / record.path)) == record.frames

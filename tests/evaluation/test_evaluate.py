@@ -88,18 +88,18 @@ def test_the_other_clip_says_something_else(prepared: Path):
 def test_a_clip_that_cannot_be_judged_is_left_out_and_named(prepared: Path, tiny_model: Path, tmp_path: Path):
     data = tmp_path / "data"
     shutil.copytree(prepared, data)
-    (data / "clips" / "s20" / "clip0.mp4").write_bytes(b"no video")
+    (data / "clips" / "grid" / "s20" / "clip0.mp4").write_bytes(b"no video")
     out = tmp_path / "out"
     results = module.evaluate(tiny_model, data, out, split="validation", workers=1)
     assert results["clips"] == 1
     assert "clip0.mp4" in results["skipped"]["s20/clip0"]
     assert "s20/clip0" in (out / "results.md").read_text()
-    before = (out / "clips" / "sU1" / "clip0.json").stat().st_mtime_ns
-    shutil.copy(prepared / "clips" / "s20" / "clip0.mp4", data / "clips" / "s20" / "clip0.mp4")
+    before = (out / "clips" / "grid" / "sU1" / "clip0.json").stat().st_mtime_ns
+    shutil.copy(prepared / "clips" / "grid" / "s20" / "clip0.mp4", data / "clips" / "grid" / "s20" / "clip0.mp4")
     assert module.evaluate(tiny_model, data, out, split="validation", workers=1)["clips"] == 2
-    assert (out / "clips" / "sU1" / "clip0.json").stat().st_mtime_ns >= before
-    (data / "clips" / "s20" / "clip0.mp4").unlink()
-    (data / "clips" / "sU1" / "clip0.flac").unlink()
+    assert (out / "clips" / "grid" / "sU1" / "clip0.json").stat().st_mtime_ns >= before
+    (data / "clips" / "grid" / "s20" / "clip0.mp4").unlink()
+    (data / "clips" / "grid" / "sU1" / "clip0.flac").unlink()
     with pytest.raises(DataError, match="No clip could be judged"):
         module.evaluate(tiny_model, data, tmp_path / "new", split="validation", workers=1)
 

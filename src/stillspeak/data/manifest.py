@@ -35,6 +35,9 @@ class ClipRecord:
         frames: how many at 25 a second; 0 if dropped.
         seconds: of sound.
         words: with times, empty if unknown.
+        spoken: what is said as a reader would read it aloud, empty if unknown.
+        emotion, level: as acted, where the corpus says.
+        sharpness: variance of the crops' Laplacian, mean over frames.
         landmarks: 68 points a frame in crop pixels, float32, flattened from ``(frames, 68, 2)``.
         dropped: why it is not to be used; empty if it is.
     """
@@ -47,13 +50,17 @@ class ClipRecord:
     frames: int = 0
     seconds: float = 0.0
     words: list[Word] = field(default_factory=list)
+    spoken: str = ""
+    emotion: str = ""
+    level: str = ""
+    sharpness: float = 0.0
     landmarks: list[float] = field(default_factory=list)
     dropped: str = ""
 
     @property
     def text(self) -> str:
         """What is said, silence left out."""
-        return " ".join(word.word for word in self.words if word.word != "sil")
+        return " ".join(word.word for word in self.words if word.word != "sil") or self.spoken
 
     def points(self) -> NDArray[np.float32]:
         """The landmarks as ``(frames, 68, 2)``, x and y in crop pixels."""
@@ -64,7 +71,8 @@ _WORD = pa.struct([("start", pa.float32()), ("end", pa.float32()), ("word", pa.s
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("clip", "corpus", "speaker", "split", "path")]
     + [("frames", pa.int32()), ("seconds", pa.float32()), ("words", pa.list_(_WORD))]
-    + [("landmarks", pa.list_(pa.float32())), ("dropped", pa.string())]
+    + [(name, pa.string()) for name in ("spoken", "emotion", "level")]
+    + [("sharpness", pa.float32()), ("landmarks", pa.list_(pa.float32())), ("dropped", pa.string())]
 )
 
 

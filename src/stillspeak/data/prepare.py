@@ -6,7 +6,6 @@ goes on where it was. What cannot be used is dropped with a reason, never with a
 
 import json
 import os
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, replace
 from multiprocessing import get_context
@@ -19,9 +18,9 @@ import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stillspeak.data.corpora import SourceClip, grid
+from stillspeak.data.corpora import SourceClip, source_clips
 from stillspeak.data.landmarks import points68
-from stillspeak.data.manifest import ClipRecord, Word, write_manifest
+from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.voices import make_voices
 from stillspeak.errors import DataError, FaceError, StillspeakError
@@ -29,7 +28,6 @@ from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
 from stillspeak.media.video import VideoWriter, read_video
 
-CORPORA = {"grid": grid}
 FPS = 25  # paper, section 4
 _DETECT_EVERY = 25  # ours: the head moves slowly; between detections the box is interpolated
 _CRF = 8  # ours: 4:4:4 at this quality is over 45 dB from the pixels it was given
@@ -37,6 +35,10 @@ _ENLARGED = 2  # ours: dlib gives landmarks in whole pixels; this halves the ste
 _BLANK_SPREAD = 4.0  # ours, of 255
 _TORN_CHANGE = 20.0  # ours, of 255: speech moves a GRID frame by 1 to 5
 _LENGTH_TOLERANCE_SECONDS = 0.5
+_FEWEST_FRAMES = 8  # ours: the shortest LRW clip has 29
+_FROZEN_CHANGE, _FROZEN_SECONDS = 0.01, 1.0  # ours, of 255: a camera's noise alone changes more
+_LOST_SECONDS = 2.0  # ours: without a face for longer than this, nobody knows where it was
+_TURNED = 0.22  # ours: the nose's tip this near to one eye's outer corner, of the distance between both, is a profile
 
 
 def prepare(
@@ -50,9 +52,9 @@ def prepare(
     """Prepares a corpus.
 
     Args:
-        corpus: ``grid``.
+        corpus: ``grid``, ``tcd-timit``, ``crema-d``, ``lrw`` or ``folder``.
         source: the folder as published.
-        destination: where clips, ``manifest.parquet`` and ``report.md`` go.
+        destination: where clips, ``manifest.parquet`` and ``report.md`` go; several corpora may share it.
         workers: processes; the number of cores by default.
         voices: revoiced copies of each training clip's sound (``voices.py``).
         readings: readings of each training clip's words by synthetic voices (``readings.py``).
@@ -62,17 +64,13 @@ def prepare(
             speech engine is installed.
     """
     source, destination = Path(source), Path(destination)
-    if corpus not in CORPORA:
-        raise DataError(f"{corpus} is no corpus known here; known: {', '.join(CORPORA)}.")
-    if not source.is_dir():
-        raise DataError(f"There is no folder {source}.")
     if workers is not None and workers < 1:
         raise DataError(f"--workers must be at least 1, not {workers}.")
     if voices < 0 or readings < 0:
         raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
     if readings:
         installed(READERS)
-    clips = list(CORPORA[corpus](source))
+    clips = source_clips(corpus, source)
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -86,9 +84,16 @@ def prepare(
             pool.shutdown(cancel_futures=True)  # an interrupt ends with the clips in hand
             raise
     records = [_load_record(_record_path(destination, clip)) for clip in clips]
-    write_manifest(destination, records)
-    (destination / "report.md").write_text(report(records))
+    write_manifest(destination, [*_of_others(destination, corpus), *records])
+    (destination / "report.md").write_text(report(read_manifest(destination, dropped=True)))
     return records
+
+
+def _of_others(destination: Path, corpus: str) -> list[ClipRecord]:
+    """What other corpora brought to the same folder before."""
+    if not (destination / MANIFEST).is_file():
+        return []
+    return [record for record in read_manifest(destination, dropped=True) if record.corpus != corpus]
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
@@ -104,7 +109,9 @@ def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings:
 
 def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
-    done = ClipRecord(clip.clip, clip.corpus, clip.speaker, clip.split)
+    done = ClipRecord(
+        clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level
+    )
     try:
         frames, landmarks = aligned(read_video(clip.path, FPS))
         sound = read_audio(clip.path)
@@ -118,6 +125,7 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
             frames=len(frames),
             seconds=sound.seconds,
             words=list(clip.words),
+            sharpness=sharpness(frames),
             landmarks=[round(value, 2) for value in landmarks.ravel().tolist()],
         )
     except StillspeakError as error:
@@ -134,7 +142,8 @@ def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
 
     Raises:
         FaceError: if no face is found in any of the frames looked at.
-        DataError: if frames are blank or torn, as where a damaged file lost its first key frame.
+        DataError: if frames are too few, blank, torn (as where a damaged file lost its first key frame) or stand still, or
+            the face is lost or turned away.
     """
     _require_whole(frames)
     fives, points = [], []
@@ -143,14 +152,23 @@ def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
         edges = _whole(box * _ENLARGED)
         fives.append(face_points(large, edges) / _ENLARGED)
         points.append(points68(large, edges) / _ENLARGED)
+    require_frontal(np.stack(points))
     matrices = [similarity(five) for five in smooth(np.stack(fives))]
     crops = np.stack([align(frame, matrix) for frame, matrix in zip(frames, matrices, strict=True)])
     moved = [p @ m[:, :2].T + m[:, 2] for p, m in zip(points, matrices, strict=True)]
     return crops, np.stack(moved).astype(np.float32)
 
 
+def sharpness(frames: NDArray[np.uint8]) -> float:
+    """Variance of the crops' Laplacian, mean over frames ``(time, 128, 96, 3)``: some hundreds, below 50 if blurred."""
+    greys = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
+    return round(float(np.mean([cv2.Laplacian(grey, cv2.CV_32F).var() for grey in greys])), 1)
+
+
 def _require_whole(frames: NDArray[np.uint8]) -> None:
-    """Refuses a video in which the picture is blank, or changes as a whole from one frame to the next."""
+    """Refuses a video that is too short, in which the picture is blank or stands still, or changes as a whole at once."""
+    if len(frames) < _FEWEST_FRAMES:
+        raise DataError(f"{len(frames)} frames are too few; {_FEWEST_FRAMES} are needed.")
     thumbs = frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
     blank = np.flatnonzero(thumbs.std(axis=1) < _BLANK_SPREAD)
     if len(blank):
@@ -158,32 +176,74 @@ def _require_whole(frames: NDArray[np.uint8]) -> None:
     jumps = np.abs(np.diff(thumbs, axis=0)).mean(axis=1)
     if len(jumps) and jumps.max() > _TORN_CHANGE:
         raise DataError(f"the picture is torn at frame {int(jumps.argmax()) + 1}.")
+    standing = _longest_run(jumps < _FROZEN_CHANGE)
+    if standing > FPS * _FROZEN_SECONDS:
+        raise DataError(f"the picture stands still for {standing / FPS:.1f} s.")
+
+
+# Paper, Table 1; hours after mirroring, as there.
+_TABLE_1 = {
+    ("grid", "train"): (31639, 26.36), ("grid", "validation"): (6999, 5.83), ("grid", "test"): (9976, 8.31),
+    ("tcd-timit", "train"): (8218, 9.13), ("tcd-timit", "validation"): (686, 0.76), ("tcd-timit", "test"): (977, 1.09),
+}  # fmt: skip
 
 
 def report(records: list[ClipRecord]) -> str:
-    """Markdown: clips kept and hours per split and speaker, and what was dropped for which reason."""
+    """Markdown: clips and hours per corpus and split beside the paper's Table 1, per speaker, and drops by reason."""
     kept = [record for record in records if not record.dropped]
-    lines = ["# Prepared clips", "", "| split | speaker | clips | hours |", "|---|---|---|---|"]
-    counts = Counter((record.split, record.speaker) for record in kept)
-    for split, speaker in sorted(counts):
-        seconds = sum(record.seconds for record in kept if (record.split, record.speaker) == (split, speaker))
-        lines.append(f"| {split} | {speaker} | {counts[split, speaker]} | {seconds / 3600:.3f} |")
+    lines = ["# Prepared clips", "", "| corpus | split | clips | hours | paper, Table 1 |", "|---|---|---|---|---|"]
+    for corpus, split in sorted({(record.corpus, record.split) for record in kept}):
+        seconds = [record.seconds for record in kept if (record.corpus, record.split) == (corpus, split)]
+        theirs = "{} clips, {} h".format(*_TABLE_1[corpus, split]) if (corpus, split) in _TABLE_1 else ""
+        lines.append(f"| {corpus} | {split} | {len(seconds)} | {sum(seconds) / 3600:.3f} | {theirs} |")
+    lines += ["", "The paper counts every training clip twice: as it is and mirrored.", ""]
+    lines += ["| split | speaker | clips | hours |", "|---|---|---|---|"]
+    for split, speaker in sorted({(record.split, record.speaker) for record in kept}):
+        seconds = [record.seconds for record in kept if (record.split, record.speaker) == (split, speaker)]
+        lines.append(f"| {split} | {speaker} | {len(seconds)} | {sum(seconds) / 3600:.3f} |")
     lines += ["", f"Kept {len(kept)} of {len(records)}.", ""]
     lines += [f"- dropped {record.speaker}/{record.clip}: {record.dropped}" for record in records if record.dropped]
     return "\n".join(lines) + "\n"
 
 
+def _longest_run(values: NDArray[np.bool_]) -> int:
+    """The most that are true in a row."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], values.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def require_frontal(points: NDArray[np.float32]) -> None:
+    """Refuses a face that looks past the camera for most of the time: landmarks ``(time, 68, 2)``."""
+    left, right, nose = points[:, 36, 0], points[:, 45, 0], points[:, 30, 0]
+    place = float(np.median((nose - left) / np.maximum(right - left, 1.0)))
+    if not _TURNED < place < 1 - _TURNED:
+        raise FaceError("the face is turned too far to a side.")
+
+
 def _boxes(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The detector's box in every frame, ``(time, 4)``: looked for every second, interpolated between."""
-    at, found = [], []
+    """The box of one face in every frame, ``(time, 4)``: looked for every second, interpolated between.
+
+    Of several faces it is the largest in the first frame that shows any, and from then on the one nearest to where it was.
+    """
+    at: list[int] = []
+    found: list[NDArray[np.float64]] = []
     for t in sorted({*range(0, len(frames), _DETECT_EVERY), len(frames) - 1}):
-        faces = find_faces(frames[t])
-        if faces:
+        boxes = [np.array(face.box, float) for face in find_faces(frames[t])]
+        if found:
+            reach = 0.5 * (found[-1][2] - found[-1][0])
+            boxes = [box for box in boxes if np.abs(box - found[-1]).max() < reach]
+            boxes.sort(key=lambda box: float(np.abs(box - found[-1]).max()))
+        else:
+            boxes.sort(key=lambda box: float(box[0] - box[2]))
+        if boxes:
             at.append(t)
-            found.append(faces[0].box)
+            found.append(boxes[0])
     if not found:
         raise FaceError("no face found.")
-    edges = np.array(found, float)
+    gaps = np.diff([0, *at, len(frames) - 1])
+    if gaps.max() > FPS * _LOST_SECONDS:
+        raise FaceError(f"the face is lost for {gaps.max() / FPS:.1f} s.")
+    edges = np.stack(found)
     return np.stack([np.interp(np.arange(len(frames)), at, edges[:, i]) for i in range(4)], axis=1)
 
 
@@ -203,7 +263,7 @@ def _write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
 
 
 def _record_path(destination: Path, clip: SourceClip) -> Path:
-    return destination / "clips" / clip.speaker / f"{clip.clip}.json"
+    return destination / "clips" / clip.corpus / clip.speaker / f"{clip.clip}.json"
 
 
 def _load_record(path: Path) -> ClipRecord:
