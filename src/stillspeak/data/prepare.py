@@ -7,7 +7,7 @@ goes on where it was. What cannot be used is dropped with a reason, never with a
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say
         done = replace(done, dropped=f"unreadable: {error}")
     part = record.with_suffix(".part")
-    part.write_text(json.dumps(asdict(done)))
+    part.write_text(json.dumps(done.as_dict()))
     part.replace(record)
 
 
@@ -148,15 +148,24 @@ def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
     _require_whole(frames)
     fives, points = [], []
     for frame, box in zip(frames, _boxes(frames), strict=True):
-        large = np.asarray(cv2.resize(frame, None, fx=_ENLARGED, fy=_ENLARGED), np.uint8)
-        edges = _whole(box * _ENLARGED)
-        fives.append(face_points(large, edges) / _ENLARGED)
-        points.append(points68(large, edges) / _ENLARGED)
+        corner, around = _surroundings(frame, box)
+        large = np.asarray(cv2.resize(around, None, fx=_ENLARGED, fy=_ENLARGED), np.uint8)
+        edges = _whole((box - np.tile(corner, 2)) * _ENLARGED)
+        fives.append(face_points(large, edges) / _ENLARGED + corner)
+        points.append(points68(large, edges) / _ENLARGED + corner)
     require_frontal(np.stack(points))
     matrices = [similarity(five) for five in smooth(np.stack(fives))]
     crops = np.stack([align(frame, matrix) for frame, matrix in zip(frames, matrices, strict=True)])
     moved = [p @ m[:, :2].T + m[:, 2] for p, m in zip(points, matrices, strict=True)]
     return crops, np.stack(moved).astype(np.float32)
+
+
+def _surroundings(frame: NDArray[np.uint8], box: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """A face and half its size around it, and where that begins (x, y): what the landmark predictors look at."""
+    left, top, right, bottom = _whole(box)
+    margin = (right - left) // 2
+    left, top = max(0, left - margin), max(0, top - margin)
+    return np.array([left, top], np.float32), frame[top : bottom + margin, left : right + margin]
 
 
 def sharpness(frames: NDArray[np.uint8]) -> float:

@@ -17,6 +17,7 @@ from types import TracebackType
 import av
 import av.error
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, OutputError
@@ -44,6 +45,7 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         first: float | None = None
+        to_rgb = VideoReformatter()  # one for all frames: making one takes five times as long as using it
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
@@ -52,7 +54,10 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
             for frame in frames:
                 seconds = frame.time or 0.0
                 first = seconds if first is None else first
-                yield seconds - first, frame.to_ndarray(format="rgb24")
+                yield (
+                    seconds - first,
+                    np.asarray(to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8),
+                )
         if first is None:
             raise MediaError(f"{path} holds no frame that can be decoded.")
 
