@@ -143,14 +143,29 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 def _add_data(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = "stillspeak data show prepared -o sheet.png"
-    parser = _verb(verbs, "data", "Look at a prepared folder: a table of speakers, a contact sheet.", example, _data)
-    parser.add_argument("what", choices=["show"], help="show")
-    parser.add_argument("folder", type=Path, help="as prepare left it")
-    parser.add_argument("-o", "--output", type=Path, default=None, help="the PNG to write (FOLDER/sheet.png)")
-    parser.add_argument("--split", default=None, help="train, heldout, validation or test (all)")
+    parser = _verb(verbs, "data", "Look at a prepared folder, or draw one of synthetic faces.", example, _show)
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    show = kinds.add_parser("show", help="a table of speakers, a contact sheet", epilog=f"Example: {example}")
+    show.add_argument("folder", type=Path, help="as prepare left it")
+    show.add_argument("-o", "--output", type=Path, default=None, help="the PNG to write (FOLDER/sheet.png)")
+    show.add_argument("--split", default=None, help="train, heldout, validation or test (all)")
+    example = "stillspeak data draw drawn --speakers 10 --clips 10"
+    draw = kinds.add_parser("draw", help="drawn faces that talk, for a first try", epilog=f"Example: {example}")
+    draw.add_argument("folder", type=Path, help="a new folder")
+    draw.add_argument("--speakers", type=int, default=10, help="how many people (10)")
+    draw.add_argument("--clips", type=int, default=10, help="of each (10)")
+    draw.add_argument("--seed", type=int, default=0, help="the same seed draws the same clips (0)")
+    draw.set_defaults(run=_draw)
 
 
-def _data(arguments: argparse.Namespace) -> None:
+def _draw(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.synthetic import draw_corpus
+
+    draw_corpus(arguments.folder, arguments.speakers, arguments.clips, arguments.seed)
+    print((arguments.folder / "report.md").read_text())
+
+
+def _show(arguments: argparse.Namespace) -> None:
     from stillspeak.data.show import contact_sheet, speakers_table
 
     print(speakers_table(arguments.folder, arguments.split))
