@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stillspeak: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        extra = "evaluate" if known.verb == "evaluate" else "train"
+        extra = "cluster" if error.name == "ray" else "evaluate" if known.verb == "evaluate" else "train"
         print(f'stillspeak: this needs {error.name}: pip install "stillspeak[{extra}]"', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -127,6 +127,7 @@ def _add_prepare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--readings", type=int, default=0, help="readings of each training clip's words by synthetic voices (0)"
     )
+    parser.add_argument("--cluster", default="", help="a Ray cluster's address; local starts one on this machine")
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
@@ -136,8 +137,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
     if arguments.corpus == "portraits":
         print(prepare_portraits(arguments.source, arguments.destination))
         return
-    copies = arguments.voices, arguments.readings
-    prepare(arguments.corpus, arguments.source, arguments.destination, arguments.workers, *copies)
+    how = arguments.workers, arguments.voices, arguments.readings, arguments.cluster
+    prepare(arguments.corpus, arguments.source, arguments.destination, *how)
     print((arguments.destination / "report.md").read_text())
 
 

@@ -163,3 +163,18 @@ def test_killed_again_and_again_it_ends_with_the_same_clips(prepared: Path, raw_
     assert (out / "manifest.parquet").read_bytes() == (prepared / "manifest.parquet").read_bytes()
     for record in read_manifest(prepared):
         assert len(read_video(out / record.path)) == record.frames
+
+
+def test_a_ray_cluster_of_two_workers_prepares_the_same_clips(prepared: Path, raw_grid: Path, tmp_path: Path):
+    out = tmp_path / "ray"
+    prepare("grid", raw_grid, out, workers=2, cluster="local")
+    assert (out / "manifest.parquet").read_bytes() == (prepared / "manifest.parquet").read_bytes()
+    for record in read_manifest(prepared):
+        for path in (out / record.path, (out / record.path).with_suffix(".flac")):
+            assert path.read_bytes() == (prepared / path.relative_to(out)).read_bytes()
+
+
+def test_a_cluster_that_is_not_there_is_said(raw_grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["prepare", "grid", str(raw_grid), str(tmp_path / "out"), "--cluster", "127.0.0.1:1"]
+    assert main(words) == 2
+    assert "cannot be reached" in capsys.readouterr().err

@@ -1,14 +1,12 @@
 """Raw corpus -> aligned clips + manifest.parquet + report.md. Paper, section 4.1.
 
-One pure function per clip, run in a process pool. A clip is done when its record lies beside it, so a run that was stopped
-goes on where it was. What cannot be used is dropped with a reason, never with a crash.
+One pure function per clip, run in a process pool or on a Ray cluster. A clip is done when its record lies beside it, so a run
+that was stopped goes on where it was. What cannot be used is dropped with a reason, never with a crash.
 """
 
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import av.error
@@ -21,6 +19,7 @@ from tqdm import tqdm
 from stillspeak.data.corpora import SourceClip, source_clips
 from stillspeak.data.landmarks import points68
 from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
+from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.voices import make_voices
 from stillspeak.errors import DataError, FaceError, StillspeakError
@@ -48,6 +47,7 @@ def prepare(
     workers: int | None = None,
     voices: int = 0,
     readings: int = 0,
+    cluster: str = "",
 ) -> list[ClipRecord]:
     """Prepares a corpus.
 
@@ -58,12 +58,13 @@ def prepare(
         workers: processes; the number of cores by default.
         voices: revoiced copies of each training clip's sound (``voices.py``).
         readings: readings of each training clip's words by synthetic voices (``readings.py``).
+        cluster: address of a Ray cluster to work on; ``local`` starts one here; empty is a pool of processes.
 
     Raises:
-        DataError: if the source is missing or holds no clips, the corpus is unknown, or readings are asked for where no
-            speech engine is installed.
+        DataError: if the source is missing or holds no clips, the corpus is unknown, the cluster cannot be reached, or
+            readings are asked for where no speech engine is installed.
     """
-    source, destination = Path(source), Path(destination)
+    source, destination = Path(source).resolve(), Path(destination)
     if workers is not None and workers < 1:
         raise DataError(f"--workers must be at least 1, not {workers}.")
     if voices < 0 or readings < 0:
@@ -75,14 +76,10 @@ def prepare(
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{destination} cannot be made: {error.strerror}.") from error
-    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
-        jobs = [pool.submit(prepare_clip, clip, destination, voices, readings) for clip in clips]
-        try:
-            for job in tqdm(as_completed(jobs), total=len(clips), unit="clip"):
-                job.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # an interrupt ends with the clips in hand
-            raise
+    work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
+    done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
+    for _ in tqdm(done, total=len(clips), unit="clip"):
+        pass
     records = [_load_record(_record_path(destination, clip)) for clip in clips]
     write_manifest(destination, [*_of_others(destination, corpus), *records])
     (destination / "report.md").write_text(report(read_manifest(destination, dropped=True)))
@@ -279,7 +276,3 @@ def _record_path(destination: Path, clip: SourceClip) -> Path:
 def _load_record(path: Path) -> ClipRecord:
     fields = json.loads(path.read_text())
     return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)

@@ -1,0 +1,89 @@
+"""Where clips are prepared: processes of this machine, or a Ray cluster. Both call the same pure function once for each clip.
+
+Every machine of a cluster needs the package and must see the source and the destination under the same paths.
+"""
+
+import os
+import pickle
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Any
+
+import cv2
+
+from stillspeak.errors import DataError
+
+Work = Callable[[Any], None]  # can be pickled: a function of a module, or a partial of one
+_REACHED_SECONDS = 10
+
+
+def run_here(work: Work, jobs: Sequence[Any], workers: int | None = None) -> Iterator[None]:
+    """Does all jobs in a pool of processes, one a core by default; yields as each is done."""
+    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
+        running = [pool.submit(work, job) for job in jobs]
+        try:
+            for done in as_completed(running):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # an interrupt ends with the clips in hand
+            raise
+
+
+def run_on_cluster(work: Work, jobs: Sequence[Any], address: str, workers: int | None = None) -> Iterator[None]:
+    """Does all jobs under Ray Data; yields as each is done.
+
+    Args:
+        work: as for ``run_here``.
+        jobs: what it is called with.
+        address: of the cluster, as ``ray.init`` takes it; ``local`` starts one on this machine.
+        workers: at most so many at a time; as many as the cluster has cores by default.
+
+    Raises:
+        DataError: if the cluster cannot be reached.
+    """
+    import ray
+    import ray.data
+
+    _require_listener(address)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    own = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address, log_to_driver=False, **own)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise DataError(f"The cluster at {address} cannot be reached: {str(error).splitlines()[0]}") from error
+    try:
+        rows = ray.data.from_items([{"job": pickle.dumps(job)} for job in jobs])
+        done = rows.map(_Worker(work), num_cpus=1, concurrency=workers)
+        for _ in done.iter_rows():
+            yield None
+    finally:
+        ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Refuses ``HOST:PORT`` and ``ray://HOST:PORT`` where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # local, auto
+    try:
+        socket.create_connection((host, int(port)), _REACHED_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise DataError(f"The cluster at {address} cannot be reached: {error}.") from error
+
+
+class _Worker:
+    """A row in, the work done, an empty row out."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bool]:
+        _one_thread()
+        self.work(pickle.loads(row["job"]))
+        return {"done": True}
+
+
+def _one_thread() -> None:
+    cv2.setNumThreads(1)
