@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 import skimage.io
+import soundfile
 
+from helpers import tone, write_video
 from stillspeak.cli import main
 from stillspeak.config import ContextConfig
 from stillspeak.data.clips import Clips
@@ -20,6 +23,7 @@ from stillspeak.data.manifest import read_manifest
 from stillspeak.data.prepare import aligned, prepare, require_frontal
 from stillspeak.data.show import EYES_AND_NOSE, by_speaker, misplaced_px
 from stillspeak.errors import DataError, FaceError
+from stillspeak.media.audio import Sound
 from stillspeak.media.faces import CANONICAL
 from stillspeak.media.video import read_video
 
@@ -178,3 +182,62 @@ def test_a_cluster_that_is_not_there_is_said(raw_grid: Path, tmp_path: Path, cap
     words = ["prepare", "grid", str(raw_grid), str(tmp_path / "out"), "--cluster", "127.0.0.1:1"]
     assert main(words) == 2
     assert "cannot be reached" in capsys.readouterr().err
+
+
+def joined(picture: bytes, sound: bytes, folder: Path) -> bytes:
+    """A file with the picture of one video and the sound of another."""
+    (folder / "picture.mp4").write_bytes(picture)
+    (folder / "sound.mp4").write_bytes(sound)
+    with (
+        av.open(str(folder / "picture.mp4")) as seen,
+        av.open(str(folder / "sound.mp4")) as heard,
+        av.open(str(folder / "joined.mp4"), "w") as out,
+    ):
+        streams = [seen.streams.video[0], heard.streams.audio[0]]
+        for stream, to in [(stream, out.add_stream_from_template(stream)) for stream in streams]:
+            for packet in stream.container.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = to
+                    out.mux(packet)
+    return (folder / "joined.mp4").read_bytes()
+
+
+def test_thirty_broken_files_among_good_ones_are_each_named_with_a_reason(
+    raw_grid: Path, face: np.ndarray, tmp_path: Path
+):
+    good, folder = raw_grid / "s3" / "clip0.mp4", tmp_path / "raw" / "ann"
+    folder.mkdir(parents=True)
+    moving, sound = drifting(face, 30), tone(1.2, 48_000)
+    grey = np.random.default_rng(0).integers(100, 156, (1, 320, 320, 3))
+    flash = np.concatenate([moving[:15], 255 - moving[15:]])
+
+    def video(frames: np.ndarray, heard: Sound | None = sound) -> bytes:
+        write_video(tmp_path / "one.mp4", frames, heard)
+        return (tmp_path / "one.mp4").read_bytes()
+
+    whole = good.read_bytes()
+    soundfile.write(tmp_path / "only.wav", sound.samples, sound.rate_hz)
+    broken = {
+        "empty": (b"", ""),
+        "text": (b"this is no video" * 50, ""),
+        "cut": (whole[: len(whole) // 3], ""),
+        "torn": (video(flash), "torn"),
+        "mute": (video(moving, None), "sound"),
+        "soundonly": ((tmp_path / "only.wav").read_bytes(), "picture"),
+        "still": (video(np.repeat(moving[:1], 60, 0), tone(2.4, 48_000)), "stands still"),
+        "nobody": (video(np.stack([np.roll(grey[0], t, 0) for t in range(30)])), "no face"),
+        "short": (video(moving[:4], tone(0.16, 48_000)), "too few"),
+        "long": (joined(video(moving), video(drifting(face, 100), tone(4.0, 48_000)), tmp_path), "of sound and"),
+    }
+    for name, (data, _) in broken.items():
+        for copy in range(3):
+            (folder / f"{name}{copy}.mp4").write_bytes(data)
+    for copy in range(3):
+        shutil.copy(good, folder / f"good{copy}.mp4")
+    records = {record.clip: record for record in prepare("folder", tmp_path / "raw", tmp_path / "out", workers=2)}
+    assert {name for name, record in records.items() if not record.dropped} == {"good0", "good1", "good2"}
+    listed = (tmp_path / "out" / "report.md").read_text()
+    for name, (_, reason) in broken.items():
+        for copy in range(3):
+            assert reason in records[f"{name}{copy}"].dropped, (name, records[f"{name}{copy}"].dropped)
+            assert f"- dropped ann/{name}{copy}: " in listed

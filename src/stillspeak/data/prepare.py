@@ -35,7 +35,7 @@ _BLANK_SPREAD = 4.0  # ours, of 255
 _TORN_CHANGE = 20.0  # ours, of 255: speech moves a GRID frame by 1 to 5
 _LENGTH_TOLERANCE_SECONDS = 0.5
 _FEWEST_FRAMES = 8  # ours: the shortest LRW clip has 29
-_FROZEN_CHANGE, _FROZEN_SECONDS = 0.01, 1.0  # ours, of 255: a camera's noise alone changes more
+_FROZEN_CHANGE, _FROZEN_SECONDS = 0.05, 1.0  # ours, of 255: a camera's noise alone changes more
 _LOST_SECONDS = 2.0  # ours: without a face for longer than this, nobody knows where it was
 _TURNED = 0.22  # ours: the nose's tip this near to one eye's outer corner, of the distance between both, is a profile
 
@@ -80,7 +80,7 @@ def prepare(
     done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
     for _ in tqdm(done, total=len(clips), unit="clip"):
         pass
-    records = [_load_record(_record_path(destination, clip)) for clip in clips]
+    records = [load_record(record_path(destination, clip)) for clip in clips]
     write_manifest(destination, [*_of_others(destination, corpus), *records])
     (destination / "report.md").write_text(report(read_manifest(destination, dropped=True)))
     return records
@@ -95,7 +95,7 @@ def _of_others(destination: Path, corpus: str) -> list[ClipRecord]:
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
     """Aligns one clip and writes its video, sound and record under ``destination``; drops it with a reason if it must."""
-    record = _record_path(destination, clip)
+    record = record_path(destination, clip)
     if not record.exists():
         _prepare_clip(clip, destination, record)
     flac = record.with_suffix(".flac")
@@ -269,10 +269,12 @@ def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
             writer.write(frame)
 
 
-def _record_path(destination: Path, clip: SourceClip) -> Path:
+def record_path(destination: Path, clip: SourceClip) -> Path:
+    """Where what became of a clip is written; its video and sound lie beside it."""
     return destination / "clips" / clip.corpus / clip.speaker / f"{clip.clip}.json"
 
 
-def _load_record(path: Path) -> ClipRecord:
+def load_record(path: Path) -> ClipRecord:
+    """What became of a clip."""
     fields = json.loads(path.read_text())
     return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})
