@@ -1,8 +1,8 @@
 """Anyone's face, anyone's voice: portraits x voices through the public API, judged without a real video to compare with.
 
 For every pair: does it work, does the mouth move, is it still the same person (the nearest of all portraits by face
-descriptor is the photo's own), does the upper half keep its colour. One table, and a contact sheet: a row for each of some
-pairs, with the photo first.
+descriptor is the photo's own), does the upper half keep its colour. Photos are those that ``prepare portraits`` keeps back
+from training. One table, and a contact sheet: a row for each of some pairs, with the photo first.
 
     python benchmarks/strangers.py PORTRAITS VOICES [--photos 50] [--voices 5] [--model default] [--sheet FILE] [--json FILE]
 """
@@ -17,6 +17,7 @@ import numpy as np
 
 import stillspeak
 from stillspeak.animate import still
+from stillspeak.data.portraits import find_photos, kept_back
 from stillspeak.errors import StillspeakError
 from stillspeak.evaluation.identity import embeddings, sampled_embeddings
 from stillspeak.evaluation.mouth import opening
@@ -25,8 +26,9 @@ from stillspeak.media.faces import HEIGHT_PX
 
 UPPER = slice(0, HEIGHT_PX // 2)
 STANDS_PX = 0.25  # a mouth whose opening varies less than this over a sentence stands still
-_PHOTOS, _SOUNDS = {".jpg", ".jpeg", ".png"}, {".flac", ".wav", ".mp3"}
+_SOUNDS = {".flac", ".wav", ".mp3"}
 _COLUMNS, _ROWS = 9, 15
+_EVERY = 3  # frames between two that are measured
 Frames = np.ndarray
 
 
@@ -53,7 +55,7 @@ def judge(photo: Path, crop: Frames, voice: Path, frames: Frames, gallery: dict[
     found = sampled_embeddings(frames).mean(axis=0)
     distances = {name: float(np.linalg.norm(found - known)) for name, known in gallery.items()}
     nearest = min(distances, key=lambda name: distances[name])
-    moves = float(opening(frames[::2]).std())
+    moves = float(opening(frames[::_EVERY]).std())
     return Pair(photo.name, voice.stem, moves, float(shift), distances[photo.name], nearest)
 
 
@@ -97,14 +99,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
     animator = stillspeak.load(arguments.model)
-    portraits = sorted(path for path in arguments.portraits.rglob("*") if path.suffix.lower() in _PHOTOS)
+    portraits = find_photos(arguments.portraits)
     voices = spread(sorted(p for p in arguments.speech.iterdir() if p.suffix in _SOUNDS), arguments.voices)
     sounds: dict[Path, Sound] = {voice: read_audio(voice) for voice in voices}
     gallery = known_faces(portraits)
     pairs: list[Pair] = []
     rows: list[Frames] = []
     failed = 0
-    photos = spread([path for path in portraits if path.name in gallery], arguments.photos)
+    photos = spread([path for path in portraits if path.name in gallery and kept_back(path.name)], arguments.photos)
     for number, photo in enumerate(photos):
         crop = still(photo)
         for voice, sound in sounds.items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stillspeak.config import DataConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips, Drawer, Order
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.presets import tiny
 
@@ -52,3 +52,22 @@ def test_even_drawing_gives_every_speaker_the_same_chance(clips: Clips):
 def test_there_is_a_window_for_every_frame(clips: Clips):
     for index, record in enumerate(clips.records):
         assert len(clips.windows(index)) == record.frames == len(clips.frames(index))
+
+
+def test_an_epoch_on_two_processes_shows_every_clip_once_and_the_next_in_another_order(prepared: Path):
+    clips = Clips(prepared, "train", tiny().generator.context)
+    drawer = Drawer(clips, DataConfig(), fit_mouth_code(clips.points, 4))
+    random = np.random.default_rng(0)
+    steps = [drawer.in_turn(2, random, Order((7, 3, 0), 2 * step)) for step in range(len(clips) * 8)]  # 16 epochs
+    first, second = np.array(steps).T  # what each of two processes takes
+    both = np.concatenate([first[:, None], second[:, None]], axis=1).reshape(16, len(clips))
+    assert (np.sort(both, axis=1) == np.arange(len(clips))).all()
+    assert len({tuple(epoch) for epoch in both.tolist()}) > 4
+    assert np.array_equal(drawer.in_turn(2, random, Order((7, 3, 0), 6)), steps[3])
+
+
+def test_a_favoured_speaker_is_drawn_by_chance(prepared: Path):
+    clips = Clips(prepared, "train", tiny().generator.context)
+    drawer = Drawer(clips, DataConfig(evenness=1.0), fit_mouth_code(clips.points, 4))
+    drawn = [drawer.in_turn(4, np.random.default_rng(seed), Order((0,), 0)).tolist() for seed in range(8)]
+    assert len({tuple(clips) for clips in drawn}) > 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,13 @@ class Batch:
     codes: NDArray[np.float32]
     points: NDArray[np.float32]
     interior: NDArray[np.uint8]
+
+
+class Order(NamedTuple):
+    """Where a batch stands in the epochs: their seed, and how many clips were drawn before it."""
+
+    seed: tuple[int, ...]
+    first: int
 
 
 class Clips:
@@ -165,9 +173,12 @@ class Drawer:
         self.weights = clips.speaker_weights(config.evenness)
         self.portraits = read_portraits(clips.folder) if config.recombined else None
 
-    def batch(self, count: int, time: int, random: Random, share: slice = _ALL) -> Batch:
-        """``count`` pieces of ``time`` frames with all their sound from the clip's start."""
-        chosen = self._choose(count, random)
+    def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
+        """``count`` pieces of ``time`` frames with all their sound from the clip's start.
+
+        With ``order``, and clips that are drawn alike, every epoch shows each clip once.
+        """
+        chosen = self._choose(count, random) if order is None else self.in_turn(count, random, order)
         shortest = min(self.clips.records[index].frames for index in chosen)
         time = min(time, shortest)
         end = int(random.integers(time, shortest + 1))
@@ -214,6 +225,17 @@ class Drawer:
             windows.append(self.clips._heard(fast, time))
             codes.append(np.stack(columns, axis=1))
         return np.stack(windows), np.stack(codes).astype(np.float32)
+
+    def in_turn(self, count: int, random: Random, order: Order) -> NDArray[np.int64]:
+        """The next ``count`` clips of shuffled epochs, each in an order of its own; by chance if some clips are favoured."""
+        if self.config.evenness:
+            return self._choose(count, random)
+        places = order.first + np.arange(count)
+        epochs, inside = places // len(self.clips), places % len(self.clips)
+        shuffled = {
+            e: np.random.default_rng([*order.seed, e]).permutation(len(self.clips)) for e in set(epochs.tolist())
+        }
+        return np.array([shuffled[e][i] for e, i in zip(epochs.tolist(), inside.tolist(), strict=True)])
 
     def _choose(self, count: int, random: Random) -> NDArray[np.int64]:
         return random.choice(len(self.clips), count, p=self.weights)

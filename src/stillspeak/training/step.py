@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stillspeak.config import Config
-from stillspeak.data.clips import Drawer
+from stillspeak.data.clips import Drawer, Order
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
 from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, fool, judge
@@ -60,9 +60,8 @@ class AdversarialPhase(Phase):
     def draw_part(self, step: int, share: Share) -> Part:
         """Stills, frames, windows, where the mouths are open, codes."""
         train = self.config.train
-        batch = self.drawer.batch(
-            train.clips, train.frames, np.random.default_rng(self.seed(step)), share.of(train.clips)
-        )
+        random, order = np.random.default_rng(self.seed(step)), Order(self.seed(0), step * train.clips)
+        batch = self.drawer.batch(train.clips, train.frames, random, share.of(train.clips), order)
         stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
         return stills, frames, sounds(batch.windows), interior, sounds(batch.codes)
 
