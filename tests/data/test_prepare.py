@@ -20,7 +20,7 @@ from stillspeak.cli import main
 from stillspeak.config import ContextConfig
 from stillspeak.data.clips import Clips
 from stillspeak.data.manifest import read_manifest
-from stillspeak.data.prepare import aligned, prepare, require_frontal
+from stillspeak.data.prepare import aligned, prepare, require_frontal, require_moving
 from stillspeak.data.show import EYES_AND_NOSE, by_speaker, misplaced_px
 from stillspeak.errors import DataError, FaceError
 from stillspeak.media.audio import Sound
@@ -92,12 +92,12 @@ def drifting(face: np.ndarray, frames: int) -> np.ndarray:
 
 def test_a_picture_that_stands_still_is_dropped(face: np.ndarray):
     with pytest.raises(DataError, match="stands still for"):
-        aligned(np.concatenate([drifting(face, 12), np.repeat(face[None], 40, 0)]))
+        require_moving(np.concatenate([drifting(face, 12), np.repeat(face[None], 40, 0)]))
 
 
 def test_a_clip_of_a_few_frames_is_dropped(face: np.ndarray):
     with pytest.raises(DataError, match="3 frames are too few"):
-        aligned(drifting(face, 3))
+        require_moving(drifting(face, 3))
 
 
 def test_a_face_that_goes_away_is_lost(face: np.ndarray):

@@ -21,6 +21,7 @@ from stillspeak.data.landmarks import points68
 from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
 from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.data.readings import READERS, installed, make_readings
+from stillspeak.data.summary import report
 from stillspeak.data.voices import make_voices
 from stillspeak.errors import DataError, FaceError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
@@ -110,7 +111,10 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
         clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level
     )
     try:
-        frames, landmarks = aligned(read_video(clip.path, FPS))
+        raw = read_video(clip.path, FPS)
+        require_moving(raw)
+        frames, landmarks = aligned(raw)
+        require_frontal(landmarks)
         sound = read_audio(clip.path)
         if abs(sound.seconds - len(frames) / FPS) > _LENGTH_TOLERANCE_SECONDS:
             raise DataError(f"{sound.seconds:.2f} s of sound and {len(frames) / FPS:.2f} s of picture.")
@@ -138,9 +142,8 @@ def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
     """Aligned crops ``(time, 128, 96, 3)`` and their landmarks ``(time, 68, 2)`` in crop pixels.
 
     Raises:
-        FaceError: if no face is found in any of the frames looked at.
-        DataError: if frames are too few, blank, torn (as where a damaged file lost its first key frame) or stand still, or
-            the face is lost or turned away.
+        FaceError: if no face is found in any of the frames looked at, or it is lost for long.
+        DataError: if frames are blank or torn, as where a damaged file lost its first key frame.
     """
     _require_whole(frames)
     fives, points = [], []
@@ -150,7 +153,6 @@ def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
         edges = _whole((box - np.tile(corner, 2)) * _ENLARGED)
         fives.append(face_points(large, edges) / _ENLARGED + corner)
         points.append(points68(large, edges) / _ENLARGED + corner)
-    require_frontal(np.stack(points))
     matrices = [similarity(five) for five in smooth(np.stack(fives))]
     crops = np.stack([align(frame, matrix) for frame, matrix in zip(frames, matrices, strict=True)])
     moved = [p @ m[:, :2].T + m[:, 2] for p, m in zip(points, matrices, strict=True)]
@@ -172,44 +174,33 @@ def sharpness(frames: NDArray[np.uint8]) -> float:
 
 
 def _require_whole(frames: NDArray[np.uint8]) -> None:
-    """Refuses a video that is too short, in which the picture is blank or stands still, or changes as a whole at once."""
-    if len(frames) < _FEWEST_FRAMES:
-        raise DataError(f"{len(frames)} frames are too few; {_FEWEST_FRAMES} are needed.")
+    """Refuses a video in which the picture is blank, or changes as a whole from one frame to the next."""
     thumbs = frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
     blank = np.flatnonzero(thumbs.std(axis=1) < _BLANK_SPREAD)
     if len(blank):
         raise DataError(f"{len(blank)} blank frames, the first is frame {blank[0]}.")
-    jumps = np.abs(np.diff(thumbs, axis=0)).mean(axis=1)
+    jumps = _changes(frames)
     if len(jumps) and jumps.max() > _TORN_CHANGE:
         raise DataError(f"the picture is torn at frame {int(jumps.argmax()) + 1}.")
-    standing = _longest_run(jumps < _FROZEN_CHANGE)
+
+
+def require_moving(frames: NDArray[np.uint8]) -> None:
+    """Refuses what nobody learns to speak from: a handful of frames, or a picture that stands still.
+
+    Raises:
+        DataError: if it is so.
+    """
+    if len(frames) < _FEWEST_FRAMES:
+        raise DataError(f"{len(frames)} frames are too few; {_FEWEST_FRAMES} are needed.")
+    standing = _longest_run(_changes(frames) < _FROZEN_CHANGE)
     if standing > FPS * _FROZEN_SECONDS:
         raise DataError(f"the picture stands still for {standing / FPS:.1f} s.")
 
 
-# Paper, Table 1; hours after mirroring, as there.
-_TABLE_1 = {
-    ("grid", "train"): (31639, 26.36), ("grid", "validation"): (6999, 5.83), ("grid", "test"): (9976, 8.31),
-    ("tcd-timit", "train"): (8218, 9.13), ("tcd-timit", "validation"): (686, 0.76), ("tcd-timit", "test"): (977, 1.09),
-}  # fmt: skip
-
-
-def report(records: list[ClipRecord]) -> str:
-    """Markdown: clips and hours per corpus and split beside the paper's Table 1, per speaker, and drops by reason."""
-    kept = [record for record in records if not record.dropped]
-    lines = ["# Prepared clips", "", "| corpus | split | clips | hours | paper, Table 1 |", "|---|---|---|---|---|"]
-    for corpus, split in sorted({(record.corpus, record.split) for record in kept}):
-        seconds = [record.seconds for record in kept if (record.corpus, record.split) == (corpus, split)]
-        theirs = "{} clips, {} h".format(*_TABLE_1[corpus, split]) if (corpus, split) in _TABLE_1 else ""
-        lines.append(f"| {corpus} | {split} | {len(seconds)} | {sum(seconds) / 3600:.3f} | {theirs} |")
-    lines += ["", "The paper counts every training clip twice: as it is and mirrored.", ""]
-    lines += ["| split | speaker | clips | hours |", "|---|---|---|---|"]
-    for split, speaker in sorted({(record.split, record.speaker) for record in kept}):
-        seconds = [record.seconds for record in kept if (record.split, record.speaker) == (split, speaker)]
-        lines.append(f"| {split} | {speaker} | {len(seconds)} | {sum(seconds) / 3600:.3f} |")
-    lines += ["", f"Kept {len(kept)} of {len(records)}.", ""]
-    lines += [f"- dropped {record.speaker}/{record.clip}: {record.dropped}" for record in records if record.dropped]
-    return "\n".join(lines) + "\n"
+def _changes(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean change of the picture from each frame to the next, of 255."""
+    thumbs = frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
+    return np.abs(np.diff(thumbs, axis=0)).mean(axis=1)
 
 
 def _longest_run(values: NDArray[np.bool_]) -> int:
@@ -219,7 +210,11 @@ def _longest_run(values: NDArray[np.bool_]) -> int:
 
 
 def require_frontal(points: NDArray[np.float32]) -> None:
-    """Refuses a face that looks past the camera for most of the time: landmarks ``(time, 68, 2)``."""
+    """Refuses a face that looks past the camera for most of the time: landmarks ``(time, 68, 2)``.
+
+    Raises:
+        FaceError: if it does.
+    """
     left, right, nose = points[:, 36, 0], points[:, 45, 0], points[:, 30, 0]
     place = float(np.median((nose - left) / np.maximum(right - left, 1.0)))
     if not _TURNED < place < 1 - _TURNED:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stillspeak.data.manifest import ClipRecord, write_manifest
-from stillspeak.data.prepare import FPS, report, sharpness, write_clip
+from stillspeak.data.prepare import FPS, sharpness, write_clip
+from stillspeak.data.summary import report
 from stillspeak.errors import DataError
 from stillspeak.media.audio import Sound
 from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX
