@@ -26,6 +26,7 @@ from stillspeak.media.faces import HEIGHT_PX
 
 UPPER = slice(0, HEIGHT_PX // 2)
 STANDS_PX = 0.25  # a mouth whose opening varies less than this over a sentence stands still
+SMILE_PX = 2.5
 _SOUNDS = {".flac", ".wav", ".mp3"}
 _COLUMNS, _ROWS = 9, 15
 _EVERY = 3  # frames between two that are measured
@@ -39,6 +40,8 @@ class Pair:
     photo: str
     voice: str
     moves_px: float  # standard deviation of the lips' opening
+    photo_px: float  # the opening in the photo: a smile with teeth has some
+    shut_px: float  # the opening when it is shut: its first decile
     colour_shift: float  # of the upper half's mean, of 255; the worst channel
     distance: float  # of face descriptors, frames to photo
     nearest: str  # the portrait that the frames are nearest to
@@ -55,8 +58,9 @@ def judge(photo: Path, crop: Frames, voice: Path, frames: Frames, gallery: dict[
     found = sampled_embeddings(frames).mean(axis=0)
     distances = {name: float(np.linalg.norm(found - known)) for name, known in gallery.items()}
     nearest = min(distances, key=lambda name: distances[name])
-    moves = float(opening(frames[::_EVERY]).std())
-    return Pair(photo.name, voice.stem, moves, float(shift), distances[photo.name], nearest)
+    opened, own = opening(frames[::_EVERY]), float(opening(crop[None])[0])
+    moves, shut = float(opened.std()), float(np.quantile(opened, 0.1))
+    return Pair(photo.name, voice.stem, moves, own, shut, float(shift), distances[photo.name], nearest)
 
 
 def known_faces(portraits: list[Path]) -> dict[str, Frames]:
@@ -76,11 +80,19 @@ def table(pairs: list[Pair], failed: int) -> str:
     still_mouths = sum(pair.moves_px < STANDS_PX for pair in pairs)
     shifts = np.array([pair.colour_shift for pair in pairs])
     moves = np.array([pair.moves_px for pair in pairs])
+    smiles = [pair for pair in pairs if pair.photo_px > SMILE_PX]
+    before, after = (
+        float(np.mean([getattr(pair, name) for pair in smiles] or [0])) for name in ("photo_px", "shut_px")
+    )
     rows = [
         ("pairs", f"{len(pairs)}"),
         ("failed", f"{failed}"),
         (f"mouths that stand still (below {STANDS_PX} px)", f"{still_mouths}"),
         ("opening's standard deviation, px: mean (least)", f"{moves.mean():.2f} ({moves.min():.2f})"),
+        (
+            f"{len(smiles)} pairs with an open smile: opening in the photo, and when shut, px",
+            f"{before:.1f}, {after:.1f}",
+        ),
         ("nearest of all portraits is the photo's own", f"{own:.1%}"),
         ("descriptor distance to the photo: mean", f"{np.mean([pair.distance for pair in pairs]):.3f}"),
         ("upper half's colour shift of 255: mean (worst)", f"{shifts.mean():.2f} ({shifts.max():.2f})"),

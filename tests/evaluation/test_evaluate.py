@@ -94,10 +94,10 @@ def test_a_clip_that_cannot_be_judged_is_left_out_and_named(prepared: Path, tiny
     assert results["clips"] == 1
     assert "clip0.mp4" in results["skipped"]["s20/clip0"]
     assert "s20/clip0" in (out / "results.md").read_text()
-    before = (out / "clips" / "grid" / "sU1" / "clip0.json").stat().st_mtime_ns
+    before = (out / "clips" / "sU1" / "clip0.json").stat().st_mtime_ns
     shutil.copy(prepared / "clips" / "grid" / "s20" / "clip0.mp4", data / "clips" / "grid" / "s20" / "clip0.mp4")
     assert module.evaluate(tiny_model, data, out, split="validation", workers=1)["clips"] == 2
-    assert (out / "clips" / "grid" / "sU1" / "clip0.json").stat().st_mtime_ns >= before
+    assert (out / "clips" / "sU1" / "clip0.json").stat().st_mtime_ns >= before
     (data / "clips" / "grid" / "s20" / "clip0.mp4").unlink()
     (data / "clips" / "grid" / "sU1" / "clip0.flac").unlink()
     with pytest.raises(DataError, match="No clip could be judged"):
