@@ -167,6 +167,7 @@ def test_killed_again_and_again_it_ends_with_the_same_clips(prepared: Path, raw_
     assert (out / "manifest.parquet").read_bytes() == (prepared / "manifest.parquet").read_bytes()
     for record in read_manifest(prepared):
         assert len(read_video(out / record.path)) == record.frames
+    assert not list(out.rglob("*.part*"))
 
 
 def test_a_ray_cluster_of_two_workers_prepares_the_same_clips(prepared: Path, raw_grid: Path, tmp_path: Path):

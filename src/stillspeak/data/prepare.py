@@ -81,6 +81,8 @@ def prepare(
     done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
     for _ in tqdm(done, total=len(clips), unit="clip"):
         pass
+    for part in (destination / "clips" / corpus).rglob(".*.part*"):
+        part.unlink(missing_ok=True)  # of a run that was killed
     records = [load_record(record_path(destination, clip)) for clip in clips]
     write_manifest(destination, [*_of_others(destination, corpus), *records])
     (destination / "report.md").write_text(report(read_manifest(destination, dropped=True)))
