@@ -261,12 +261,13 @@ class Drawer:
         video, points = self.clips.frames(index), self.clips.points[index]
         still = int(random.integers(len(video))) if self.config.any_still else 0
         shown = np.concatenate([[still], chosen])
-        rest = resting(points)
         frames, points, code = video[shown], points[shown], self.codes[index][chosen]
-        if self._mirror(random):
+        turned = self._mirror(random)
+        if turned:
             frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
-            rest = mirrored(rest[None])[0]
         if self.portraits and random.random() < self.config.recombined:
+            rest = resting(self.clips.points[index])
+            rest = mirrored(rest[None])[0] if turned else rest
             frames, points = self._recombined(self.portraits, frames, points, rest, random)
         if self.config.face_jitter:
             frames, points = jitter_faces(np.ascontiguousarray(frames), points, self.config.face_jitter, random)

@@ -6,6 +6,7 @@ TCD-TIMIT; LRW's own; for the others as their functions say.
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,10 +177,11 @@ def folder(source: Path) -> Iterator[SourceClip]:
     """
     videos = _videos(source)
     names = [_speaker_of(video.relative_to(source)) for video in videos]
+    clips_of = Counter(names)
     for video, speaker in zip(videos, names, strict=True):
         place = "_".join(video.relative_to(source).with_suffix("").parts[1 if speaker != _NOBODY else 0 :])
-        drawn = zlib.crc32(speaker.encode()) % _ONE_IN if len(set(names)) >= _FOLDER_SPEAKERS else -1
-        split = {0: "validation", 1: "test"}.get(drawn, _held_out(place, names.count(speaker)))
+        drawn = zlib.crc32(speaker.encode()) % _ONE_IN if len(clips_of) >= _FOLDER_SPEAKERS else -1
+        split = {0: "validation", 1: "test"}.get(drawn, _held_out(place, clips_of[speaker]))
         yield SourceClip(place, "folder", speaker, split, video, spoken=_text(video.with_suffix(".txt")))
 
 
@@ -254,6 +256,6 @@ def _timit_text(path: Path) -> str:
 
 def _lrw_words(path: Path, word: str) -> Iterator[Word]:
     for parts in _lines(path):
-        if len(parts) > 1 and parts[0].lower().startswith("duration"):
+        if len(parts) > 1 and parts[0].lower() == "duration:" and parts[1].replace(".", "", 1).isdigit():
             half = float(parts[1]) / 2
             yield Word(_LRW_SECONDS / 2 - half, _LRW_SECONDS / 2 + half, word)

@@ -84,8 +84,9 @@ def prepare(
     for part in (destination / "clips" / corpus).rglob(".*.part*"):
         part.unlink(missing_ok=True)  # of a run that was killed
     records = [load_record(record_path(destination, clip)) for clip in clips]
-    write_manifest(destination, [*_of_others(destination, corpus), *records])
-    (destination / "report.md").write_text(report(read_manifest(destination, dropped=True)))
+    everyone = [*_of_others(destination, corpus), *records]
+    write_manifest(destination, everyone)
+    (destination / "report.md").write_text(report(everyone))
     return records
 
 
@@ -177,11 +178,11 @@ def sharpness(frames: NDArray[np.uint8]) -> float:
 
 def _require_whole(frames: NDArray[np.uint8]) -> None:
     """Refuses a video in which the picture is blank, or changes as a whole from one frame to the next."""
-    thumbs = frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
+    thumbs = _thumbs(frames)
     blank = np.flatnonzero(thumbs.std(axis=1) < _BLANK_SPREAD)
     if len(blank):
         raise DataError(f"{len(blank)} blank frames, the first is frame {blank[0]}.")
-    jumps = _changes(frames)
+    jumps = _changes(thumbs)
     if len(jumps) and jumps.max() > _TORN_CHANGE:
         raise DataError(f"the picture is torn at frame {int(jumps.argmax()) + 1}.")
 
@@ -194,14 +195,18 @@ def require_moving(frames: NDArray[np.uint8]) -> None:
     """
     if len(frames) < _FEWEST_FRAMES:
         raise DataError(f"{len(frames)} frames are too few; {_FEWEST_FRAMES} are needed.")
-    standing = _longest_run(_changes(frames) < _FROZEN_CHANGE)
+    standing = _longest_run(_changes(_thumbs(frames)) < _FROZEN_CHANGE)
     if standing > FPS * _FROZEN_SECONDS:
         raise DataError(f"the picture stands still for {standing / FPS:.1f} s.")
 
 
-def _changes(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _thumbs(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Every eighth pixel of a video, ``(time, values)``."""
+    return frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
+
+
+def _changes(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean change of the picture from each frame to the next, of 255."""
-    thumbs = frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
     return np.abs(np.diff(thumbs, axis=0)).mean(axis=1)
 
 

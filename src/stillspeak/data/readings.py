@@ -141,16 +141,9 @@ def _alignment(reading: NDArray[np.float32], recorded: NDArray[np.float32]) -> N
     from dtaidistance import dtw_ndim
 
     path = np.array(dtw_ndim.warping_path(_features(recorded), _features(reading), use_c=True))
-    steps = np.arange(path[-1, 0] + 1)
-    at = np.interp(steps, *_middles(path))
+    at = np.bincount(path[:, 0], path[:, 1]) / np.bincount(path[:, 0])  # the mean of what each step is paired with
     smooth = np.convolve(np.pad(at, _STEADY_STEPS // 2, mode="edge"), np.ones(_STEADY_STEPS) / _STEADY_STEPS, "valid")
     return np.asarray(smooth, np.float64)
-
-
-def _middles(path: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Each step of the first sequence, and the mean step of the second that a path pairs it with."""
-    counts = np.bincount(path[:, 0])
-    return np.arange(len(counts)), np.bincount(path[:, 0], path[:, 1]) / counts
 
 
 def _features(samples: NDArray[np.float32]) -> NDArray[np.float64]:

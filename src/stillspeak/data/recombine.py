@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
-from stillspeak.data.landmarks import mouth_interior
+from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, mouth_interior
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
-_LIPS, _INNER, _CHIN = np.arange(48, 68), np.arange(60, 68), np.arange(4, 13)
+_LIPS, _CHIN = np.arange(48, 68), np.arange(4, 13)
 _NOSE_BASE, _CHIN_TIP = 33, 8
-_UPPER, _LOWER = np.r_[49:54, 61:64], np.r_[59:54:-1, 67:64:-1]  # facing pairs of outer and inner lips
-_INNER_UPPER, _INNER_LOWER = np.r_[61, 61, 62, 63, 63, 61:64], np.r_[67, 67, 66, 65, 65, 67:64:-1]
+_UPPER, _LOWER = np.r_[49:54, UPPER_INNER], np.r_[59:54:-1, LOWER_INNER]  # facing pairs of outer and inner lips
+_INNER_UPPER, _INNER_LOWER = np.r_[61, 61, 62, 63, 63, UPPER_INNER], np.r_[67, 67, 66, 65, 65, LOWER_INNER]
 _LEAST_SCALE, _MOST_SCALE = 0.75, 1.3
 _CHEEKS = slice(70, 110), slice(20, 76)  # where a face's light is measured, rows and columns
 _GREY_SPREAD = 3.0  # between the channels, of 255: a photo without colour
+_LEFT, _MIDDLE, _RIGHT, _TOP, _HALF, _BOTTOM = -1, WIDTH_PX / 2, WIDTH_PX, -1, HEIGHT_PX / 2, HEIGHT_PX
 _BORDER = np.array(
-    [(x, y) for x in (-1.0, WIDTH_PX / 2, WIDTH_PX) for y in (-1.0, HEIGHT_PX / 2, HEIGHT_PX) if x != WIDTH_PX / 2]
-    + [(WIDTH_PX / 2, -1.0), (WIDTH_PX / 2, HEIGHT_PX)],
+    [(x, y) for x in (_LEFT, _RIGHT) for y in (_TOP, _HALF, _BOTTOM)] + [(_MIDDLE, _TOP), (_MIDDLE, _BOTTOM)],
     np.float32,
 )
 

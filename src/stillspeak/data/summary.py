@@ -1,5 +1,8 @@
 """``report.md`` of a prepared folder: hours per split beside the paper's Table 1, and what was dropped."""
 
+from collections import defaultdict
+from collections.abc import Callable
+
 from stillspeak.data.manifest import ClipRecord
 
 # Paper, Table 1; hours after mirroring, as there.
@@ -13,15 +16,24 @@ def report(records: list[ClipRecord]) -> str:
     """Markdown: clips and hours per corpus and split beside the paper's Table 1, per speaker, and drops by reason."""
     kept = [record for record in records if not record.dropped]
     lines = ["# Prepared clips", "", "| corpus | split | clips | hours | paper, Table 1 |", "|---|---|---|---|---|"]
-    for corpus, split in sorted({(record.corpus, record.split) for record in kept}):
-        seconds = [record.seconds for record in kept if (record.corpus, record.split) == (corpus, split)]
+    for (corpus, split), seconds in _seconds(kept, lambda record: (record.corpus, record.split)):
         theirs = "{} clips, {} h".format(*_TABLE_1[corpus, split]) if (corpus, split) in _TABLE_1 else ""
         lines.append(f"| {corpus} | {split} | {len(seconds)} | {sum(seconds) / 3600:.3f} | {theirs} |")
     lines += ["", "The paper counts every training clip twice: as it is and mirrored.", ""]
     lines += ["| split | speaker | clips | hours |", "|---|---|---|---|"]
-    for split, speaker in sorted({(record.split, record.speaker) for record in kept}):
-        seconds = [record.seconds for record in kept if (record.split, record.speaker) == (split, speaker)]
+    for (split, speaker), seconds in _seconds(kept, lambda record: (record.split, record.speaker)):
         lines.append(f"| {split} | {speaker} | {len(seconds)} | {sum(seconds) / 3600:.3f} |")
     lines += ["", f"Kept {len(kept)} of {len(records)}.", ""]
-    lines += [f"- dropped {record.speaker}/{record.clip}: {record.dropped}" for record in records if record.dropped]
+    dropped = sorted((r for r in records if r.dropped), key=lambda record: (record.speaker, record.clip))
+    lines += [f"- dropped {record.speaker}/{record.clip}: {record.dropped}" for record in dropped]
     return "\n".join(lines) + "\n"
+
+
+def _seconds(
+    records: list[ClipRecord], key: Callable[[ClipRecord], tuple[str, str]]
+) -> list[tuple[tuple[str, str], list[float]]]:
+    """The seconds of clips that share a key, sorted by it."""
+    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for record in records:
+        groups[key(record)].append(record.seconds)
+    return sorted(groups.items())
