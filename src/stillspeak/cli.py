@@ -144,7 +144,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 def _add_data(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     example = "stillspeak data show prepared -o sheet.png"
-    parser = _verb(verbs, "data", "Look at a prepared folder, or draw one of synthetic faces.", example, _show)
+    parser = _verb(verbs, "data", "Look at a prepared folder, draw one, or move it as shards.", example, _show)
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = kinds.add_parser("show", help="a table of speakers, a contact sheet", epilog=f"Example: {example}")
     show.add_argument("folder", type=Path, help="as prepare left it")
@@ -157,6 +157,18 @@ def _add_data(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     draw.add_argument("--clips", type=int, default=10, help="of each (10)")
     draw.add_argument("--seed", type=int, default=0, help="the same seed draws the same clips (0)")
     draw.set_defaults(run=_draw)
+    example = "stillspeak data pack prepared s3://bucket/grid"
+    pack = kinds.add_parser("pack", help="a prepared folder as WebDataset tar shards", epilog=f"Example: {example}")
+    pack.add_argument("folder", type=Path, help="as prepare left it")
+    pack.add_argument("destination", help="a folder, or any address that fsspec knows")
+    pack.add_argument("--shard-mb", type=float, default=256, help="megabytes of a shard (256)")
+    pack.set_defaults(run=_pack)
+    example = "stillspeak data unpack s3://bucket/grid prepared --split train"
+    unpack = kinds.add_parser("unpack", help="a prepared folder again, of shards", epilog=f"Example: {example}")
+    unpack.add_argument("source", help="where pack wrote to")
+    unpack.add_argument("folder", type=Path, help="a new folder, or one begun before")
+    unpack.add_argument("--split", default=None, help="train, heldout, validation or test (all)")
+    unpack.set_defaults(run=_unpack)
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -164,6 +176,20 @@ def _draw(arguments: argparse.Namespace) -> None:
 
     draw_corpus(arguments.folder, arguments.speakers, arguments.clips, arguments.seed)
     print((arguments.folder / "report.md").read_text())
+
+
+def _pack(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.shards import pack
+
+    shards = pack(arguments.folder, arguments.destination, arguments.shard_mb)
+    print(f"{arguments.destination}: {len(shards)} shards")
+
+
+def _unpack(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.shards import unpack
+
+    clips = unpack(arguments.source, arguments.folder, arguments.split)
+    print(f"{arguments.folder}: {len(clips)} clips")
 
 
 def _show(arguments: argparse.Namespace) -> None:

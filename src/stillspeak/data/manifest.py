@@ -3,6 +3,7 @@
 Parquet, so that any tool reads it. Clips themselves are read in ``clips.py``.
 """
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class ClipRecord:
         sharpness: variance of the crops' Laplacian, mean over frames.
         landmarks: 68 points a frame in crop pixels, float32, flattened from ``(frames, 68, 2)``.
         dropped: why it is not to be used; empty if it is.
+        shard: the tar file that holds it (``shards.py``); empty if it lies in the folder itself.
     """
 
     clip: str
@@ -57,6 +59,7 @@ class ClipRecord:
     sharpness: float = 0.0
     landmarks: list[float] = field(default_factory=list)
     dropped: str = ""
+    shard: str = ""
 
     @property
     def text(self) -> str:
@@ -77,16 +80,41 @@ _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("clip", "corpus", "speaker", "split", "path")]
     + [("frames", pa.int32()), ("seconds", pa.float32()), ("words", pa.list_(_WORD))]
     + [(name, pa.string()) for name in ("spoken", "emotion", "level")]
-    + [("sharpness", pa.float32()), ("landmarks", pa.list_(pa.float32())), ("dropped", pa.string())]
+    + [
+        ("sharpness", pa.float32()),
+        ("landmarks", pa.list_(pa.float32())),
+        ("dropped", pa.string()),
+        ("shard", pa.string()),
+    ]
 )
 
 
 def write_manifest(folder: Path, records: list[ClipRecord]) -> None:
     """Writes ``manifest.parquet`` whole or not at all, sorted by speaker and clip."""
-    rows = [record.as_dict() for record in sorted(records, key=lambda record: (record.speaker, record.clip))]
     part = folder / f".{MANIFEST}.part"
-    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), part)
+    part.write_bytes(to_parquet(records))
     part.replace(folder / MANIFEST)
+
+
+def to_parquet(records: list[ClipRecord]) -> bytes:
+    """The manifest as a Parquet file's bytes."""
+    rows = [record.as_dict() for record in sorted(records, key=lambda record: (record.speaker, record.clip))]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), file)
+    return file.getvalue()
+
+
+def from_parquet(content: bytes, name: str) -> list[ClipRecord]:
+    """The records of a Parquet file's bytes; ``name`` is what an error calls it.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    try:
+        rows = pq.read_table(io.BytesIO(content)).to_pylist()
+        return [ClipRecord(**{**row, "words": [Word(**word) for word in row["words"]]}) for row in rows]
+    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
+        raise DataError(f"{name} is damaged; make it again with: stillspeak prepare") from error
 
 
 def read_manifest(
@@ -100,18 +128,22 @@ def read_manifest(
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder} holds no {MANIFEST}; make one with: stillspeak prepare grid SOURCE {folder}")
-    try:
-        rows = pq.read_table(folder / MANIFEST).to_pylist()
-        records = [ClipRecord(**{**row, "words": [Word(**word) for word in row["words"]]}) for row in rows]
-    except (pa.ArrowException, OSError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / MANIFEST} is damaged; make it again with: stillspeak prepare") from error
     chosen = [
         record
-        for record in records
+        for record in from_parquet(_content(folder / MANIFEST), str(folder / MANIFEST))
         if (dropped or not record.dropped)
         and (split is None or record.split == split)
         and (not speakers or record.speaker in speakers)
     ]
     if not chosen:
         raise DataError(f"{folder} holds no clips of split {split or 'any'}, speakers {speakers or 'any'}.")
+    if any(record.shard for record in chosen):
+        raise DataError(f"{folder} holds shards; lay them out with: stillspeak data unpack {folder} PREPARED")
     return chosen
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error

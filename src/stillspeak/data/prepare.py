@@ -21,7 +21,7 @@ from stillspeak.data.landmarks import points68
 from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
 from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.data.readings import READERS, installed, make_readings
-from stillspeak.data.summary import report
+from stillspeak.data.summary import REPORT, report
 from stillspeak.data.voices import make_voices
 from stillspeak.errors import DataError, FaceError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
@@ -86,7 +86,7 @@ def prepare(
     records = [load_record(record_path(destination, clip)) for clip in clips]
     everyone = [*_of_others(destination, corpus), *records]
     write_manifest(destination, everyone)
-    (destination / "report.md").write_text(report(everyone))
+    (destination / REPORT).write_text(report(everyone))
     return records
 
 

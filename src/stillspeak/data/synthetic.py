@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from stillspeak.data.manifest import ClipRecord, write_manifest
 from stillspeak.data.prepare import FPS, sharpness, write_clip
-from stillspeak.data.summary import report
+from stillspeak.data.summary import REPORT, report
 from stillspeak.errors import DataError
 from stillspeak.media.audio import Sound
 from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX
@@ -135,7 +135,7 @@ def draw_corpus(destination: str | Path, speakers: int = 10, clips: int = 10, se
                 split = "validation" if speaker % _VALIDATION_ONE_IN == _VALIDATION_ONE_IN - 1 else held
                 records.append(_write(destination, drawn, f"drawn{speaker}", f"clip{number}", split))
         write_manifest(destination, records)
-        (destination / "report.md").write_text(report(records))
+        (destination / REPORT).write_text(report(records))
     except OSError as error:
         raise DataError(f"{destination} cannot be written: {error.strerror}.") from error
     return records

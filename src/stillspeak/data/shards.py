@@ -1,0 +1,195 @@
+"""A prepared folder as WebDataset tar shards, and back: few large files for object storage in place of many small ones.
+
+Any place that fsspec knows will do: a folder, ``s3://bucket/grid``, ``gs://...``. The members of a clip share its path up to the
+first dot (``clips/grid/s1/bbaf2n.mp4``, ``.flac``, ``.voice1.flac``, ``.json``), the JSON last, as WebDataset readers expect.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from fsspec.core import url_to_fs
+from tqdm import tqdm
+
+from stillspeak.data.manifest import MANIFEST, ClipRecord, from_parquet, read_manifest, to_parquet, write_manifest
+from stillspeak.data.portraits import PORTRAITS
+from stillspeak.data.summary import REPORT, report
+from stillspeak.data.voices import copies_of
+from stillspeak.errors import DataError
+
+FileSystem = Any  # of fsspec, whose own types say that a binary file may be text
+_BESIDE = (REPORT, PORTRAITS)  # files of a prepared folder that travel as they are
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A tar file to be: its name, and its clips with their files."""
+
+    name: str
+    clips: list[tuple[ClipRecord, list[Path]]]
+
+    @property
+    def digest(self) -> str:
+        """Says which files, as they are now, the shard is made of."""
+        stamps = [
+            (str(path), path.stat().st_size, path.stat().st_mtime_ns) for _, files in self.clips for path in files
+        ]
+        return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+
+def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
+    """Packs a prepared folder into shards of one split each; the same folder gives the same bytes.
+
+    Stopped and called again, it goes on: a shard appears when it is whole, and one that is there is not written again.
+
+    Args:
+        folder: as ``prepare`` left it.
+        destination: where the shards, ``manifest.parquet`` and ``report.md`` go: a folder or any address fsspec knows.
+        shard_mb: megabytes from which the next shard is begun.
+
+    Returns:
+        The names of the shards.
+
+    Raises:
+        DataError: if the folder was never prepared, a clip's file is missing, or the destination cannot be written.
+    """
+    if shard_mb <= 0:
+        raise DataError(f"--shard-mb must be above 0, not {shard_mb:g}.")
+    records = read_manifest(folder, dropped=True)
+    shards = list(_planned(folder, records, round(shard_mb * 1e6)))
+    fs, root = _place(destination)
+    placed = {record.path: shard.name for shard in shards for record, _ in shard.clips}
+    packed = [replace(record, shard=placed.get(record.path, "")) for record in records]
+    try:
+        fs.makedirs(root, exist_ok=True)
+        for shard in tqdm(shards, unit="shard", disable=None, delay=2):
+            _write(shard, folder, fs, root)
+        for name in _BESIDE:
+            if (folder / name).is_file():
+                _put(fs, f"{root}/{name}", (folder / name).read_bytes())
+        _put(fs, f"{root}/{MANIFEST}", to_parquet(packed))
+    except OSError as error:
+        raise DataError(f"{destination} cannot be written: {error.strerror or error}.") from error
+    return [shard.name for shard in shards]
+
+
+def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipRecord]:
+    """Makes a prepared folder of shards, or of one split of them; what is already there is not fetched again.
+
+    Raises:
+        DataError: if there are no shards, one is damaged, or the folder cannot be written.
+    """
+    fs, root = _place(source)
+    try:
+        manifest = fs.cat_file(f"{root}/{MANIFEST}")
+    except OSError as error:
+        raise DataError(
+            f"{source} holds no {MANIFEST}; make shards with: stillspeak data pack PREPARED {source}"
+        ) from error
+    records = [r for r in from_parquet(manifest, f"{source}/{MANIFEST}") if split in (None, r.split)]
+    if not any(record.shard for record in records):
+        raise DataError(f"{source} holds no shards of split {split or 'any'}.")
+    shards: dict[str, list[ClipRecord]] = {}
+    for record in records:
+        if record.shard:
+            shards.setdefault(record.shard, []).append(record)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, clips in tqdm(sorted(shards.items()), unit="shard", disable=None, delay=2):
+            if not all((folder / record.path).with_suffix(".json").is_file() for record in clips):
+                _read(fs, f"{root}/{name}", folder)
+        if fs.exists(f"{root}/{PORTRAITS}"):
+            _into(folder / PORTRAITS, io.BytesIO(fs.cat_file(f"{root}/{PORTRAITS}")))
+        loose = [replace(record, shard="") for record in records]
+        write_manifest(folder, loose)
+        (folder / REPORT).write_text(report(loose))
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"A shard of {source} is damaged: {error}.") from error
+    except OSError as error:
+        raise DataError(f"{source} cannot be unpacked to {folder}: {error.strerror or error}.") from error
+    return loose
+
+
+def _place(address: str) -> tuple[FileSystem, str]:
+    try:
+        fs, root = url_to_fs(address)
+    except (ImportError, ValueError, OSError) as error:  # fsspec names the package that is missing
+        raise DataError(f"{address} cannot be reached: {error}.") from error
+    return fs, root.rstrip("/")
+
+
+def _planned(folder: Path, records: list[ClipRecord], limit: int) -> Iterator[_Shard]:
+    """The shards of a folder: clips in the manifest's order, each split for itself."""
+    kept = [record for record in records if not record.dropped]
+    for split in sorted({record.split for record in kept}):
+        clips: list[tuple[ClipRecord, list[Path]]] = []
+        size = number = 0
+        for record in kept:
+            if record.split != split:
+                continue
+            video = folder / record.path
+            files = [video, video.with_suffix(".flac"), *copies_of(video.with_suffix(".flac"))]
+            if missing := [path for path in files if not path.is_file()]:
+                raise DataError(f"{missing[0]} is missing; make it again with: stillspeak prepare")
+            clips.append((record, files))
+            size += sum(path.stat().st_size for path in files)
+            if size >= limit:
+                yield _Shard(f"{split}-{number:06}.tar", clips)
+                clips, size, number = [], 0, number + 1
+        if clips:
+            yield _Shard(f"{split}-{number:06}.tar", clips)
+
+
+def _write(shard: _Shard, folder: Path, fs: FileSystem, root: str) -> None:
+    """Writes a shard and what it was made of beside it, unless that is there already."""
+    note = f"{root}/{shard.name}.sha256"
+    digest = shard.digest.encode()
+    if fs.exists(note) and fs.exists(f"{root}/{shard.name}") and fs.cat_file(note) == digest:
+        return
+    with fs.transaction, fs.open(f"{root}/{shard.name}", "wb") as file, tarfile.open(fileobj=file, mode="w|") as tar:
+        for record, files in shard.clips:
+            for path in files:
+                with path.open("rb") as content:
+                    _add(tar, str(path.relative_to(folder)), path.stat().st_size, content)
+            text = json.dumps(record.as_dict()).encode()
+            _add(tar, str(Path(record.path).with_suffix(".json")), len(text), io.BytesIO(text))
+    _put(fs, note, digest)
+
+
+def _add(tar: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
+    """A member without owner and time: the same clips give the same bytes."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    tar.addfile(member, content)
+
+
+def _put(fs: FileSystem, path: str, content: bytes) -> None:
+    with fs.transaction, fs.open(path, "wb") as file:
+        file.write(content)
+
+
+def _read(fs: FileSystem, path: str, folder: Path) -> None:
+    """Lays the members of a shard into a folder; the JSON of a clip is its last and says that it is whole."""
+    top = folder.resolve()
+    with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        for member in tar:
+            place = (top / member.name).resolve()
+            content = tar.extractfile(member)
+            if content is None or not place.is_relative_to(top):
+                raise tarfile.TarError(f"{member.name} is no file of a prepared folder")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _into(place, content)
+
+
+def _into(place: Path, content: IO[bytes]) -> None:
+    """A file that is there whole or not at all."""
+    part = place.with_name(f".{place.name}.part")
+    with part.open("wb") as out:
+        while block := content.read(1 << 20):
+            out.write(block)
+    part.replace(place)

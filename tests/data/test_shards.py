@@ -1,0 +1,125 @@
+"""Shards: what goes in comes out, the same bytes every time, wherever it was stopped."""
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from stillspeak.cli import main
+from stillspeak.data import shards
+from stillspeak.data.clips import Clips
+from stillspeak.data.manifest import read_manifest
+from stillspeak.data.shards import pack, unpack
+from stillspeak.data.synthetic import draw_corpus
+from stillspeak.errors import DataError
+from stillspeak.presets import tiny
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six drawn clips of three people; one has another voice."""
+    folder = tmp_path_factory.mktemp("drawn") / "prepared"
+    draw_corpus(folder, 3, 2)
+    flac = next(folder.rglob("*.flac"))
+    shutil.copy(flac, flac.with_suffix(".voice1.flac"))
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Clips and sounds of a prepared folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.suffix in (".mp4", ".flac")}
+
+
+def test_what_is_packed_and_unpacked_is_the_same(prepared: Path, tmp_path: Path):
+    pack(prepared, str(tmp_path / "shards"), shard_mb=0.1)
+    assert len(list((tmp_path / "shards").glob("train-*.tar"))) > 1
+    unpack(str(tmp_path / "shards"), tmp_path / "back")
+    assert files(tmp_path / "back") == files(prepared)
+    assert read_manifest(tmp_path / "back") == read_manifest(prepared)
+    context = tiny().generator.context
+    assert (Clips(tmp_path / "back", "train", context).windows(0) == Clips(prepared, "train", context).windows(0)).all()
+
+
+def test_an_address_is_as_good_as_a_folder(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["data", "pack", str(prepared), "memory://bucket/drawn"]) == 0
+    assert main(["data", "unpack", "memory://bucket/drawn", str(tmp_path / "back")]) == 0
+    assert capsys.readouterr().out.endswith("back: 6 clips\n")
+    assert files(tmp_path / "back") == files(prepared)
+    MemoryFileSystem().rm("/bucket", recursive=True)
+
+
+def test_a_clip_of_a_shard_has_one_key_and_its_json_is_last(prepared: Path, tmp_path: Path):
+    (name,) = [name for name in pack(prepared, str(tmp_path / "s")) if name.startswith("train")]
+    with tarfile.open(tmp_path / "s" / name) as tar:
+        names = tar.getnames()
+    keys = [str(Path(name).parent / Path(name).name.split(".")[0]) for name in names]
+    assert keys == sorted(keys)  # all of a clip side by side
+    ends = [name.split(".", 1)[1] for name in names]
+    assert {ends[i - 1] for i in range(len(ends)) if ends[i] == "mp4" and i} == {"json"}
+    assert "voice1.flac" in ends
+
+
+def test_packing_twice_gives_the_same_bytes_and_goes_on_where_it_stopped(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pack(prepared, str(tmp_path / "whole"), shard_mb=0.1)
+    add, added = shards._add, []
+
+    def stopping(*arguments: object) -> None:
+        added.append(arguments)
+        if len(added) == 9:
+            raise KeyboardInterrupt
+        add(*arguments)
+
+    monkeypatch.setattr(shards, "_add", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        pack(prepared, str(tmp_path / "stopped"), shard_mb=0.1)
+    begun = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "stopped").glob("*.tar")}
+    assert 0 < len(begun) < len(list((tmp_path / "whole").glob("*.tar")))
+    pack(prepared, str(tmp_path / "stopped"), shard_mb=0.1)
+    for path in (tmp_path / "whole").glob("*.tar"):
+        assert (tmp_path / "stopped" / path.name).read_bytes() == path.read_bytes()
+        assert begun.get(path.name) in (None, (tmp_path / "stopped" / path.name).stat().st_mtime_ns)
+
+
+def test_a_clip_that_changed_is_packed_again(prepared: Path, tmp_path: Path):
+    shutil.copytree(prepared, tmp_path / "prepared")
+    pack(tmp_path / "prepared", str(tmp_path / "s"))
+    video = tmp_path / "prepared" / read_manifest(prepared, "train")[0].path
+    video.write_bytes(b"x" * video.stat().st_size)
+    pack(tmp_path / "prepared", str(tmp_path / "s"))
+    unpack(str(tmp_path / "s"), tmp_path / "back", "train")
+    assert files(tmp_path / "back")[str(video.relative_to(tmp_path / "prepared"))] == video.read_bytes()
+    assert {record.split for record in read_manifest(tmp_path / "back")} == {"train"}
+
+
+def test_what_cannot_be_packed_or_unpacked_is_said(prepared: Path, tmp_path: Path):
+    with pytest.raises(DataError, match="holds no manifest"):
+        pack(tmp_path, str(tmp_path / "s"))
+    with pytest.raises(DataError, match="above 0"):
+        pack(prepared, str(tmp_path / "s"), 0)
+    with pytest.raises(DataError, match="holds no manifest"):
+        unpack(str(tmp_path / "nothing"), tmp_path / "back")
+    with pytest.raises(DataError, match="cannot be reached"):
+        pack(prepared, "nonsense://bucket")
+    shutil.copytree(prepared, tmp_path / "prepared")
+    next((tmp_path / "prepared").rglob("*.mp4")).unlink()
+    with pytest.raises(DataError, match="is missing"):
+        pack(tmp_path / "prepared", str(tmp_path / "s"))
+
+
+def test_a_damaged_shard_is_said_and_one_that_points_elsewhere_writes_nothing_there(prepared: Path, tmp_path: Path):
+    names = pack(prepared, str(tmp_path / "s"))
+    with pytest.raises(DataError, match="holds shards"):
+        read_manifest(tmp_path / "s")
+    shard = tmp_path / "s" / names[0]
+    shard.write_bytes(shard.read_bytes()[:1000])
+    with pytest.raises(DataError, match="damaged"):
+        unpack(str(tmp_path / "s"), tmp_path / "back")
+    with tarfile.open(shard, "w") as tar:
+        tar.add(prepared / "report.md", "../outside.md")
+    with pytest.raises(DataError, match="no file of a prepared folder"):
+        unpack(str(tmp_path / "s"), tmp_path / "back")
+    assert not (tmp_path / "outside.md").exists()
