@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 import stillspeak
-from stillspeak.animate import still
 from stillspeak.data.corpora import grid
 from stillspeak.data.manifest import ClipRecord, read_manifest
 from stillspeak.evaluation.mouth import match, opening
 from stillspeak.evaluation.quality import psnr, ssim
 from stillspeak.media.faces import HEIGHT_PX
 from stillspeak.media.video import read_video
+from stillspeak.runtime.scene import still
 
 LOWER = slice(HEIGHT_PX // 2, None)
 COLUMNS = ("opening_correlation", "opening_spread", "psnr", "ssim", "psnr_lower", "ssim_lower")
@@ -44,7 +44,7 @@ def rows(
         real, photo = read_video(prepared / record.path), read_video(videos[index])[0]
         real_opening = opening(real)
         for name, speech in (("model", videos[index]), ("shuffled_audio", videos[(index + 1) % len(videos)])):
-            scores[name].append(score(animator(photo, speech).frames, real, real_opening))
+            scores[name].append(score(animator(photo, speech, crop=True).frames, real, real_opening))
         scores["still"].append(score(still(photo)[None], real, real_opening))
         print(
             f"  {record.speaker}/{record.clip}: {scores['model'][-1][0]:.2f} x {scores['model'][-1][1]:.2f}", flush=True

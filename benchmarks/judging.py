@@ -12,10 +12,10 @@ import numpy as np
 import skimage.data
 
 import stillspeak
-from stillspeak.animate import still
 from stillspeak.evaluation.identity import embeddings
 from stillspeak.evaluation.measure import Judges, measure, reference
 from stillspeak.media.audio import Sound, read_audio
+from stillspeak.runtime.scene import still
 
 SPEECH = Path(__file__).parent.parent / "examples" / "hello.flac"
 SECONDS = 3.0
@@ -31,7 +31,7 @@ def main() -> None:
     sound = Sound(speech.samples[: round(SECONDS * speech.rate_hz)], speech.rate_hz)
     animator = stillspeak.load(threads=1)
     photo = np.asarray(skimage.data.astronaut(), np.uint8)
-    frames = animator(photo, sound).frames
+    frames = animator(photo, sound, crop=True).frames
     judges = Judges()
     real = reference(frames, sound, animator.fps, SENTENCE, embeddings(still(photo)[None]))
     measure(frames, real, judges)  # what is loaded once is not counted

@@ -13,10 +13,10 @@ import numpy as np
 import skimage.data
 
 import stillspeak
-from stillspeak.animate import still
 from stillspeak.data.manifest import read_manifest
 from stillspeak.media.audio import read_audio
 from stillspeak.media.video import read_video
+from stillspeak.runtime.scene import still
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     rows = [np.hstack([real[t] for t in chosen])]
     for crop in crops:
         talk, first = animator.push(animator.begin_aligned(crop), samples)
-        made = np.concatenate([first, animator.finish(talk)[1]])
+        made = np.concatenate([first.frames, animator.finish(talk)[1].frames])
         rows.append(np.hstack([made[t] for t in chosen]))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(arguments.output), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))

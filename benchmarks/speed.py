@@ -17,7 +17,7 @@ from torch.nn import functional
 import stillspeak
 from stillspeak.config import Config
 from stillspeak.media.audio import read_audio
-from stillspeak.media.video import VideoWriter
+from stillspeak.media.writer import VideoWriter
 from stillspeak.model.blocks import UNetBlock
 from stillspeak.model.generator import Generator
 from stillspeak.presets import default, paper
@@ -96,7 +96,7 @@ def whole_job(threads: int, folder: Path) -> Job:
     def job() -> None:
         sound = read_audio(SPEECH)
         with VideoWriter(folder / "out.mp4", animator.fps, sound) as writer:
-            for frame in animator.frames(photo, sound):
+            for frame in animator.frames(photo, sound, crop=True):
                 writer.write(frame)
 
     return "default, the whole job: decode to mp4", count, job

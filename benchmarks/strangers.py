@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 
 import stillspeak
-from stillspeak.animate import still
 from stillspeak.data.portraits import find_photos, kept_back
 from stillspeak.errors import StillspeakError
 from stillspeak.evaluation.identity import embeddings, sampled_embeddings
 from stillspeak.evaluation.mouth import opening
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import HEIGHT_PX
+from stillspeak.runtime.scene import still
 
 UPPER = slice(0, HEIGHT_PX // 2)
 STANDS_PX = 0.25  # a mouth whose opening varies less than this over a sentence stands still
@@ -123,7 +123,7 @@ def main() -> None:
         crop = still(photo)
         for voice, sound in sounds.items():
             try:
-                frames = np.stack(list(animator.frames(photo, sound)))
+                frames = np.stack(list(animator.frames(photo, sound, crop=True)))
             except StillspeakError as error:
                 failed += 1
                 print(f"  {photo.name} x {voice.name}: {error}", flush=True)

@@ -21,6 +21,7 @@ video = animator(photo, Path(__file__).parent / "hello.flac")
 video.save(folder / "demo.mp4")
 
 frames = video.frames[:: max(1, len(video.frames) // 16)][:16]
-sheet = np.vstack([np.hstack(list(frames[:8])), np.hstack(list(frames[8:]))])
+frames = [cv2.resize(frame, (192, 192), interpolation=cv2.INTER_AREA) for frame in frames]
+sheet = np.vstack([np.hstack(frames[:8]), np.hstack(frames[8:])])
 cv2.imwrite(str(folder / "demo.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 print(f"{len(video.frames)} frames: {folder / 'demo.mp4'}; at a glance: {folder / 'demo.png'}")

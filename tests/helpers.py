@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from stillspeak.media.audio import Sound
-from stillspeak.media.video import VideoWriter
+from stillspeak.media.writer import VideoWriter
 
 
 def tone(seconds: float, rate_hz: int = 16_000) -> Sound:

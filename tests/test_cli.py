@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,6 +16,7 @@ from PIL import Image
 
 from helpers import tone, write_video
 from stillspeak.cli import main
+from stillspeak.jobs import frame_rate
 from stillspeak.media.video import read_video
 
 
@@ -77,7 +79,16 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
         (["-o", "out.mp4", "--model", "nonsense"], "no model nonsense"),
         (["-o", "out.mp4", "--face", "7"], "no face 7"),
         (["-o", "out.mp4", "--fps", "0"], "--fps"),
+        (["-o", "out.mp4", "--fps", "fast"], "--fps"),
         (["-o", "out.mp4", "--seed", "-1"], "--seed"),
+        (["-o", "out.mp4", "--scale", "100"], "is the most"),
+        (["-o", "out.png"], "need a number"),
+        (["-o", "out.gif", "--fps", "60"], "at most 50"),
+        (["-o", "out.mp4", "--speech", "1:speech.wav"], "PHOTO and SPEECH, or"),
+        (["-o", "out.mp4", "--crop", "--face", "all"], "--crop shows one face"),
+        (["-o", "out.mp4", "--sign-key", "key.pem"], "belong together"),
+        (["--batch", "jobs.csv"], "from its list"),
+        ([], "needs -o"),
     ],
 )
 def test_bad_arguments_get_one_sentence_too(
@@ -107,7 +118,7 @@ def test_any_sound_file_speaks(inputs: Path, tiny_model: Path, name: str, rate_h
     assert (
         main(["animate", str(inputs / "face.png"), str(inputs / name), "-o", str(out), "--model", str(tiny_model)]) == 0
     )
-    assert read_video(out).shape == (25, 128, 96, 3)
+    assert read_video(out).shape == (25, 512, 512, 3)
 
 
 def test_a_video_with_sound_is_speech_and_an_old_output_is_replaced(inputs: Path, tiny_model: Path):
@@ -233,3 +244,58 @@ def test_training_without_its_extra_says_what_to_install(tmp_path: Path):
     assert result.returncode == 2
     assert "stillspeak[train]" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_two_people_say_two_things_and_the_longer_decides(inputs: Path, tiny_model: Path, astronaut: np.ndarray):
+    Image.fromarray(np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)).save(
+        inputs / "two.png"
+    )
+    soundfile.write(inputs / "longer.wav", tone(1.4).samples, 16_000)
+    voices = ["--speech", f"2:{inputs / 'speech.wav'}", "--speech", f"1:{inputs / 'longer.wav'}"]
+    out = inputs / "out.mp4"
+    assert main(["animate", str(inputs / "two.png"), *voices, "-o", str(out), "--model", str(tiny_model)]) == 0
+    assert len(read_video(out)) == 35
+    for voice in ("speech.wav", "0:speech.wav", "1:", "x:speech.wav"):
+        assert main(["animate", str(inputs / "two.png"), "--speech", voice, "-o", str(out)]) == 2
+
+
+def test_pipes_go_in_and_out(inputs: Path, tiny_model: Path):
+    command = [sys.executable, "-m", "stillspeak.cli", "animate", "-", str(inputs / "speech.wav"), "-o", "-", "--crop"]
+    done = subprocess.run(
+        [*command, "--model", str(tiny_model)],
+        input=(inputs / "face.png").read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert len(done.stdout) == 25 * 128 * 96 * 3
+    assert b'"width": 96' in done.stderr
+    assert main(["animate", "-", "-", "-o", str(inputs / "out.mp4"), "--model", str(tiny_model)]) == 2
+
+
+def test_faces_are_numbered(inputs: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "n.png")]) == 0
+    assert capsys.readouterr().out.startswith("1: ")
+    drawn = np.asarray(Image.open(inputs / "n.png"), int)
+    assert (np.abs(drawn - np.asarray(Image.open(inputs / "face.png"), int)).max(axis=2) > 30).sum() > 200
+    assert main(["faces", str(inputs / "meadow.png")]) == 2
+    assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "n.nothing")]) == 2
+
+
+def test_a_label_is_seen_and_a_transparent_photo_stays_so(inputs: Path, tiny_model: Path, astronaut: np.ndarray):
+    alpha = np.full(astronaut.shape[:2], 255, np.uint8)
+    alpha[:, 450:] = 0
+    Image.fromarray(np.dstack([astronaut, alpha])).save(inputs / "clear.png")
+    out = str(inputs / "f_%02d.png")
+    model = ["--model", str(tiny_model), "--label", "--scale", "0.5"]
+    assert main(["animate", str(inputs / "clear.png"), str(inputs / "speech.wav"), "-o", out, *model]) == 0
+    first = np.asarray(Image.open(inputs / "f_00.png"))
+    assert first.shape == (256, 256, 4)
+    assert first[:, 240:, 3].max() == 0
+    assert first[:, :220, 3].min() == 255
+    assert (first[-30:, :120, :3].min(axis=2) > 180).sum() > 20
+
+
+@pytest.mark.parametrize("text", ["29.97", "30000/1001", "23.976", "59.94", "25"])
+def test_television_rates_are_what_they_mean(text: str):
+    exact = {"23.976": Fraction(24_000, 1001), "59.94": Fraction(60_000, 1001), "25": Fraction(25)}
+    assert frame_rate(text) == exact.get(text, Fraction(30_000, 1001))

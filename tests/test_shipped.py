@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import stillspeak
-from stillspeak.animate import still
 from stillspeak.evaluation.mouth import match, opening
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model
+from stillspeak.runtime.scene import still
 from stillspeak.training.weights import read_generator
 
 HELLO = Path(__file__).parent.parent / "examples" / "hello.flac"
@@ -37,15 +37,15 @@ def test_the_card_names_the_corpus_its_licence_and_what_not_to_do():
 
 def test_speech_opens_the_mouth_and_silence_does_not(shipped: stillspeak.Animator, astronaut: np.ndarray):
     speech = read_audio(HELLO)
-    talking = opening(shipped(astronaut, speech).frames)
-    silent = opening(shipped(astronaut, Sound(np.zeros_like(speech.samples), speech.rate_hz)).frames)
+    talking = opening(shipped(astronaut, speech, crop=True).frames)
+    silent = opening(shipped(astronaut, Sound(np.zeros_like(speech.samples), speech.rate_hz), crop=True).frames)
     assert talking.std() > 3 * silent[10:].std()
     assert talking.max() - np.median(silent) > 1.5
 
 
 def test_the_upper_face_keeps_the_photos_colours(shipped: stillspeak.Animator, astronaut: np.ndarray):
     crop = still(astronaut)
-    frames = shipped(astronaut, read_audio(HELLO)).frames
+    frames = shipped(astronaut, read_audio(HELLO), crop=True).frames
     assert np.abs(frames[:, :64].mean((0, 1, 2)) - crop[:64].mean((0, 1))).max() < 4
 
 
@@ -56,7 +56,7 @@ def test_the_mouth_follows_a_real_sentence_never_trained_on(
 ):
     source = corpus / "grid" / clip
     real = opening(prepared_real(source))
-    made = opening(shipped(read_video(source)[0], source).frames)
+    made = opening(shipped(read_video(source)[0], source, crop=True).frames)
     assert match(made, real).correlation > least
     frozen = match(np.full_like(made, made.mean()), real)
     assert frozen.correlation == 0

@@ -1,13 +1,13 @@
 """A photo and a voice in, a talking video out. This page is the product.
 
     photo  -> face -> aligned still -> Identity Encoder --\
-    speech -> windows -> Context Encoder ------------------> Frame Decoder -> frames -> video
-    noise  -> Noise Generator ----------------------------/
+    speech -> windows -> Context Encoder ------------------> Frame Decoder -> frames -> film
+    noise  -> Noise Generator ----------------------------/                      back in the photo
 
 Offline is the fold of the live step over the whole clip: ``Animator.begin``, ``push``, ``finish``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.errors import FaceError
-from stillspeak.media.audio import Sound, read_audio, require_speech
-from stillspeak.media.faces import align, read_image, require_faces, similarity
-from stillspeak.media.video import VideoWriter
+from stillspeak.media.audio import Sound, read_audio
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.windows import WindowState
-from stillspeak.runtime.engine import Engine, Memory, find_model
+from stillspeak.media.writer import VideoWriter
+from stillspeak.runtime.engine import Engine, Layers, Memory, find_model
+from stillspeak.runtime.scene import Photo, Scene, open_scene
+from stillspeak.runtime.voices import Speech, Voices
 
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
@@ -79,74 +80,93 @@ class Animator:
 
     def __call__(
         self,
-        photo: str | Path | Frames,
-        speech: str | Path | Sound,
+        photo: Photo,
+        speech: Speech,
         *,
         seed: int = 0,
-        fps: float | None = None,
+        fps: float | Fraction | None = None,
         face: str = "largest",
+        crop: bool = False,
+        scale: float | None = None,
     ) -> Video:
-        """Animates a photo.
+        """Animates a photo; the whole of it.
 
         Args:
             photo: a file, or RGB pixels ``(height, width, 3)`` uint8.
             speech: a file with sound in it, or a ``Sound``.
             seed: of the noise behind blinks and brows; the same seed gives the same video.
             fps: of the video; the model's own by default.
-            face: ``largest``, or the number of a face, best first, from 1.
+            face: ``largest``, ``all``, or the number of a face, best first, from 1.
+            crop: the model's own aligned 96 x 128 frames and not the photo.
+            scale: of the photo before it moves; by default 1, or less for photos longer than 3840 pixels.
 
         Raises:
             MediaError, FaceError, SpeechError: if the input cannot be used.
         """
         sound = speech if isinstance(speech, Sound) else read_audio(speech)
-        frames = list(self.frames(photo, sound, seed=seed, fps=fps, face=face))
+        frames = list(self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale))
         return Video(np.stack(frames), float(fps or self.fps), sound.samples, sound.rate_hz)
 
     def frames(
         self,
-        photo: str | Path | Frames,
-        sound: Sound,
+        photo: Photo,
+        speech: Speech | Mapping[int, Speech],
         *,
         seed: int = 0,
-        fps: float | None = None,
+        fps: float | Fraction | None = None,
         face: str = "largest",
+        crop: bool = False,
+        scale: float | None = None,
     ) -> Iterator[Frames]:
-        """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory."""
-        require_speech(sound, 1 / min(self.fps, fps or self.fps))
-        talk = self.begin(photo, seed=seed, face=face)
-        return at_rate(self._offline(talk, sound), self.fps, fps or self.fps, sound.seconds)
+        """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory however long the speech is.
+
+        ``speech`` may also be several by the number of the face that says each; ``face`` then says nothing.
+        """
+        scene = open_scene(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
+        voices = [*speech.values()] if isinstance(speech, Mapping) else [speech]
+        heard = Voices(voices, self.rate_hz, 1 / float(min(self.fps, fps or self.fps)))
+        return at_rate(self._drawn(scene, heard, seed, crop), self.fps, fps or self.fps, lambda: heard.seconds)
 
     def stream(
-        self, photo: str | Path | Frames, chunks: Iterable[NDArray[np.float32]], *, seed: int = 0, face: str = "largest"
+        self,
+        photo: Photo,
+        chunks: Iterable[NDArray[np.float32]],
+        *,
+        seed: int = 0,
+        face: str = "largest",
+        crop: bool = False,
+        scale: float | None = None,
     ) -> Iterator[Frames]:
         """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
-        talk = self.begin(photo, seed=seed, face=face)
+        scene = open_scene(photo, face, scale)
+        talk = self.begin_aligned(scene.faces[0].still, seed=seed)
         for chunk in chunks:
-            talk, frames = self.push(talk, chunk)
-            yield from frames
-        yield from self.finish(talk)[1]
+            talk, layers = self.push(talk, chunk)
+            yield from layers.frames if crop else scene.film([layers])
+        layers = self.finish(talk)[1]
+        yield from layers.frames if crop else scene.film([layers])
 
-    def begin(self, photo: str | Path | Frames, *, seed: int = 0, face: str = "largest") -> Talk:
+    def begin(self, photo: Photo, *, seed: int = 0, face: str = "largest") -> Talk:
         """Finds the face and encodes it once. Raises MediaError or FaceError."""
-        return self.begin_aligned(still(photo, face), seed=seed)
+        return self.begin_aligned(open_scene(photo, face).faces[0].still, seed=seed)
 
     def begin_aligned(self, crop: Frames, *, seed: int = 0) -> Talk:
         """As ``begin``, for a face that is aligned already, ``(128, 96, 3)`` uint8."""
         identity = self.engine.identify(crop)
         return Talk(identity, self.windows.begin(), self.engine.begin(), seed)
 
-    def push(self, talk: Talk, samples: NDArray[np.float32]) -> tuple[Talk, Frames]:
-        """Takes the next samples, of any number; returns the new state and the frames that are due, ``(n, 128, 96, 3)``."""
+    def push(self, talk: Talk, samples: NDArray[np.float32]) -> tuple[Talk, Layers]:
+        """Takes the next samples, of any number; returns the new state and the frames that are due, with how they were made."""
         sound, windows = self.windows.push(talk.sound, samples)
         return self._speak(replace(talk, sound=sound), windows)
 
-    def finish(self, talk: Talk) -> tuple[Talk, Frames]:
+    def finish(self, talk: Talk) -> tuple[Talk, Layers]:
         """Ends the sound; returns the last frames."""
         sound, windows = self.windows.flush(talk.sound)
         return self._speak(replace(talk, sound=sound), windows)
 
-    def _speak(self, talk: Talk, windows: NDArray[np.float32]) -> tuple[Talk, Frames]:
-        pieces = [np.zeros((0, self.engine.description.height_px, self.engine.description.width_px, 3), np.uint8)]
+    def _speak(self, talk: Talk, windows: NDArray[np.float32]) -> tuple[Talk, Layers]:
+        pieces: list[Layers] = []
         memory, frame = talk.memory, talk.frame
         for start in range(0, len(windows), _CHUNK_FRAMES):
             piece = windows[start : start + _CHUNK_FRAMES]
@@ -154,55 +174,54 @@ class Animator:
             made, memory = self.engine.step(talk.identity, piece, noise, memory)
             pieces.append(made)
             frame += len(piece)
-        return replace(talk, memory=memory, frame=frame), np.concatenate(pieces)
+        if not pieces:
+            pieces = [Layers.painted(np.zeros((0, HEIGHT_PX, WIDTH_PX, 3), np.uint8))]
+        return replace(talk, memory=memory, frame=frame), Layers.joined(pieces)
 
-    def _offline(self, talk: Talk, sound: Sound) -> Iterator[Frames]:
-        samples = sound.at(self.rate_hz).samples
-        piece = self.rate_hz * _CHUNK_FRAMES // self.fps
-        last = max(0, len(samples) - 1) // piece * piece
-        for start in range(0, last, piece):
-            talk, frames = self.push(talk, samples[start : start + piece])
-            yield from frames
-        heard, windows = self.windows.push(talk.sound, samples[last:])  # the rest and the end in one call
+    def _drawn(self, scene: Scene, heard: Voices, seed: int, crop: bool) -> Iterator[Frames]:
+        """The frames of a scene, each face with the voice it has."""
+        faces = scene.faces[:1] if crop else scene.faces
+        voices = heard.for_faces(len(faces))
+        talks = [
+            self._offline(face.still, voice, seed + number)
+            for number, (face, voice) in enumerate(zip(faces, voices, strict=True))
+        ]
+        for layers in zip(*talks, strict=True):
+            yield from layers[0].frames if crop else scene.film(layers)
+
+    def _offline(self, still: Frames, pieces: Iterator[NDArray[np.float32]], seed: int) -> Iterator[Layers]:
+        """All frames of a talk, about a second at a time."""
+        talk = self.begin_aligned(still, seed=seed)
+        last = next(pieces)
+        for piece in pieces:
+            talk, layers = self.push(talk, last)
+            yield layers
+            last = piece
+        heard, windows = self.windows.push(talk.sound, last)  # the rest and the end in one call
         heard, ends = self.windows.flush(heard)
-        yield from self._speak(replace(talk, sound=heard), np.concatenate([windows, ends]))[1]
+        yield self._speak(replace(talk, sound=heard), np.concatenate([windows, ends]))[1]
 
 
-def at_rate(frames: Iterator[Frames], from_fps: float, to_fps: float, seconds: float) -> Iterator[Frames]:
-    """Places frames by time: output frame k, shown at k / to_fps, is the input frame of that moment."""
+def at_rate(
+    frames: Iterator[Frames], from_fps: float | Fraction, to_fps: float | Fraction, seconds: Callable[[], float]
+) -> Iterator[Frames]:
+    """Places frames by time: output frame k, shown at k / to_fps, is the input frame of that moment.
+
+    ``seconds`` says how much sound there is so far, at least a frame more than was drawn: no frame lasts longer than it.
+    """
     if from_fps == to_fps:
         yield from frames
         return
     ratio = Fraction(from_fps).limit_denominator(1001) / Fraction(to_fps).limit_denominator(1001)
-    wanted, index = 0, -1
-    total = int(seconds * to_fps + 1e-6)
+    wanted = 0
     current: Frames | None = None
-    for current in frames:
-        index += 1
-        while wanted < total and int(wanted * ratio) == index:
+    for index, current in enumerate(frames):
+        while int(wanted * ratio) == index and wanted < int(seconds() * float(to_fps) + 1e-6):
             yield current
             wanted += 1
-    while current is not None and wanted < total:  # less than one input frame is missing at the end
-        yield current
+    while current is not None and wanted < int(seconds() * float(to_fps) + 1e-6):
+        yield current  # less than one input frame is missing at the end
         wanted += 1
-
-
-def still(photo: str | Path | Frames, face: str = "largest") -> Frames:
-    """The aligned crop of a photo's face, ``(128, 96, 3)``.
-
-    Raises:
-        MediaError: if the file is no picture.
-        FaceError: if there is no face, or fewer than asked for.
-    """
-    image = photo if isinstance(photo, np.ndarray) else read_image(photo)
-    name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
-    if face != "largest" and not (face.isdigit() and int(face) >= 1):
-        raise FaceError(f"--face takes largest or a number from 1, not {face}.")
-    number = 1 if face == "largest" else int(face)
-    faces = require_faces(image, name, number)
-    if number > len(faces):
-        raise FaceError(f"{name} shows {len(faces)} face{'s' * (len(faces) > 1)}; there is no face {number}.")
-    return align(image, similarity(faces[number - 1].points))
 
 
 def load(model: str | Path = "default", *, threads: int = 0) -> Animator:

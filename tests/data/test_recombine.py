@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import skimage.io
 
-from stillspeak.animate import still
 from stillspeak.cli import main
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.landmarks import crop_landmarks, mouth_opening
@@ -16,6 +15,7 @@ from stillspeak.data.portraits import kept_back, read_portraits
 from stillspeak.data.recombine import move_points, recombine
 from stillspeak.errors import DataError
 from stillspeak.presets import tiny
+from stillspeak.runtime.scene import still
 
 LOWER_LIP_AND_CHIN = np.r_[4:13, 55:60, 65:68]
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stillspeak.animate import still
 from stillspeak.evaluation.identity import acd, embeddings
 from stillspeak.media.faces import read_image
+from stillspeak.runtime.scene import still
 
 
 def test_brightness_moves_the_descriptor_little(astronaut: np.ndarray):

@@ -94,8 +94,8 @@ def test_files_that_are_no_sound_are_refused_with_their_name(tmp_path: Path):
 
 def test_speech_shorter_than_a_frame_is_refused_and_silence_is_not():
     with pytest.raises(SpeechError, match="10 ms"):
-        require_speech(Sound(np.zeros(160, np.float32), 16_000), 0.04)
-    require_speech(Sound(np.zeros(16_000, np.float32), 16_000), 0.04)
+        require_speech(0.01, 0.04)
+    require_speech(1.0, 0.04)
 
 
 def test_a_damaged_packet_costs_a_few_packets_and_not_the_rest(tmp_path: Path):

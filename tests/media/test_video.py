@@ -12,7 +12,8 @@ import pytest
 from helpers import tone, write_video
 from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE
-from stillspeak.media.video import VideoWriter, read_video
+from stillspeak.media.video import read_video
+from stillspeak.media.writer import VideoWriter
 
 
 def lengths(path: Path) -> tuple[float, float]:

@@ -23,7 +23,7 @@ def test_threads_share_a_call_and_nothing_changes(tiny_model: Path, count: int):
         identity, noise = engine.identify(still), engine.noise(0, 0, count + 2)
         first, memory = engine.step(identity, windows[:count], noise[:count], engine.begin())
         then, _ = engine.step(identity, windows[count:], noise[count:], memory)
-        made.append(np.concatenate([first, then]).astype(int))
+        made.append(np.concatenate([first.frames, then.frames]).astype(int))
     assert made[0].shape == (count + 2, 128, 96, 3)
     assert np.abs(made[0] - made[1]).max() <= 1
 

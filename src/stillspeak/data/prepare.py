@@ -26,7 +26,8 @@ from stillspeak.data.voices import make_voices
 from stillspeak.errors import DataError, FaceError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
-from stillspeak.media.video import VideoWriter, read_video
+from stillspeak.media.video import read_video
+from stillspeak.media.writer import VideoWriter
 
 FPS = 25  # paper, section 4
 _DETECT_EVERY = 25  # ours: the head moves slowly; between detections the box is interpolated

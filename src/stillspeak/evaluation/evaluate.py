@@ -152,7 +152,7 @@ def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embedding
     sound = _sound(data, job.record)
     if len(real) < _LEAST_FRAMES:
         raise DataError(f"{job.name} has {len(real)} frames; at least {_LEAST_FRAMES} are needed to judge it.")
-    require_speech(sound, 1 / FPS)
+    require_speech(sound.seconds, 1 / FPS)
     others = [found for speaker, found in strangers.items() if speaker != job.record.speaker]
     held = reference(real, sound, FPS, job.record.text, np.stack(others) if others else np.zeros((0, 128)))
     videos = {"ground_truth": real, "model": _animated(model, real[0], sound, job.seed), "still": real[:1]}
@@ -255,7 +255,7 @@ def _animated(model: Path, still: Frames, sound: Sound, seed: int) -> Frames:
     animator = _animator(model)
     talk = animator.begin_aligned(still, seed=seed)
     talk, first = animator.push(talk, sound.at(animator.rate_hz).samples)
-    return np.concatenate([first, animator.finish(talk)[1]])
+    return np.concatenate([first.frames, animator.finish(talk)[1].frames])
 
 
 def _sound(data: Path, record: ClipRecord) -> Sound:

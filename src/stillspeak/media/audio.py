@@ -5,7 +5,9 @@ Samples are float32, mono, nominally in [-1, 1]. Windows are cut in ``windows.py
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from stillspeak.errors import MediaError, SpeechError
 
 _GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
+_MOST_GAP_SECONDS = 60.0  # ours: a longer one is a time stamp that lies
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,86 @@ def read_audio(path: str | Path) -> Sound:
     Raises:
         MediaError: if the file is missing, unreadable or holds no sound.
     """
+    stream = open_sound(path)
+    return Sound(
+        np.concatenate([np.zeros(0, np.float32), *(block.mean(axis=0) for block in stream.blocks)]), stream.rate_hz
+    )
+
+
+@dataclass(frozen=True)
+class SoundStream:
+    """The sound of a file as it is decoded, in constant memory.
+
+    Attributes:
+        blocks: float32 ``(channels, n)`` each, one channel or two; finite. Sample 0 is the first frame of a video.
+        rate_hz: samples a second.
+        channels: of every block.
+    """
+
+    blocks: Iterator[NDArray[np.float32]]
+    rate_hz: int
+    channels: int
+
+    def at(self, rate_hz: int) -> "SoundStream":
+        """The same sound at another rate (soxr, very high quality)."""
+        if rate_hz == self.rate_hz:
+            return self
+        return SoundStream(self._resampled(rate_hz), rate_hz, self.channels)
+
+    def mono(self) -> Iterator[NDArray[np.float32]]:
+        """The mean of the channels, ``(n,)`` each."""
+        return (block.mean(axis=0) for block in self.blocks)
+
+    def _resampled(self, rate_hz: int) -> Iterator[NDArray[np.float32]]:
+        resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels, quality="VHQ")
+        for block in self.blocks:
+            yield np.ascontiguousarray(resampler.resample_chunk(np.ascontiguousarray(block.T)).T)
+        empty = np.zeros((0, self.channels), np.float32)
+        yield np.ascontiguousarray(resampler.resample_chunk(empty, last=True).T)
+
+
+def open_sound(path: str | Path) -> SoundStream:
+    """As ``read_audio``, block by block and with two channels where the file has more than one.
+
+    Raises:
+        MediaError: as ``read_audio``; the first block is decoded at once.
+    """
+    blocks = _blocks(path)
+    rate_hz, channels = next(blocks)
+    assert isinstance(rate_hz, int)
+    return SoundStream((block for _, block in blocks), rate_hz, channels)
+
+
+def _blocks(path: str | Path) -> Iterator[tuple[int, Any]]:
+    """First rate and channels, then the rate with each block."""
     with open_media(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path} has no sound in it.")
-        frames = list(_decoded(container))
-        if not frames:
+        frames = _decoded(container)
+        first = next(frames, None)
+        if first is None:
             raise MediaError(f"{path} has a sound stream with nothing in it that can be decoded.")
-        samples, rate_hz = _joined(frames)
-        lead = _lead_seconds(container, frames[0].time or 0.0)
-    shift = round(lead * rate_hz)
-    samples = np.concatenate([np.zeros(shift, np.float32), samples]) if shift > 0 else samples[-shift:]
-    return Sound(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), rate_hz)
+        rate_hz, channels = first.sample_rate, min(2, len(first.layout.channels))
+        yield rate_hz, channels
+        shift = round(_lead_seconds(container, first.time or 0.0) * rate_hz)
+        if shift > 0:
+            yield rate_hz, np.zeros((channels, shift), np.float32)
+        cut = max(0, -shift)
+        for block in _joined(chain([first], frames), rate_hz, channels):
+            begin = min(cut, block.shape[1])
+            cut -= begin
+            if begin < block.shape[1]:
+                yield rate_hz, np.nan_to_num(block[:, begin:], nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def sound_seconds(path: str | Path) -> float | None:
+    """How long a file says that it is, without decoding it; None if it does not say. It may lie.
+
+    Raises:
+        MediaError: as ``open_media``.
+    """
+    with open_media(path) as container:
+        return container.duration / av.time_base if container.duration else None
 
 
 def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
@@ -105,22 +177,26 @@ def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
             continue
 
 
-def _joined(frames: list[av.AudioFrame]) -> tuple[NDArray[np.float32], int]:
-    """Mono samples at the first frame's rate; a gap in time, where a packet was damaged, becomes silence."""
-    rate_hz, first = frames[0].sample_rate, frames[0].time or 0.0
-    pieces: list[NDArray[np.float32]] = []
+def _joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int) -> Iterator[NDArray[np.float32]]:
+    """Samples at one rate, ``(channels, n)``; a gap in time, where a packet was damaged, becomes silence."""
+    first: float | None = None
     made, signature, resampler = 0, None, None
     for frame in frames:
+        first = (frame.time or 0.0) if first is None else first
         now = frame.format.name, frame.layout.name, frame.sample_rate
         if resampler is None or now != signature:  # some files change their format on the way
             signature, resampler = now, av.AudioResampler(format="fltp", rate=rate_hz)
         missing = round(((frame.time or 0.0) - first) * rate_hz) - made
-        fresh = [out.to_ndarray().mean(axis=0, dtype=np.float32) for out in resampler.resample(frame)]
         if missing > _GAP_SECONDS * rate_hz:
-            fresh.insert(0, np.zeros(missing, np.float32))
-        made += sum(len(piece) for piece in fresh)
-        pieces += fresh
-    return np.concatenate(pieces), rate_hz
+            made += missing
+            if missing <= _MOST_GAP_SECONDS * rate_hz:
+                yield np.zeros((channels, missing), np.float32)
+        for out in resampler.resample(frame):
+            block = np.asarray(out.to_ndarray(), np.float32)
+            made += block.shape[1]
+            if len(block) != channels:
+                block = np.repeat(block.mean(axis=0, keepdims=True, dtype=np.float32), channels, axis=0)
+            yield block
 
 
 def _lead_seconds(container: av.container.InputContainer, audio_seconds: float) -> float:
@@ -131,10 +207,10 @@ def _lead_seconds(container: av.container.InputContainer, audio_seconds: float) 
     return 0.0
 
 
-def require_speech(sound: Sound, shortest_seconds: float) -> None:
-    """Raises SpeechError if ``sound`` is shorter than one video frame. Silence is valid."""
-    if sound.seconds < shortest_seconds:
+def require_speech(seconds: float, shortest_seconds: float) -> None:
+    """Raises SpeechError if sound is shorter than one video frame. Silence is valid."""
+    if seconds < shortest_seconds:
         raise SpeechError(
-            f"The speech is {1000 * sound.seconds:.0f} ms long; at least one video frame "
+            f"The speech is {1000 * seconds:.0f} ms long; at least one video frame "
             f"({1000 * shortest_seconds:.0f} ms) is needed."
         )

@@ -15,7 +15,7 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.errors import FaceError, MediaError
+from stillspeak.errors import FaceError, MediaError, OutputError
 from stillspeak.media.audio import require_file
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
@@ -66,6 +66,39 @@ def read_image(path: str | Path) -> Image:
     if image is None:
         raise MediaError(f"{path} is not a picture that can be read.")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
+    """The opacity of a photo, uint8 ``(height, width)``; None if all of it is opaque.
+
+    Raises:
+        MediaError: if the file cannot be read.
+    """
+    path = Path(path)
+    require_file(path)
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    if image is None or image.ndim != 3 or image.shape[2] != 4:  # noqa: PLR2004 - colours and opacity
+        return None
+    alpha = image[..., 3]
+    alpha = np.asarray(alpha // 257 if alpha.dtype == np.uint16 else alpha, np.uint8)
+    return None if (alpha == alpha.max()).all() and alpha.max() == np.iinfo(np.uint8).max else alpha
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Writes a picture in the format its suffix names. Raises OutputError if that is none, or it cannot be written."""
+    try:
+        done, data = cv2.imencode(path.suffix or ".none", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        done, data = False, None
+    if not done or data is None:
+        raise OutputError(f"{path.name} must end in .png or .jpg.")
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def model_file(name: str) -> str:

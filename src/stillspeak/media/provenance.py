@@ -1,13 +1,20 @@
 """What every output says of itself, machine-readably: that it is synthetic, and what made it.
 
 The digital source type is IPTC's controlled term for media made by a trained model
-(cv.iptc.org/newscodes/digitalsourcetype). Signed manifests are not written here yet.
+(cv.iptc.org/newscodes/digitalsourcetype), written as XMP (ISO 16684) and, in videos, as tags that any player shows.
 """
 
 import json
+import struct
+import zlib
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # of the box of an ISO media file, XMP part 3
+_XMP_KEYWORD = b"XML:com.adobe.xmp"  # of a PNG chunk, XMP part 3
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ISO_SUFFIXES = (".mp4", ".mov")
 
 
 def package_version() -> str:
@@ -18,8 +25,47 @@ def package_version() -> str:
         return "0"
 
 
+def software() -> str:
+    """What made an output."""
+    return f"stillspeak {package_version()}"
+
+
+def statement() -> dict[str, str | bool]:
+    """What an output says of itself."""
+    return {"digitalSourceType": DIGITAL_SOURCE_TYPE, "software": software(), "synthetic": True}
+
+
 def container_metadata() -> dict[str, str]:
     """Tags for a media container: the IPTC digital source type, and the same as JSON in the comment any tool shows."""
-    software = f"stillspeak {package_version()}"
-    comment = json.dumps({"digitalSourceType": DIGITAL_SOURCE_TYPE, "software": software, "synthetic": True})
-    return {"comment": comment, "encoder": software, "DigitalSourceType": DIGITAL_SOURCE_TYPE}
+    return {"comment": json.dumps(statement()), "encoder": software(), "DigitalSourceType": DIGITAL_SOURCE_TYPE}
+
+
+def xmp() -> bytes:
+    """The XMP packet of an output."""
+    return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ xmp:CreatorTool="{software()}" Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>""".encode()
+
+
+def mark_file(path: Path) -> None:
+    """Adds the XMP packet to a finished mp4 or mov; other containers have their tags alone."""
+    if path.suffix.lower() in _ISO_SUFFIXES:
+        packet = xmp()
+        with path.open("ab") as file:
+            file.write(struct.pack(">I4s", 24 + len(packet), b"uuid") + _XMP_UUID + packet)
+
+
+def marked_png(png: bytes) -> bytes:
+    """A PNG file's bytes with the XMP packet behind its header."""
+    content = b"iTXt" + _XMP_KEYWORD + b"\0\0\0\0\0" + xmp()
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    header = len(PNG_SIGNATURE) + 25
+    return png[:header] + chunk + png[header:]
+
+
+def marked_gif(gif: bytes) -> bytes:
+    """The end of a GIF file, its last byte the trailer, with the XMP packet before it."""
+    magic = bytes([1, *range(255, -1, -1), 0])  # XMP part 3: lets readers that know no XMP skip it
+    return gif[:-1] + b"\x21\xff\x0bXMP DataXMP" + xmp() + magic + gif[-1:]

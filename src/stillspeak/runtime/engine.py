@@ -6,11 +6,13 @@ No PyTorch here. A model is a folder with ``identity.onnx``, ``step.onnx`` and `
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from stillspeak.errors import ModelError
 from stillspeak.media.windows import Windows
 
-FORMAT = 2  # of model.json and of the graphs' inputs and outputs
+FORMAT = 3  # of model.json and of the graphs' inputs and outputs
 IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
 _PART_FRAMES = 6  # ours: from twice as many on, a call is split over the threads; less would wait more than it works
 Float = NDArray[np.float32]
@@ -57,6 +59,30 @@ class Memory:
     noise: Float
 
 
+class Layers(NamedTuple):
+    """Frames, and how they were made of the still: what ``compose.py`` needs to do the same to the photo.
+
+    Attributes:
+        frames: uint8 ``(n, 128, 96, 3)``.
+        motion: float32 ``(n, 128, 96, 2)``: pixel p shows the still at p + motion(p), x and y in pixels.
+        mask: float32 ``(n, 128, 96)``: how much of a pixel is painted, 0 to 1. A decoder that paints has ones, and no motion.
+    """
+
+    frames: NDArray[np.uint8]
+    motion: Float
+    mask: Float
+
+    @classmethod
+    def painted(cls, frames: NDArray[np.uint8]) -> "Layers":
+        """Frames of which every pixel is painted."""
+        return cls(frames, np.zeros((*frames.shape[:3], 2), np.float32), np.ones(frames.shape[:3], np.float32))
+
+    @classmethod
+    def joined(cls, pieces: "Sequence[Layers]") -> "Layers":
+        """One after another."""
+        return pieces[0] if len(pieces) == 1 else cls(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
+
+
 class Engine:
     """Runs a model.
 
@@ -79,6 +105,7 @@ class Engine:
         self._step_together = open_graph(folder / STEP, self.threads) if self.threads > 1 else self._step_alone
         wanted = self._step_alone.get_inputs()
         self._step_wants = {entry.name for entry in wanted}  # a decoder that paints has no use for the still
+        self._warps = "motion" in {output.name for output in self._step_alone.get_outputs()}
 
     @property
     def windows(self) -> Windows:
@@ -107,9 +134,7 @@ class Engine:
         ]
         return np.array(rows, np.float32).reshape(count, self.description.noise_size)
 
-    def step(
-        self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory
-    ) -> tuple[NDArray[np.uint8], Memory]:
+    def step(self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory) -> tuple[Layers, Memory]:
         """The next frames. Many at once are split over the threads: each listens to all up to its part, which is cheap, and
         draws its part.
 
@@ -120,22 +145,31 @@ class Engine:
             memory: from ``begin`` or the step before.
 
         Returns:
-            Frames ``(n, 128, 96, 3)`` uint8 and the memory after them.
+            n frames with how they were made, and the memory after them.
         """
+        names = Layers._fields if self._warps else ("frames",)
+        made, memory = self._draw(names, identity, windows, noise, memory)
+        return Layers(*made) if self._warps else Layers.painted(made[0]), memory
+
+    def _draw(
+        self, names: tuple[str, ...], identity: dict[str, Float], windows: Float, noise: Float, memory: Memory
+    ) -> tuple[list[NDArray], Memory]:
+        """Outputs of the step graph that have a row for each frame, and the memory after them."""
         parts = max(1, min(self.threads, len(windows) // _PART_FRAMES))
         session = self._step_together if parts == 1 else self._step_alone
-        drawn = np.array_split(np.arange(len(windows)), parts)
 
         def draw(index: NDArray[np.int64]) -> list[NDArray]:
             heard = index[-1] + 1
             inputs = {"windows": windows[:heard], "noise": noise[:heard], "draw": index}
             inputs |= {"context_state": memory.context, "noise_state": memory.noise}
             inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
-            return [np.asarray(value) for value in session.run(["frames", "context_out", "noise_out"], inputs)]
+            return [np.asarray(value) for value in session.run([*names, "context_out", "noise_out"], inputs)]
 
+        drawn = np.array_split(np.arange(len(windows)), parts)
         results = [draw(drawn[0])] if parts == 1 else list(self._pool.map(draw, drawn))
-        frames = results[0][0] if parts == 1 else np.concatenate([result[0] for result in results])
-        return frames, Memory(*results[-1][1:])
+        rows = zip(*(result[: len(names)] for result in results), strict=True)
+        made = [pieces[0] if parts == 1 else np.concatenate(pieces) for pieces in rows]
+        return made, Memory(*results[-1][len(names) :])
 
 
 def open_graph(path: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -31,7 +31,7 @@ from stillspeak.training.tensors import pixels, seeded
 from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
 
 OPSET = 17
-_AXES = {"windows": "time", "noise": "time", "draw": "drawn", "frames": "drawn"}
+_AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(("frames", "motion", "mask"), "drawn")
 _HALF_FROM = 1024  # elements: smaller tensors stay in full precision
 _TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
 
@@ -160,7 +160,10 @@ class _IdentityGraph(nn.Module):
 
 
 class _StepGraph(nn.Module):
-    """Listens to all windows, and draws the frames whose numbers are in ``draw``."""
+    """Listens to all windows, and draws the frames whose numbers are in ``draw``.
+
+    A decoder that warps also says where each pixel came from and how much of it is paint.
+    """
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -176,13 +179,19 @@ class _StepGraph(nn.Module):
         still: Tensor,
         code: Tensor,
         *constants: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         identity = Identity(code, constants, still)
         context, context_state = self.generator.context(windows[None], context_state)
         codes, noise_state = self.generator.noise(noise[None], noise_state)
-        video = self.generator.decode(identity, context.index_select(1, draw), codes.index_select(1, draw))
-        frames = ((video[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        return frames, context_state, noise_state
+        features = self.generator.features(identity, context.index_select(1, draw), codes.index_select(1, draw))
+        last, layers = self.generator.last, ()
+        if isinstance(last, ExportedWarpingDecoder):
+            warped = last.layers(features)
+            video, layers = last.blend(warped, still), (warped.motion.permute(0, 2, 3, 1), warped.mask[:, 0])
+        else:
+            video = last(features, still)
+        frames = ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return frames, context_state, noise_state, *layers
 
 
 def _write_graphs(generator: Generator, folder: Path) -> None:
@@ -192,6 +201,9 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
     constants = [f"constant{i}" for i in range(len(identity.constants))]
     state = generator.begin(1)
     windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise.size)
+    inputs = ["windows", "noise", "draw", "context_state", "noise_state", "still", "code", *constants]
+    warps = isinstance(generator.last, ExportedWarpingDecoder)
+    outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -202,9 +214,9 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
             _StepGraph(generator),
             (windows, noise, torch.arange(3), state.context, state.noise, still, identity.code, *identity.constants),
             str(folder / STEP),
-            input_names=["windows", "noise", "draw", "context_state", "noise_state", "still", "code", *constants],
-            output_names=["frames", "context_out", "noise_out"],
-            dynamic_axes={name: {0: axis} for name, axis in _AXES.items()},
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: {0: axis} for name, axis in _AXES.items() if name in {*inputs, *outputs}},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -242,6 +254,6 @@ def difference(generator: Generator, engine: Engine) -> int:
     video, _ = generator(generator.identify(normal), windows, noise, generator.begin(1))
     identity, memory, made = engine.identify(photo), engine.begin(), []
     for piece in (slice(0, 3), slice(3, 8)):
-        frames, memory = engine.step(identity, windows[0, piece].numpy(), noise[0, piece].numpy(), memory)
-        made.append(frames)
+        layers, memory = engine.step(identity, windows[0, piece].numpy(), noise[0, piece].numpy(), memory)
+        made.append(layers.frames)
     return int(np.abs(np.concatenate(made).astype(int) - pixels(video)[0]).max())

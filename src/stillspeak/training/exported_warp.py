@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stillspeak.model.generator import WarpingDecoder
+from stillspeak.model.generator import Layers, WarpingDecoder
 
 _CORNERS, _COLOURS = 4, 3
 
@@ -30,7 +30,14 @@ class ExportedWarpingDecoder(nn.Module):
         self.register_buffer("gather", torch.cat([colours] * _CORNERS))  # 12, 3
 
     def forward(self, features: Float[Tensor, "n channels 64 48"], still: Tensor) -> Float[Tensor, "n 3 128 96"]:
-        layers = self.trained.layers(features)
+        return self.blend(self.layers(features), still)
+
+    def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
+        """As the trained decoder's."""
+        return self.trained.layers(features)
+
+    def blend(self, layers: Layers, still: Tensor) -> Float[Tensor, "n 3 128 96"]:
+        """As the trained decoder's, of one still."""
         height, width = still.shape[2], still.shape[3]
         y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
         column = (x + layers.motion[:, 0]).clamp(0, width - 1).reshape(-1)  # n * height * width

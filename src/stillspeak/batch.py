@@ -1,0 +1,188 @@
+"""Many videos from a list: a pool of processes or a Ray cluster, resumable; a bad row never stops the rest."""
+
+import csv
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stillspeak.animate import Animator, load
+from stillspeak.data.pools import run_here, run_on_cluster
+from stillspeak.errors import MediaError, OutputError, StillspeakError
+from stillspeak.jobs import Job, run_job
+from stillspeak.runtime.engine import find_model, usable_cores
+
+_NEEDED = ("photo", "speech", "output")
+_OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
+_YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the list: its number, counted as an editor counts, the job, and where it is written how it went."""
+
+    line: int
+    job: Job
+    state: Path
+
+    @property
+    def key(self) -> str:
+        """Says what was asked for, of which files."""
+        inputs = [Path(self.job.photo), Path(str(self.job.speech))]
+        stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in inputs]
+        return hashlib.sha256(json.dumps([asdict(self.job), stamps]).encode()).hexdigest()[:16]
+
+    @property
+    def done(self) -> bool:
+        """Whether the video is there, made from what the row says now."""
+        return Path(self.job.output).is_file() and self.said().get("key") == self.key and not self.said().get("error")
+
+    def said(self) -> dict[str, str]:
+        """How it went."""
+        try:
+            return json.loads(self.state.read_text())
+        except (OSError, ValueError):
+            return {}
+
+
+def run_batch(
+    path: Path, model: str, workers: int | None = None, cluster: str = "", defaults: Job | None = None
+) -> list[Row]:
+    """Makes all videos of a list that are not there yet.
+
+    Args:
+        path: a CSV file with the columns photo, speech and output, and any of face, seed, fps, crop, scale, label; its paths
+            are relative to its folder.
+        model: as of ``load``.
+        workers: videos that are made side by side; by default one for every two cores.
+        cluster: address of a Ray cluster; ``local`` starts one here; empty is a pool of processes.
+        defaults: for columns that are missing or empty.
+
+    Returns:
+        The rows.
+
+    Raises:
+        MediaError: if the list cannot be read, or a row of it makes no sense.
+        OutputError: after the last row, if some failed; it says which, and why.
+    """
+    if workers is not None and workers < 1:
+        raise OutputError(f"--workers must be at least 1, not {workers}.")
+    rows = read_rows(path, defaults)
+    find_model(model)
+    workers = workers or max(1, usable_cores() // 2)
+    work = functools.partial(_make, model=model, threads=max(1, usable_cores() // workers))
+    waiting = [row for row in rows if not row.done]
+    bar = tqdm(total=len(rows), initial=len(rows) - len(waiting), unit="video")
+    try:
+        for _ in run_on_cluster(work, waiting, cluster, workers) if cluster else run_here(work, waiting, workers):
+            bar.update()
+    except BrokenProcessPool:  # a process was ended from outside: nobody knows over which row
+        _one_by_one(work, [row for row in waiting if row.said().get("key") != row.key])
+    finally:
+        bar.close()
+    _require_all(rows)
+    return rows
+
+
+def _one_by_one(work: "functools.partial[None]", rows: Iterable[Row]) -> None:
+    """Each row in a process of its own, so that one that ends its process is known."""
+    for row in rows:
+        try:
+            list(run_here(work, [row], 1))
+        except BrokenProcessPool:
+            _note(row, "the process was ended from outside, perhaps for want of memory.", 0.0)
+
+
+def _require_all(rows: list[Row]) -> None:
+    failed = [f"line {row.line}: {row.said().get('error') or 'it was not made.'}" for row in rows if not row.done]
+    if failed:
+        raise OutputError(
+            f"{len(failed)} of {len(rows)} videos were not made; the others are there. " + " ".join(failed)
+        )
+
+
+def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
+    """The rows of a list. Raises MediaError as ``run_batch``."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            missing = [name for name in _NEEDED if name not in (table.fieldnames or [])]
+            unknown = [name for name in table.fieldnames or [] if name not in _NEEDED + _OPTIONAL]
+            if missing or unknown:
+                raise MediaError(
+                    f"{path} needs the columns photo, speech, output, and may have {', '.join(_OPTIONAL)}."
+                )
+            rows = [_row(table.line_num, cells, path, defaults) for cells in table]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MediaError(
+            f"{path} is not a list that can be read: {getattr(error, 'strerror', None) or error}."
+        ) from error
+    if not rows:
+        raise MediaError(f"{path} has no row.")
+    outputs = [row.job.output for row in rows]
+    if twice := next((row for row in rows if outputs.count(row.job.output) > 1), None):
+        raise MediaError(f"{path} writes {twice.job.output} more than once.")
+    return rows
+
+
+def _row(line: int, cells: dict[str, str | None], path: Path, defaults: Job | None) -> Row:
+    given = {name: (cells.get(name) or "").strip() for name in _NEEDED + _OPTIONAL}
+    if empty := [name for name in _NEEDED if not given[name]]:
+        raise MediaError(f"Line {line} of {path} has no {empty[0]}.")
+    photo, speech, output = (str(path.parent / given[name]) for name in _NEEDED)
+    job = replace(defaults or Job("", "", ""), photo=photo, speech=speech, output=output)
+    try:
+        if given["face"]:
+            job = replace(job, face=given["face"])
+        if given["seed"]:
+            job = replace(job, seed=int(given["seed"]))
+        if given["fps"]:
+            job = replace(job, fps=given["fps"])
+        if given["scale"]:
+            job = replace(job, scale=float(given["scale"]))
+        for name in ("crop", "label"):
+            if given[name]:
+                job = replace(job, **{name: _yes(given[name])})
+    except ValueError as error:
+        raise MediaError(f"Line {line} of {path} makes no sense: {error}.") from error
+    return Row(
+        line,
+        job,
+        path.with_name(f".{path.name}.state") / f"{hashlib.sha256(job.output.encode()).hexdigest()[:16]}.json",
+    )
+
+
+def _yes(cell: str) -> bool:
+    if cell.lower() not in _YES + _NO:
+        raise ValueError(f"{cell} is neither yes nor no")
+    return cell.lower() in _YES
+
+
+def _make(row: Row, model: str, threads: int) -> None:
+    """Makes one video and notes how it went; never fails for what is the input's fault."""
+    began = time.monotonic()
+    try:
+        run_job(row.job, lambda: _animator(model, threads), quiet=True)
+        _note(row, "", time.monotonic() - began)
+    except StillspeakError as error:
+        _note(row, str(error), time.monotonic() - began)
+
+
+def _note(row: Row, error: str, seconds: float) -> None:
+    row.state.parent.mkdir(exist_ok=True)
+    part = row.state.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps({"key": row.key, "error": error, "seconds": round(seconds, 3)}))
+    part.replace(row.state)
+
+
+@cache
+def _animator(model: str, threads: int) -> Animator:
+    return load(model, threads=threads)

@@ -1,0 +1,134 @@
+"""One video to make, or a list of them: what the command line does once its arguments are read."""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from stillspeak.animate import Animator
+from stillspeak.errors import MediaError, OutputError
+from stillspeak.media.audio import open_sound, sound_seconds
+from stillspeak.media.faces import read_alpha, read_image
+from stillspeak.media.label import draw_label
+from stillspeak.media.pictures import open_writer
+from stillspeak.media.signing import Signature
+
+_FPS_LIMITS = (1, 120)
+_NTSC = (24, 30, 60)  # and these a thousandth slower, as television has them
+_CLOSE = 0.01
+
+
+@dataclass(frozen=True)
+class Job:
+    """A video to make.
+
+    Attributes:
+        photo: a file, or ``-`` for stdin.
+        speech: a file, or ``-``; or files by the number of the face that says each.
+        output: as of ``open_writer``.
+        face, seed, fps, crop, scale: as of ``Animator.frames``.
+        label: whether anybody can see that it is synthetic.
+        signature: signs the file (C2PA), if given.
+    """
+
+    photo: str
+    speech: str | Mapping[int, str]
+    output: str
+    face: str = "largest"
+    seed: int = 0
+    fps: str | None = None
+    crop: bool = False
+    scale: float | None = None
+    label: bool = False
+    signature: Signature | None = None
+
+
+def run_job(job: Job, load: Callable[[], Animator], quiet: bool = False) -> None:
+    """Makes a video.
+
+    Args:
+        job: what to make.
+        load: gives the model; not called before the files were looked at.
+        quiet: no progress bar.
+
+    Raises:
+        StillspeakError: if an input cannot be used or the output cannot be written.
+    """
+    if job.seed < 0:
+        raise OutputError(f"--seed must not be negative, got {job.seed}.")
+    if job.crop and (job.face == "all" or isinstance(job.speech, Mapping)):
+        raise OutputError("--crop shows one face; give --face a number.")
+    if job.signature is not None:
+        job.signature.check(job.output)
+    wanted = frame_rate(job.fps) if job.fps is not None else None
+    with _files(job) as (photo, speeches):
+        image = read_image(photo)
+        for path in speeches.values():
+            open_sound(path)  # a wrong file is named before anything heavy is loaded
+        alpha = None if job.crop else read_alpha(photo)
+        animator = load()
+        fps = wanted or Fraction(animator.fps)
+        speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
+        frames = animator.frames(image, speech, seed=job.seed, fps=fps, face=job.face, crop=job.crop, scale=job.scale)
+        sound = speech if isinstance(speech, Path) else [*speech.values()]
+        first = next(frames)
+        if alpha is not None:
+            alpha = np.asarray(cv2.resize(alpha, first.shape[1::-1]), np.uint8)
+        with open_writer(job.output, fps, sound, alpha, job.signature) as writer:
+            for frame in tqdm(
+                chain([first], frames), total=_frames(speeches, fps), unit="frame", disable=quiet or None, delay=2
+            ):
+                if job.label:
+                    draw_label(frame)
+                writer.write(frame)
+
+
+def frame_rate(text: str) -> Fraction:
+    """A rate as users write it: ``25``, ``29.97`` (which means 30000/1001), ``30000/1001``.
+
+    Raises:
+        OutputError: if it is none, or not from 1 to 120.
+    """
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not _FPS_LIMITS[0] <= rate <= _FPS_LIMITS[1]:
+        raise OutputError(f"--fps must lie between {_FPS_LIMITS[0]} and {_FPS_LIMITS[1]}, not {text}.")
+    slower = [Fraction(1000 * base, 1001) for base in _NTSC]
+    return next((ntsc for ntsc in slower if 0 < abs(rate - ntsc) < _CLOSE), rate)
+
+
+@contextlib.contextmanager
+def _files(job: Job) -> Iterator[tuple[Path, dict[int, Path]]]:
+    """The files of a job; what comes through stdin is kept in one of its own for a while."""
+    speeches = dict(job.speech) if isinstance(job.speech, Mapping) else {1: job.speech}
+    if [job.photo, *speeches.values()].count("-") > 1:
+        raise MediaError("Only one input can come through stdin.")
+    with tempfile.TemporaryDirectory(prefix="stillspeak") as folder:
+
+        def file(name: str) -> Path:
+            if name != "-":
+                return Path(name)
+            path = Path(folder) / "stdin"
+            with path.open("wb") as copy:
+                while block := sys.stdin.buffer.read(1 << 20):
+                    copy.write(block)
+            return path
+
+        yield file(job.photo), {number: file(name) for number, name in speeches.items()}
+
+
+def _frames(speeches: Mapping[int, Path], fps: Fraction) -> int | None:
+    """About how many frames there will be, for the progress bar."""
+    lengths = [sound_seconds(path) for path in speeches.values()]
+    known = [seconds for seconds in lengths if seconds]
+    return int(max(known) * fps) if known else None

@@ -1,0 +1,102 @@
+"""What a file says of itself: container tags, XMP, C2PA. Any file, whoever made it. It trusts nothing: tags can be removed."""
+
+import contextlib
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from stillspeak.media.audio import require_file
+
+_BLOCK, _OVERLAP = 1 << 20, 1 << 10
+_XMP_TYPE = re.compile(rb'DigitalSourceType(?:="|>|&quot;)?\s*(?:rdf:resource=")?(https?://[^"<\s]{1,200})')
+_XMP_TOOL = re.compile(rb'xmp:CreatorTool(?:="|>)([^"<]{1,100})')
+_SYNTHETIC = (
+    "trainedAlgorithmicMedia",
+    "compositeWithTrainedAlgorithmicMedia",
+    "compositeSynthetic",
+    "algorithmicMedia",
+)
+
+
+def inspect(path: str | Path) -> dict[str, Any]:
+    """Reads the marks of a file.
+
+    Returns:
+        ``synthetic``: True if a mark says so, else None: a file without marks may be anything. ``digitalSourceType`` and
+        ``software`` as the first mark has them; ``found_in``: some of tags, xmp, c2pa; ``c2pa``: who signed, and whether what
+        was signed is what is there, if the package c2pa is installed.
+
+    Raises:
+        MediaError: if the file is missing, empty or cannot be read.
+    """
+    path = Path(path)
+    require_file(path)
+    marks = {"tags": _tags(path), "xmp": _xmp(path), "c2pa": _c2pa(path)}
+    found = {name: mark for name, mark in marks.items() if mark}
+    kind = next((mark["digitalSourceType"] for mark in found.values() if mark.get("digitalSourceType")), None)
+    made = next((mark["software"] for mark in found.values() if mark.get("software")), None)
+    synthetic = True if kind and kind.rsplit("/", 1)[-1] in _SYNTHETIC else None
+    said = {
+        "file": str(path),
+        "synthetic": synthetic,
+        "digitalSourceType": kind,
+        "software": made,
+        "found_in": [*found],
+    }
+    return said | ({"c2pa": marks["c2pa"]} if marks["c2pa"] else {})
+
+
+def _tags(path: Path) -> dict[str, Any]:
+    """Of a media container."""
+    try:
+        with av.open(str(path.absolute())) as container:
+            tags = {key.lower(): value for key, value in container.metadata.items()}
+    except (av.error.FFmpegError, OSError, ValueError):
+        return {}
+    with contextlib.suppress(ValueError, AttributeError):
+        said = json.loads(tags.get("comment", ""))
+        return {"digitalSourceType": said.get("digitalSourceType"), "software": said.get("software")}
+    kind = tags.get("digitalsourcetype")
+    return {"digitalSourceType": kind, "software": tags.get("encoder")} if kind else {}
+
+
+def _xmp(path: Path) -> dict[str, Any]:
+    """Of an XMP packet anywhere in the file."""
+    found: dict[str, Any] = {}
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            window = rest + block
+            for name, pattern in (("digitalSourceType", _XMP_TYPE), ("software", _XMP_TOOL)):
+                if name not in found and (match := pattern.search(window)):
+                    found[name] = match[1].decode(errors="replace")
+            rest = window[-_OVERLAP:]
+    return found if "digitalSourceType" in found else {}
+
+
+def _c2pa(path: Path) -> dict[str, Any]:
+    """Of a C2PA manifest: who signed, and whether the file is as it was signed."""
+    if find_spec("c2pa") is None:
+        return {}
+    import c2pa
+
+    try:
+        store = json.loads(c2pa.Reader(path).json())
+        manifest = store["manifests"][store["active_manifest"]]
+    except (c2pa.C2paError, KeyError, ValueError, OSError):
+        return {}
+    actions = [a for one in manifest.get("assertions", []) if "actions" in one["label"] for a in one["data"]["actions"]]
+    kinds = [action["digitalSourceType"] for action in actions if "digitalSourceType" in action]
+    makers = manifest.get("claim_generator_info") or [{}]
+    return {
+        "digitalSourceType": kinds[0] if kinds else None,
+        "software": " ".join(str(makers[0].get(key, "")) for key in ("name", "version")).strip() or None,
+        "state": store.get("validation_state"),
+        "signed_by": manifest.get("signature_info", {}).get("common_name"),
+        "problems": [status["code"] for status in store.get("validation_status", [])],
+    }

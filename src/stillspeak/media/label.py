@@ -1,0 +1,26 @@
+"""A label that anybody can see: the picture is synthetic."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+LABEL = "AI-generated"
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_SHARE = 0.03  # of the shorter side: the height of a capital
+_CAPITAL_PX = 21.0  # at scale 1
+_LEAST_SCALE = 0.3
+
+
+def draw_label(frame: NDArray[np.uint8]) -> None:
+    """Writes ``LABEL`` in the lower left corner of a frame ``(height, width, 3)``, white on a dark ground."""
+    height, width = frame.shape[:2]
+    scale = max(_LEAST_SCALE, _SHARE * min(height, width) / _CAPITAL_PX)
+    thick = max(1, round(2 * scale))
+    (text_width, text_height), below = cv2.getTextSize(LABEL, _FONT, scale, thick)
+    edge = max(1, text_height // 2)
+    left, bottom = min(2 * edge, max(0, width - text_width)), height - 2 * edge - below
+    ground = frame[
+        max(0, bottom - text_height - edge) : bottom + below + edge, max(0, left - edge) : left + text_width + edge
+    ]
+    ground[:] = ground // 3
+    cv2.putText(frame, LABEL, (left, bottom), _FONT, scale, (255, 255, 255), thick, cv2.LINE_AA)

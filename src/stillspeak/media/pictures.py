@@ -1,0 +1,265 @@
+"""Frames as pictures, without sound: an animated GIF, a sequence of PNG files, raw bytes for a pipe."""
+
+import json
+import os
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol
+
+import av
+import av.filter
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.errors import OutputError
+from stillspeak.media.provenance import marked_gif, marked_png, statement
+from stillspeak.media.signing import Signature
+from stillspeak.media.soundtrack import Heard
+from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter, part_file
+
+_GIF_FPS = 50  # players show what is faster slowly
+_NUMBER = "%"
+
+
+class Writer(Protocol):
+    """Takes frames ``(height, width, 3)`` one by one inside a ``with`` block."""
+
+    def __enter__(self) -> "Writer": ...
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Appends one frame."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_writer(
+    output: str,
+    fps: Fraction,
+    sound: Heard | None,
+    alpha: NDArray[np.uint8] | None = None,
+    signature: Signature | None = None,
+) -> Writer:
+    """The writer for an output.
+
+    Args:
+        output: a file whose suffix says what it is, a pattern such as ``frame_%05d.png``, or ``-`` for raw frames to stdout.
+        fps: frames a second.
+        sound: as of ``VideoWriter``; pictures have none.
+        alpha: opacity of every frame, uint8 ``(height, width)``; webm and PNG alone keep it.
+        signature: signs the file (C2PA), if given.
+
+    Raises:
+        OutputError: if nothing can be written there, or the suffix is unknown.
+    """
+    path, suffix = Path(output), Path(output).suffix.lower()
+    if output == "-":
+        return RawWriter(sys.stdout.buffer, fps)
+    if suffix == ".png":
+        return PngWriter(path, alpha, signature)
+    if suffix == ".gif":
+        return GifWriter(path, fps, signature)
+    if suffix not in FILM_SUFFIXES and not path.is_dir():
+        raise OutputError(f"The output must end in {', '.join(FILM_SUFFIXES)}, .gif or .png, or be -, not {path.name}.")
+    return VideoWriter(path, fps, sound, alpha=alpha, signature=signature)
+
+
+class RawWriter:
+    """RGB bytes, frame after frame; what they are is said on stderr in a line of JSON."""
+
+    def __init__(self, to: BinaryIO, fps: Fraction) -> None:
+        self._to, self._fps, self._said = to, fps, False
+
+    def __enter__(self) -> "RawWriter":
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Appends one frame, ``(height, width, 3)``."""
+        if not self._said:
+            height, width = frame.shape[:2]
+            about = {"pixel_format": "rgb24", "width": width, "height": height, "fps": str(self._fps)} | statement()
+            print(json.dumps(about), file=sys.stderr, flush=True)
+            self._said = True
+        self._to.write(np.ascontiguousarray(frame).data)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._to.flush()
+
+
+class PngWriter:
+    """One PNG file a frame, numbered from 0.
+
+    Args:
+        pattern: with one number in it, ``frame_%05d.png``.
+        alpha: opacity of every frame.
+        signature: signs every file, if given.
+
+    Raises:
+        OutputError: if the name has no number in it, or the folder is missing.
+    """
+
+    def __init__(
+        self, pattern: Path, alpha: NDArray[np.uint8] | None = None, signature: Signature | None = None
+    ) -> None:
+        self._pattern, self._alpha, self._signature, self._frames = pattern, alpha, signature, 0
+        try:
+            numbered = pattern.name % 0 != pattern.name % 1
+        except (TypeError, ValueError):
+            numbered = False
+        if not numbered:
+            raise OutputError(f"Frames as PNG need a number in their name, such as frame_%05d.png, not {pattern.name}.")
+        part_file(pattern.with_name("stillspeak")).unlink()  # the folder can be written, or it is said now
+
+    def __enter__(self) -> "PngWriter":
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Writes one frame, ``(height, width, 3)``."""
+        if self._alpha is None:
+            pixels = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+        else:
+            pixels = cv2.cvtColor(np.dstack([frame, self._alpha]), cv2.COLOR_RGBA2BGRA)
+        done, png = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        assert done
+        path = self._pattern.with_name(self._pattern.name % self._frames)
+        part = part_file(path)
+        try:
+            part.write_bytes(marked_png(png.tobytes()))
+            if self._signature is not None:
+                self._signature.sign(part)
+            os.replace(part, path)
+        except OSError as failure:
+            raise OutputError(f"{path} could not be written: {failure.strerror}.") from failure
+        finally:
+            part.unlink(missing_ok=True)
+        self._frames += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Frames that are there stay."""
+
+
+class GifWriter:
+    """An animated GIF with the photo's 256 best colours; it appears when it is whole.
+
+    Raises:
+        OutputError: if the folder is missing or cannot be written, or there are more frames a second than a GIF can show.
+    """
+
+    def __init__(self, path: Path, fps: Fraction, signature: Signature | None = None) -> None:
+        if fps > _GIF_FPS:
+            raise OutputError(f"A GIF shows at most {_GIF_FPS} frames a second, not {float(fps):g}; set --fps.")
+        self._path, self._fps, self._signature, self._frames = path, fps, signature, 0
+        self._part = part_file(path)
+        self._container: av.container.OutputContainer | None = None
+        self._graph: av.filter.Graph | None = None
+        self._source: av.filter.context.FilterContext | None = None
+        self._stream: av.VideoStream | None = None
+
+    def __enter__(self) -> "GifWriter":
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Appends one frame, ``(height, width, 3)``."""
+        try:
+            if self._graph is None:
+                self._open(frame)
+            assert self._source is not None
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            picture.pts, picture.time_base = self._frames, 1 / self._fps
+            self._frames += 1
+            self._source.push(picture)
+            self._take()
+        except OSError as failure:
+            raise self._unwritten(failure) from failure
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            raise self._unwritten(failure) from failure
+        finally:
+            if self._container is not None:
+                self._container.close()
+            self._part.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self._source is None or self._stream is None or self._container is None:
+            raise OutputError(f"{self._path} was not written: there was no frame to put in it.")
+        self._source.push(None)
+        self._take()
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        self._container = None
+        with self._part.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            end = file.read(1)
+            file.seek(-1, os.SEEK_END)
+            file.write(marked_gif(end))
+        if self._signature is not None:
+            self._signature.sign(self._part)
+        os.replace(self._part, self._path)
+
+    def _open(self, frame: NDArray[np.uint8]) -> None:
+        height, width = frame.shape[:2]
+        self._container = container = av.open(str(self._part), "w", format="gif")
+        self._stream = stream = container.add_stream("gif", rate=self._fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
+        graph = av.filter.Graph()
+        form, base = av.VideoFormat("rgb24"), 1 / self._fps
+        source = graph.add_buffer(width=width, height=height, format=form, time_base=base)
+        colours = graph.add_buffer(width=16, height=16, format=av.VideoFormat("bgra"), time_base=base)
+        use, sink = graph.add("paletteuse", "dither=bayer:bayer_scale=4:diff_mode=rectangle"), graph.add("buffersink")
+        source.link_to(use, 0, 0)
+        colours.link_to(use, 0, 1)
+        use.link_to(sink)
+        graph.configure()
+        colours.push(_palette(frame))
+        colours.push(None)
+        self._source = source
+        self._graph = graph
+
+    def _take(self) -> None:
+        """Encodes what the graph has ready."""
+        assert self._graph is not None
+        assert self._stream is not None
+        assert self._container is not None
+        while True:
+            try:
+                picture = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            assert isinstance(picture, av.VideoFrame)
+            self._container.mux(self._stream.encode(picture))
+
+    def _unwritten(self, failure: OSError) -> OutputError:
+        return OutputError(f"{self._path} could not be written: {failure.strerror or failure}.")
+
+
+def _palette(frame: NDArray[np.uint8]) -> av.VideoFrame:
+    """The 256 colours that show a frame best, as a picture of 16 x 16."""
+    height, width = frame.shape[:2]
+    graph = av.filter.Graph()
+    form = av.VideoFormat("rgb24")
+    source = graph.add_buffer(width=width, height=height, format=form, time_base=Fraction(1, 25))
+    colours, sink = graph.add("palettegen", "reserve_transparent=1"), graph.add("buffersink")
+    source.link_to(colours)
+    colours.link_to(sink)
+    graph.configure()
+    source.push(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
+    source.push(None)
+    palette = graph.pull()
+    assert isinstance(palette, av.VideoFrame)
+    palette.pts = 0
+    return palette

@@ -1,0 +1,97 @@
+"""Signed provenance: a C2PA manifest (Coalition for Content Provenance and Authenticity, specification 2) with the user's key.
+
+Needs the extra ``[sign]``. The manifest says that the file was created by a trained model, and by which program.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from stillspeak.errors import OutputError
+from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, package_version
+
+if TYPE_CHECKING:
+    import c2pa
+
+SIGNED_SUFFIXES = (".mp4", ".mov", ".gif", ".png")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What files are signed with.
+
+    Attributes:
+        key: PEM file of a private key: EC (P-256, P-384), Ed25519 or RSA.
+        certificates: PEM file of its certificate and those above it, without the root if the reader knows it.
+    """
+
+    key: Path
+    certificates: Path
+
+    def check(self, output: str) -> None:
+        """Raises OutputError if key and certificates cannot be used, or the kind of output takes no manifest."""
+        if Path(output).suffix.lower() not in SIGNED_SUFFIXES:
+            raise OutputError(f"A C2PA manifest can be put into {', '.join(SIGNED_SUFFIXES)}, not into {output}.")
+        done, png = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))
+        assert done
+        with tempfile.TemporaryDirectory() as folder:  # only a signature shows whether key and certificates fit
+            (Path(folder) / "trial.png").write_bytes(png.tobytes())
+            self.sign(Path(folder) / "trial.png")
+
+    def sign(self, path: Path) -> None:
+        """Puts a manifest into a finished file. Raises OutputError if that fails."""
+        import c2pa
+
+        signed = path.with_name(f".signed.{path.name}")
+        try:
+            c2pa.Builder(json.dumps(_manifest())).sign_file(path, signed, self._signer())
+            os.replace(signed, path)
+        except c2pa.C2paError as error:
+            said = f"{path.name} could not be signed with {self.key} and {self.certificates}"
+            raise OutputError(f"{said}: {_first_line(error)}") from error
+        finally:
+            signed.unlink(missing_ok=True)
+
+    def _signer(self) -> "c2pa.Signer":
+        import c2pa
+
+        try:
+            key, certificates = self.key.read_bytes(), self.certificates.read_bytes()
+            info = c2pa.C2paSignerInfo(_algorithm(key), certificates, key, None)
+            return c2pa.Signer.from_info(info)
+        except OSError as error:
+            raise OutputError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        except (c2pa.C2paError, ValueError, TypeError) as error:
+            raise OutputError(f"{self.key} and {self.certificates} cannot sign: {_first_line(error)}") from error
+
+
+def _algorithm(key: bytes) -> bytes:
+    """The C2PA name of what a private key signs with. Raises ValueError for a key that C2PA does not know."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    found = load_pem_private_key(key, None)
+    if isinstance(found, ec.EllipticCurvePrivateKey):
+        return {256: b"es256", 384: b"es384", 521: b"es512"}[found.key_size]
+    if isinstance(found, ed25519.Ed25519PrivateKey):
+        return b"ed25519"
+    if isinstance(found, rsa.RSAPrivateKey):
+        return b"ps256"
+    raise ValueError("the key is neither EC, Ed25519 nor RSA.")
+
+
+def _manifest() -> dict[str, object]:
+    software = {"name": "stillspeak", "version": package_version()}
+    created = {"action": "c2pa.created", "digitalSourceType": DIGITAL_SOURCE_TYPE, "softwareAgent": software}
+    actions = {"label": "c2pa.actions.v2", "data": {"actions": [created]}}
+    return {"claim_generator_info": [software], "assertions": [actions]}
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

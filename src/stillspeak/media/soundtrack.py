@@ -1,0 +1,210 @@
+"""The sound of a video as it is written: the user's own packets where the container takes them, encoded otherwise.
+
+A track is written in step with the picture, so that memory stays constant, and ends with it to within one frame.
+"""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.media.audio import Sound, SoundStream, open_media, open_sound
+
+Heard = Sound | Path | list[Path]  # samples, a file, or several files that speak at once
+_AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
+_OPUS_RATE_HZ = 48000
+_BLOCK = 1024  # samples that are encoded at once: an AAC frame
+_BITS = {1: 128_000, 2: 192_000}
+
+
+class Track(Protocol):
+    """A sound stream of a container that is being written."""
+
+    def write_until(self, seconds: float) -> None:
+        """Muxes the sound up to a moment of the picture."""
+
+    def finish(self, seconds: float) -> None:
+        """Muxes the rest, and ends with the picture."""
+
+
+class EncodedTrack:
+    """Sound that is encoded.
+
+    Args:
+        container: being written; no packet has been muxed yet.
+        codec: ``aac`` or ``libopus``.
+        sound: what is heard.
+        fps: frames a second of the picture.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, codec: str, sound: SoundStream, fps: Fraction) -> None:
+        sound = sound.at(_encoded_rate(codec, sound.rate_hz, fps))
+        self._container, self._rate_hz, self._blocks = container, sound.rate_hz, sound.blocks
+        self._channels = sound.channels
+        self._layout = "mono" if sound.channels == 1 else "stereo"
+        options = {"aac_coder": "fast"} if codec == "aac" else {}
+        self._stream = container.add_stream(
+            codec, rate=sound.rate_hz, layout=self._layout, bit_rate=_BITS[sound.channels], options=options
+        )
+        self._waiting = np.zeros((sound.channels, 0), np.float32)
+        self._encoded = 0
+        self._end: int | None = None
+
+    def write_until(self, seconds: float) -> None:
+        """As ``Track``."""
+        wanted = int(seconds * self._rate_hz) // _BLOCK * _BLOCK - self._encoded
+        self._fill(wanted)
+        while self._encoded + _BLOCK <= seconds * self._rate_hz and self._waiting.shape[1] >= _BLOCK:
+            self._encode(_BLOCK)
+
+    def finish(self, seconds: float) -> None:
+        """As ``Track``; sound that ends early is followed by silence."""
+        self._end = round(seconds * self._rate_hz)
+        missing = self._end - self._encoded
+        self._fill(missing)
+        silence = np.zeros((self._channels, max(0, missing - self._waiting.shape[1])), np.float32)
+        self._waiting = np.concatenate([self._waiting[:, : max(0, missing)], silence], axis=1)
+        while self._waiting.shape[1]:
+            self._encode(min(_BLOCK, self._waiting.shape[1]))
+        self._mux(self._stream.encode(None))
+
+    def _fill(self, samples: int) -> None:
+        """Lets at least so many samples wait, if there are so many."""
+        pieces, count = [self._waiting], self._waiting.shape[1]
+        while count < samples and (block := next(self._blocks, None)) is not None:
+            pieces.append(block)
+            count += block.shape[1]
+        if len(pieces) > 1:
+            self._waiting = np.concatenate(pieces, axis=1)
+
+    def _encode(self, samples: int) -> None:
+        block, self._waiting = self._waiting[:, :samples], self._waiting[:, samples:]
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=self._layout)
+        frame.sample_rate, frame.pts, frame.time_base = self._rate_hz, self._encoded, Fraction(1, self._rate_hz)
+        self._encoded += samples
+        self._mux(self._stream.encode(frame))
+
+    def _mux(self, packets: Iterable[av.Packet]) -> None:
+        for packet in packets:
+            if self._end is not None and packet.pts is not None and packet.time_base is not None:
+                left = self._end - round(packet.pts * packet.time_base * self._rate_hz)
+                if left <= 0:
+                    continue
+                longest = int(left / self._rate_hz / packet.time_base)
+                packet.duration = min(packet.duration or longest, longest)
+            self._container.mux(packet)
+
+
+class CopiedTrack:
+    """The packets of a file's own sound stream, as they are.
+
+    Args:
+        container: being written; no packet has been muxed yet.
+        source: the file.
+    """
+
+    def __init__(self, container: av.container.OutputContainer, source: Path) -> None:
+        self._container = container
+        self._source = open_media(source)
+        stream = self._source.streams.audio[0]
+        self._stream = container.add_stream_from_template(stream)
+        self._start = _start(source)
+        self._packets = (packet for packet in self._source.demux(stream) if packet.size and packet.pts is not None)
+        self._next = next(self._packets, None)
+
+    def write_until(self, seconds: float) -> None:
+        """As ``Track``."""
+        while (packet := self._next) is not None and packet.pts is not None and packet.time_base is not None:
+            if (packet.pts - self._start) * packet.time_base >= seconds:
+                break
+            packet.pts -= self._start
+            packet.dts = packet.pts
+            packet.stream = self._stream
+            self._next = next(self._packets, None)
+            self._container.mux(packet)
+
+    def finish(self, seconds: float) -> None:
+        """As ``Track``: the last packet is the last that begins before the picture ends."""
+        self.write_until(seconds)
+        self._source.close()
+
+
+def open_track(
+    container: av.container.OutputContainer, sound: Heard, codec: str, copied: tuple[str, ...], fps: Fraction
+) -> Track:
+    """A track for a new container.
+
+    Args:
+        container: being written; no packet has been muxed yet.
+        sound: what is heard.
+        codec: what sound is encoded with.
+        copied: codecs that the container takes as they are.
+        fps: frames a second of the picture.
+
+    Raises:
+        MediaError: if a file is missing, unreadable or holds no sound.
+    """
+    if isinstance(sound, Path) and _codec(sound) in copied and _starts_with_its_picture(sound):
+        return CopiedTrack(container, sound)
+    return EncodedTrack(container, codec, _stream_of(sound), fps)
+
+
+def _stream_of(sound: Heard) -> SoundStream:
+    if isinstance(sound, Sound):
+        return SoundStream(iter([sound.samples[None]]), sound.rate_hz, 1)
+    if isinstance(sound, Path):
+        return open_sound(sound)
+    streams = [open_sound(path) for path in sound]
+    rate_hz = max(stream.rate_hz for stream in streams)
+    return SoundStream(_mixed([stream.at(rate_hz).mono() for stream in streams], _BLOCK), rate_hz, 1)
+
+
+def _mixed(voices: list[Iterator[NDArray[np.float32]]], size: int) -> Iterator[NDArray[np.float32]]:
+    """The sum of several sounds in blocks ``(1, size)`` until the last one ends, never louder than 1."""
+    waiting = [np.zeros(0, np.float32) for _ in voices]
+    while True:
+        for number, voice in enumerate(voices):
+            while len(waiting[number]) < size and (piece := next(voice, None)) is not None:
+                waiting[number] = np.concatenate([waiting[number], piece])
+        longest = max(min(size, len(piece)) for piece in waiting)
+        if not longest:
+            return
+        block = np.zeros((1, longest), np.float32)
+        for number, piece in enumerate(waiting):
+            block[0, : len(piece[:size])] += piece[:size]
+            waiting[number] = piece[size:]
+        yield block.clip(-1, 1)
+
+
+def _encoded_rate(codec: str, rate_hz: int, fps: Fraction) -> int:
+    if codec != "aac":
+        return _OPUS_RATE_HZ
+    if rate_hz in _AAC_RATES_HZ:
+        return rate_hz
+    fine = max(rate_hz, _BLOCK * fps)  # an AAC frame no longer than one of the video
+    return next((rate for rate in _AAC_RATES_HZ if rate >= fine), _AAC_RATES_HZ[-1])
+
+
+def _codec(path: Path) -> str:
+    with open_media(path) as container:
+        return container.streams.audio[0].codec_context.name if container.streams.audio else ""
+
+
+def _start(path: Path) -> int:
+    """The time stamp of what is heard first, in units of the stream: some encoders' first packets are not heard."""
+    with open_media(path) as container:
+        stream = container.streams.audio[0]
+        frame = next(container.decode(stream))
+        return round(float(frame.time or 0.0) / float(stream.time_base or 1))
+
+
+def _starts_with_its_picture(path: Path) -> bool:
+    """False where a video's sound begins before or after its picture: it must be cut or padded."""
+    with open_media(path) as container:
+        frame = next(container.decode(container.streams.audio[0]))
+        starts = [s.start_time * s.time_base for s in container.streams.video if s.start_time and s.time_base]
+        return not container.streams.video or abs(float(starts[0] if starts else 0) - (frame.time or 0.0)) < 1e-3  # noqa: PLR2004 - a millisecond

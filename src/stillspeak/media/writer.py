@@ -1,0 +1,273 @@
+"""Frames and sound into files, as they come: mp4, mov, mkv, webm (PyAV). GIF, PNG and raw frames: ``pictures.py``.
+
+Picture and sound end within one frame of each other. A file appears under its name only when it is whole.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import av.error
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange
+from numpy.typing import NDArray
+
+from stillspeak.errors import OutputError
+from stillspeak.media.provenance import container_metadata, mark_file
+from stillspeak.media.signing import Signature
+from stillspeak.media.soundtrack import Heard, Track, open_track
+
+_SMALL_PX, _LARGE_PX = 256 * 256, 1280 * 720
+_FIRST_QUANTISER = 5  # of H.264's first frame: over 45 dB from the photo; ours
+_WAITING = 16  # frames that may wait to be encoded: memory stays constant
+_LEFT = (
+    np.array([[1, 2, 1], [1, 2, 1]]) / 8
+)  # colour lies between two rows, on the left of two columns: H.264, figure E-1
+_KR_KB_601, _KR_KB_709 = (0.299, 0.114), (0.2126, 0.0722)
+_BT601, _BT709 = 6, 1  # H.273: SMPTE 170M, BT.709; for matrix, primaries and transfer alike
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A container: what FFmpeg calls it, its codecs, and the sound it takes as it is."""
+
+    format: str
+    video: str
+    audio: str
+    copied: tuple[str, ...]
+    options: dict[str, str]
+
+
+_MP4 = {"movflags": "+faststart+use_metadata_tags"}
+_KINDS = {
+    ".mp4": _Kind("mp4", "libx264", "aac", ("aac", "mp3", "mp3float"), _MP4),
+    ".mov": _Kind("mov", "libx264", "aac", ("aac", "mp3", "mp3float"), _MP4),
+    ".mkv": _Kind("matroska", "libx264", "aac", ("aac", "mp3", "mp3float", "flac", "opus", "libopus", "vorbis"), {}),
+    ".webm": _Kind("webm", "libvpx-vp9", "libopus", ("opus", "libopus", "vorbis"), {}),
+}
+FILM_SUFFIXES = tuple(_KINDS)
+
+
+class VideoWriter:
+    """Writes frames and sound to a video file. Encoding goes on in the background while frames are made.
+
+    The file is made beside its destination and renamed when complete: what was there before stays until then, and an
+    error or an interrupt leaves nothing behind.
+
+    Args:
+        path: where to write; its suffix says the container.
+        fps: frames a second, any rational.
+        sound: what is heard: samples, a file whose own packets are kept where the container takes them, files that speak at
+            once, or None.
+        crf: quality of H.264, lower is better.
+        pixel_format: ``yuv420p`` plays everywhere; ``yuv444p`` keeps colour detail for training data.
+        alpha: opacity of every frame, uint8 ``(height, width)``; webm alone keeps it.
+        signature: signs the file (C2PA), if given.
+
+    Raises:
+        OutputError: if the folder is missing or cannot be written, or the suffix is unknown.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        fps: float | Fraction,
+        sound: Heard | None = None,
+        *,
+        crf: int = 15,
+        pixel_format: str = "yuv420p",
+        alpha: NDArray[np.uint8] | None = None,
+        signature: Signature | None = None,
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() not in _KINDS and not self.path.is_dir():
+            raise OutputError(f"{self.path.name} must end in {', '.join(_KINDS)}.")
+        self._part = part_file(self.path)
+        self._kind = _KINDS[self.path.suffix.lower()]
+        self.fps = Fraction(fps).limit_denominator(1001)
+        self.sound, self.crf, self.pixel_format, self.signature = sound, crf, pixel_format, signature
+        self.alpha = alpha if self._kind.video == "libvpx-vp9" else None
+        if self.alpha is not None:
+            self.pixel_format = "yuva420p"
+        self.frames = 0
+        self._container: av.container.OutputContainer | None = None
+        self._video: av.VideoStream | None = None
+        self._track: Track | None = None
+        self._encoder = ThreadPoolExecutor(1)  # one frame after another
+        self._waiting: deque[Future[None]] = deque()
+        self._failed = False
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Appends one frame, ``(height, width, 3)``; it may be reused at once."""
+        try:
+            if self._video is None:
+                self._open(frame.shape[0], frame.shape[1])
+            self._waiting.append(self._encoder.submit(self._encode, np.array(frame, order="C"), self.frames))
+            self.frames += 1
+            while len(self._waiting) > _WAITING:
+                self._waiting.popleft().result()
+        except OSError as failure:  # FFmpeg's errors are OSErrors too
+            raise self._unwritten(failure) from failure
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._failed = kind is not None
+        try:
+            if kind is None:
+                self._finish()
+            self._close()
+            if kind is None:
+                os.replace(self._part, self.path)
+        except OSError as failure:
+            raise self._unwritten(failure) from failure
+        finally:
+            self._failed = True  # whatever is not closed by now is given up
+            with contextlib.suppress(OSError):
+                self._close()
+            self._part.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self.frames == 0:
+            raise OutputError(f"{self.path} was not written: there was no frame to put in it.")
+        assert self._container is not None
+        assert self._video is not None
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._container.mux(self._video.encode(None))
+        if self._track is not None:
+            self._track.finish(float(self.frames / self.fps))
+        self._close()
+        mark_file(self._part)
+        if self.signature is not None:
+            self.signature.sign(self._part)
+
+    def _unwritten(self, failure: OSError) -> OutputError:
+        return OutputError(f"{self.path} could not be written: {failure.strerror or failure}.")
+
+    def _encode(self, frame: NDArray[np.uint8], number: int) -> None:
+        if self._container is None or self._video is None or self._failed:
+            return
+        picture = self._picture(frame, number)
+        self._container.mux(self._video.encode(picture))
+        if self._track is not None:
+            self._track.write_until(float((number + 1) / self.fps))
+
+    def _picture(self, frame: NDArray[np.uint8], number: int) -> av.VideoFrame:
+        """A frame as the encoder wants it: even sides, and colours as the file says that they are."""
+        assert self._video is not None
+        height, width = self._video.height, self._video.width
+        alpha = None if self.alpha is None else _even(self.alpha, height, width)
+        picture = to_yuv(_even(frame, height, width), self.pixel_format, height * width >= _LARGE_PX, alpha)
+        picture.pts, picture.time_base = number, 1 / self.fps
+        return picture
+
+    def _close(self) -> None:
+        """Ends the thread and the file; a second time does nothing."""
+        self._encoder.shutdown()
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
+
+    def _open(self, height: int, width: int) -> None:
+        kind = self._kind
+        container = av.open(str(self._part), "w", format=kind.format, options=kind.options)
+        self._container = container
+        container.metadata.update(container_metadata())
+        video = container.add_stream(kind.video, rate=self.fps, options=self._options(height * width))
+        video.height, video.width = height + height % 2, width + width % 2  # of every second pixel there is one colour
+        video.pix_fmt = self.pixel_format
+        video.time_base = video.codec_context.time_base = 1 / self.fps
+        said = _BT709 if height * width >= _LARGE_PX else _BT601
+        context = video.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = said
+        context.color_range = ColorRange.MPEG
+        self._video = video
+        if self.sound is not None:
+            self._track = open_track(container, self.sound, kind.audio, kind.copied, self.fps)
+        container.start_encoding()
+
+    def _options(self, pixels: int) -> dict[str, str]:
+        if self._kind.video == "libvpx-vp9":
+            options = {"crf": str(self.crf + 5), "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+            return options | ({"auto-alt-ref": "0"} if self.alpha is not None else {})
+        if pixels <= _SMALL_PX:
+            return {"crf": str(self.crf), "threads": "1", "preset": "ultrafast"}  # a crop: as sharp, and quicker
+        # The photo is the first frame, and what stands still is taken from it for as long as it does.
+        return {
+            "crf": str(self.crf),
+            "preset": "veryfast",
+            "x264-params": f"zones=0,0,q={_FIRST_QUANTISER}:rc-lookahead=40",
+        }
+
+
+def to_yuv(
+    frame: NDArray[np.uint8], pixel_format: str, large: bool, alpha: NDArray[np.uint8] | None = None
+) -> av.VideoFrame:
+    """A frame of even sides in the colours of video, limited range; rounded, where FFmpeg's converter darkens by one of 255.
+
+    Args:
+        frame: RGB, uint8 ``(height, width, 3)``.
+        pixel_format: ``yuv420p``, ``yuva420p`` or ``yuv444p``.
+        large: BT.709, as of high definition, and not BT.601.
+        alpha: uint8 ``(height, width)``.
+    """
+    luma, blue, red = cv2.split(cv2.transform(frame, _to_yuv_matrix(*(_KR_KB_709 if large else _KR_KB_601))))
+    if pixel_format != "yuv444p":
+        blue, red = (cv2.filter2D(plane, -1, _LEFT, anchor=(1, 0))[::2, ::2] for plane in (blue, red))
+    picture = av.VideoFrame(frame.shape[1], frame.shape[0], pixel_format)
+    for plane, values in zip(picture.planes, [luma, blue, red, *([] if alpha is None else [alpha])], strict=True):
+        rows = np.asarray(memoryview(plane)).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = values
+    return picture
+
+
+def _to_yuv_matrix(red: float, blue: float) -> NDArray[np.float64]:
+    """RGB to luma and colour differences of limited range, 3 x 4. ITU-R BT.601 and BT.709, from the shares of red and blue."""
+    luma = np.array([red, 1 - red - blue, blue])
+    to_blue, to_red = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue)), (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
+    return np.column_stack([np.stack([luma * 219, to_blue * 224, to_red * 224]) / 255, [16, 128, 128]])
+
+
+def _even(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A picture whose last row and column are repeated where a side is odd."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    more = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)]
+    return np.pad(picture, more[: picture.ndim], mode="edge")
+
+
+def part_file(path: Path) -> Path:
+    """An empty file beside ``path`` to write to and rename.
+
+    Raises:
+        OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
+    """
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; give the name of a file in it.")
+        if not path.parent.is_dir():
+            raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"Nothing can be written to the folder {path.parent}: {error.strerror}.") from error
+    os.close(handle)
+    Path(name).chmod(0o666 & ~_umask())
+    return Path(name)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,102 @@
+"""From crop to film: what the model did to the small aligned still is done to the photo, at the photo's own resolution.
+
+The motion field moves the photo's own pixels, so skin, hair and grain stay as sharp as they are; what the model changed
+beside that is added to them, and only inside the mouth, where the photo has nothing to show, its own pixels are enlarged.
+All of it fades out inside the face's outline: there is no box, and outside the photo is untouched to the bit. Ours.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, align
+from stillspeak.runtime.engine import Layers
+
+Image = NDArray[np.uint8]
+Float = NDArray[np.float32]
+# The outline of an aligned face, an ellipse in crop pixels: centre and half axes; ours, from mean faces of prepared clips.
+_CENTRE, _AXES = (48.5, 75.0), (44.0, 50.0)
+_WHOLE = 0.78  # of the way to the outline everything moves; from there on less and less
+_PAINTED = (0.15, 0.6)  # mask from which the photo's own fine detail begins to go, and is gone
+_ENLARGING_PX = 2.0  # how far a value of the crop reaches when it is enlarged
+_SMOOTHING_PX = 1.0  # the decoder's motion has a fine ripple that a crop is too small to show
+
+
+class Composer:
+    """Puts what a model draws of one face back into its photo.
+
+    Args:
+        photo: RGB, uint8 ``(height, width, 3)``; it is not changed.
+        matrix: the ``similarity`` that takes the photo to the aligned crop.
+    """
+
+    def __init__(self, photo: Image, matrix: NDArray[np.float64]) -> None:
+        self.photo = photo
+        self.still = align(photo, matrix)
+        self.weight = outline_weight()
+        left, top, right, bottom = _reach(photo, matrix)
+        self.place = slice(top, bottom), slice(left, right)
+        self._size = max(0, right - left), max(0, bottom - top)  # width, height
+        rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
+        self._rows, self._columns = rows, columns
+        self._to_crop = matrix @ np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])  # of this place's own pixels
+        self._from_crop = np.linalg.inv(matrix[:, :2]).astype(np.float32)  # of a distance
+
+    def paste(self, film: Image, layers: Layers, index: int) -> None:
+        """Draws frame ``index`` of ``layers`` into ``film``, a copy of the photo in which other faces may have moved."""
+        if 0 in self._size:
+            return
+        motion, mask = cv2.GaussianBlur(layers.motion[index], (0, 0), _SMOOTHING_PX), layers.mask[index]
+        motion = np.asarray(motion * self.weight[..., None], np.float32)
+        warped = self._warped_still(motion)
+        change = (layers.frames[index] - warped) * self.weight[..., None]
+        paint = _ramp(mask, *_PAINTED) * self.weight
+        film[self.place] = self._composed(motion, paint, warped, change)
+
+    def _warped_still(self, motion: Float) -> Float:
+        """The crop, moved, ``(128, 96, 3)``."""
+        rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
+        at = columns + motion[..., 0], rows + motion[..., 1]
+        moved = cv2.remap(self.still, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moved, np.float32)
+
+    def _composed(self, motion: Float, paint: Float, warped: Float, change: Float) -> Image:
+        """The photo's place: moved, its detail taken out where it is painted over, the change added."""
+        fields = self._enlarged(np.dstack([motion, paint]))
+        shift = fields[..., :2] @ self._from_crop.T
+        at = self._columns + shift[..., 0], self._rows + shift[..., 1]
+        moved = cv2.remap(self.photo, *at, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        detail = moved - self._enlarged(warped)
+        out = moved - fields[..., 2:].clip(0, 1) * detail + self._enlarged(change)
+        return np.asarray(np.clip(np.rint(out), 0, 255), np.uint8)
+
+    def _enlarged(self, field: Float) -> Float:
+        """Values of the crop at the place's pixels, ``(height, width, channels)``."""
+        how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        out = cv2.warpAffine(field, self._to_crop, self._size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(out, np.float32)
+
+
+def outline_weight() -> Float:
+    """How much of what the model does reaches the photo, ``(128, 96)``: 1 in the face, 0 from its outline on."""
+    rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
+    distance = np.hypot((columns - _CENTRE[0]) / _AXES[0], (rows - _CENTRE[1]) / _AXES[1])
+    return 1 - _ramp(distance.astype(np.float32), _WHOLE, 1.0)
+
+
+def _ramp(values: Float, start: float, end: float) -> Float:
+    """From 0 at ``start`` to 1 at ``end``, smoothly."""
+    t = np.clip((values - start) / (end - start), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _reach(photo: Image, matrix: NDArray[np.float64]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the part of the photo that the outline may touch."""
+    angles = np.linspace(0, 2 * np.pi, 65)
+    across, down = _AXES[0] + _ENLARGING_PX, _AXES[1] + _ENLARGING_PX
+    outline = np.stack([_CENTRE[0] + across * np.cos(angles), _CENTRE[1] + down * np.sin(angles)], axis=1)
+    points = (outline - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    left, top = np.floor(points.min(axis=0)).astype(int) - 1
+    right, bottom = np.ceil(points.max(axis=0)).astype(int) + 2
+    height, width = photo.shape[:2]
+    return max(0, left), max(0, top), min(width, right), min(height, bottom)

@@ -1,0 +1,119 @@
+"""A photo with the faces in it that are to talk."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.errors import FaceError, MediaError
+from stillspeak.media.faces import Face, read_image, require_faces, similarity
+from stillspeak.runtime.compose import Composer
+from stillspeak.runtime.engine import Layers
+
+Image = NDArray[np.uint8]
+Photo = str | Path | Image
+MOST_PX = 3840  # ours: longer photos are made smaller unless a scale is asked for; the longer side of 4K
+_LARGEST_PX = 8192  # a side; what players take
+_LEAST_SCALE = 0.05
+_AS_MANY_AS_THERE_ARE = 1000
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A photo and its faces that talk.
+
+    Attributes:
+        photo: uint8 ``(height, width, 3)``.
+        faces: in the order that was asked for.
+    """
+
+    photo: Image
+    faces: list[Composer]
+
+    def film(self, layers: Sequence[Layers]) -> Iterator[Image]:
+        """The photo frame by frame, ``(height, width, 3)``: of each face what the model draws, as many frames of all."""
+        for index in range(len(layers[0].frames)):
+            frame = self.photo.copy()
+            for face, drawn in zip(self.faces, layers, strict=True):
+                face.paste(frame, drawn, index)
+            yield frame
+
+
+def open_scene(photo: Photo, face: str | Sequence[int] = "largest", scale: float | None = None) -> Scene:
+    """Reads a photo and finds its faces.
+
+    Args:
+        photo: a file or RGB pixels.
+        face: ``largest``, ``all``, a number, best first, from 1; or several numbers.
+        scale: of the photo before it moves; by default 1, or less for photos longer than ``MOST_PX``.
+
+    Raises:
+        MediaError: if the file is no picture, or the scale makes it too small or too large.
+        FaceError: if there is no face, or fewer than asked for.
+    """
+    image = photo if isinstance(photo, np.ndarray) else read_image(photo)
+    name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
+    faces = _chosen(image, name, face)
+    factor = min(1.0, MOST_PX / max(image.shape[:2])) if scale is None else scale
+    if factor != 1:
+        image = _scaled(image, factor)
+    to_crop = [similarity(face.points * factor + (factor - 1) / 2) for face in faces]
+    return Scene(image, [Composer(image, matrix) for matrix in to_crop])
+
+
+def numbered(photo: Photo) -> tuple[Image, list[Face]]:
+    """A photo with its faces framed and numbered as ``--face`` counts them, and the faces.
+
+    Raises:
+        MediaError, FaceError: as ``open_scene``.
+    """
+    image = photo if isinstance(photo, np.ndarray) else read_image(photo)
+    faces = _chosen(image, "The photo" if isinstance(photo, np.ndarray) else str(photo), "all")
+    drawn, thick = image.copy(), max(1, round(min(image.shape[:2]) / 250))
+    for number, face in enumerate(faces, 1):
+        left, top, right, bottom = face.box
+        cv2.rectangle(drawn, (left, top), (right, bottom), (0, 255, 0), thick)
+        size = max(0.4, (right - left) / 120)
+        at = max(0, left), max(round(25 * size), top - 2 * thick)
+        for colour, width in (((0, 0, 0), 4 * thick), ((0, 255, 0), 2 * thick)):
+            cv2.putText(drawn, str(number), at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
+    return drawn, faces
+
+
+def still(photo: Photo, face: str = "largest") -> Image:
+    """The aligned crop of a photo's face, ``(128, 96, 3)``. Raises as ``open_scene``."""
+    return open_scene(photo, face).faces[0].still
+
+
+def _chosen(image: Image, name: str, face: str | Sequence[int]) -> list[Face]:
+    numbers = _numbers(face)
+    if not numbers:
+        return require_faces(image, name, _AS_MANY_AS_THERE_ARE)
+    faces = require_faces(image, name, max(numbers))
+    if max(numbers) > len(faces):
+        raise FaceError(f"{name} shows {len(faces)} face{'s' * (len(faces) > 1)}; there is no face {max(numbers)}.")
+    return [faces[number - 1] for number in numbers]
+
+
+def _numbers(face: str | Sequence[int]) -> list[int]:
+    """The numbers of the faces asked for; none of them means all."""
+    if not isinstance(face, str):
+        return [*face]
+    if face in ("largest", "all"):
+        return [1] if face == "largest" else []
+    if face.isdecimal() and int(face) >= 1:
+        return [int(face)]
+    raise FaceError(f"--face takes largest, all or a number from 1, not {face}.")
+
+
+def _scaled(image: Image, factor: float) -> Image:
+    if not factor >= _LEAST_SCALE:
+        raise MediaError(f"--scale must be at least {_LEAST_SCALE}, not {factor:g}.")
+    height, width = (round(side * factor) for side in image.shape[:2])
+    if max(height, width) > _LARGEST_PX:
+        raise MediaError(f"--scale {factor:g} would give {width} x {height} pixels; {_LARGEST_PX} is the most.")
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LANCZOS4
+    return np.asarray(cv2.resize(image, (max(1, width), max(1, height)), interpolation=how), np.uint8)

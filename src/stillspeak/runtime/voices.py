@@ -1,0 +1,71 @@
+"""One voice or several, a second at a time at the model's rate, in step and in constant memory."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, tee
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.media.audio import Sound, SoundStream, open_sound, require_speech
+
+Samples = NDArray[np.float32]
+Speech = str | Path | Sound
+
+
+class Voices:
+    """What is said.
+
+    Args:
+        speeches: files, or sounds.
+        rate_hz: that they are wanted at.
+        shortest_seconds: less is no speech.
+
+    Attributes:
+        seconds: how much was heard so far; at the end, how long the longest is.
+
+    Raises:
+        MediaError: if a file is missing, unreadable or holds no sound.
+        SpeechError: if all are shorter than ``shortest_seconds``.
+    """
+
+    def __init__(self, speeches: Sequence[Speech], rate_hz: int, shortest_seconds: float) -> None:
+        self.rate_hz, self.seconds = rate_hz, 0.0
+        streams = [_stream(speech).at(rate_hz) for speech in speeches]
+        pieces = self._together([stream.mono() for stream in streams])
+        first = next(pieces, ())
+        require_speech(self.seconds, shortest_seconds)
+        self._pieces = chain([first], pieces)
+        self._count = len(streams)
+
+    def for_faces(self, count: int) -> list[Iterator[Samples]]:
+        """The pieces that each of ``count`` faces says, ``(n,)``: its own voice, or the only one. To be taken in step."""
+        copies = tee(self._pieces, count)
+        return [_of(copy, number % self._count) for number, copy in enumerate(copies)]
+
+    def _together(self, voices: list[Iterator[Samples]]) -> Iterator[tuple[Samples, ...]]:
+        """Pieces of a second of each voice, until all have ended; one that ended is silent."""
+        waiting = [np.zeros(0, np.float32) for _ in voices]
+        while True:
+            for number, voice in enumerate(voices):
+                pieces, length = [waiting[number]], len(waiting[number])
+                while length < self.rate_hz and (piece := next(voice, None)) is not None:
+                    pieces.append(piece)
+                    length += len(piece)
+                waiting[number] = np.concatenate(pieces)
+            length = min(self.rate_hz, max(len(samples) for samples in waiting))
+            if not length:
+                return
+            self.seconds += length / self.rate_hz
+            yield tuple(np.pad(samples[:length], (0, max(0, length - len(samples)))) for samples in waiting)
+            waiting = [samples[length:] for samples in waiting]
+
+
+def _of(pieces: Iterator[tuple[Samples, ...]], number: int) -> Iterator[Samples]:
+    return (piece[number] for piece in pieces)
+
+
+def _stream(speech: Speech) -> SoundStream:
+    if isinstance(speech, Sound):
+        return SoundStream(iter([speech.samples[None]]), speech.rate_hz, 1)
+    return open_sound(speech)

@@ -1,0 +1,94 @@
+"""Many videos: what is there is not made again, a bad row stops nobody, a killed process is survived."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stillspeak import batch
+from stillspeak.batch import _make, read_rows, run_batch
+from stillspeak.cli import main
+from stillspeak.errors import MediaError, OutputError
+from stillspeak.media.video import read_video
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, photo: Path, speech: Path) -> Path:
+    """A list of four, the second of which cannot be made."""
+    assert photo.parent == speech.parent == tmp_path
+    (tmp_path / "jobs.csv").write_text(
+        "photo,speech,output,fps,crop,label\n"
+        "face.png,speech.wav,a.mp4,,yes,\n"
+        "gone.png,speech.wav,b.mp4,,,\n"
+        "face.png,speech.wav,c.mp4,50,yes,yes\n"
+        "face.png,speech.wav,ü d.mp4,,,\n"
+    )
+    return tmp_path / "jobs.csv"
+
+
+def test_a_bad_row_is_named_and_the_others_are_made(jobs: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["animate", "--batch", str(jobs), "--model", str(tiny_model), "--workers", "2"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "1 of 4 videos were not made" in said
+    assert "line 3: There is no file" in said
+    assert read_video(jobs.parent / "a.mp4").shape == (25, 128, 96, 3)
+    assert read_video(jobs.parent / "c.mp4", 50).shape == (50, 128, 96, 3)
+    assert read_video(jobs.parent / "ü d.mp4").shape == (25, 512, 512, 3)
+    assert not (jobs.parent / "b.mp4").exists()
+
+
+def test_a_second_run_makes_only_what_is_missing_or_has_changed(jobs: Path, tiny_model: Path):
+    with pytest.raises(OutputError, match="1 of 4"):
+        run_batch(jobs, str(tiny_model), 1)
+    before = {name: (jobs.parent / name).stat().st_mtime_ns for name in ("a.mp4", "c.mp4", "ü d.mp4")}
+    shutil.copy(jobs.parent / "face.png", jobs.parent / "gone.png")
+    jobs.write_text(jobs.read_text().replace("c.mp4,50", "c.mp4,30").replace("b.mp4,,,", "b.mp4,,yes,"))
+    (jobs.parent / "a.mp4").unlink()
+    assert len(run_batch(jobs, str(tiny_model), 1)) == 4
+    after = {name: (jobs.parent / name).stat().st_mtime_ns for name in before}
+    assert [name for name in before if before[name] != after[name]] == ["a.mp4", "c.mp4"]
+    assert (jobs.parent / "b.mp4").exists()
+
+
+def _killed_by_a(row: batch.Row, model: str, threads: int) -> None:
+    if row.job.output.endswith("a.mp4"):
+        os.kill(os.getpid(), 9)
+    _make(row, model, threads)
+
+
+def test_a_row_that_ends_its_process_is_the_only_one_lost(
+    jobs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    jobs.write_text("\n".join(line for line in jobs.read_text().splitlines() if "gone" not in line))
+    monkeypatch.setattr(batch, "_make", _killed_by_a)
+    with pytest.raises(OutputError, match=r"1 of 3 .* line 2: the process was ended"):
+        run_batch(jobs, str(tiny_model), 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "needs the columns"),
+        ("photo,speech\na,b\n", "needs the columns"),
+        ("photo,speech,output,size\na,b,c,d\n", "needs the columns"),
+        ("photo,speech,output\n", "has no row"),
+        ("photo,speech,output\na,,c.mp4\n", "Line 2 .* has no speech"),
+        ("photo,speech,output,seed\na,b,c.mp4,x\n", "makes no sense"),
+        ("photo,speech,output,label\na,b,c.mp4,perhaps\n", "neither yes nor no"),
+        ("photo,speech,output\na,b,c.mp4\na,d,c.mp4\n", "more than once"),
+    ],
+)
+def test_a_list_that_makes_no_sense_is_said_before_anything_is_made(tmp_path: Path, text: str, said: str):
+    (tmp_path / "jobs.csv").write_text(text)
+    with pytest.raises(MediaError, match=said):
+        read_rows(tmp_path / "jobs.csv")
+
+
+def test_no_list_no_text_and_no_workers_are_said(tmp_path: Path, tiny_model: Path):
+    (tmp_path / "jobs.csv").write_bytes(bytes(range(256)))
+    for path in (tmp_path / "gone.csv", tmp_path, tmp_path / "jobs.csv"):
+        with pytest.raises(MediaError, match=r"cannot|can be read"):
+            read_rows(path)
+    with pytest.raises(OutputError, match="--workers"):
+        run_batch(tmp_path / "jobs.csv", str(tiny_model), 0)
