@@ -4,7 +4,7 @@ VENV := .venv
 DEMO := .venv-demo
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench fuzz clean
 
 demo: $(DEMO)/ready ## the astronaut says hello: out/demo.mp4 (no PyTorch)
 	$(DEMO)/bin/python examples/demo.py out
@@ -24,7 +24,16 @@ format: $(VENV)/ready
 
 bench: $(VENV)/ready ## milliseconds a frame, side by side in one run; seconds to judge a clip
 	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/film.py
 	$(VENV)/bin/python benchmarks/judging.py
+
+fuzz: $(VENV)/ready ## a minute of damaged files for everything that opens files
+	$(VENV)/bin/pip install $(PIP_FLAGS) "atheris>=3"
+	mkdir -p out/fuzz
+	for opener in image sound video inspect manifest list; do \
+		mkdir -p out/fuzz/$$opener && (cd out/fuzz && ../../$(VENV)/bin/python ../../tests/fuzz.py $$opener \
+			-max_total_time=60 -rss_limit_mb=3000 -timeout=20 -max_len=60000 $$opener) || exit 1; \
+	done
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,5 +1,9 @@
 """Pictures of every kind, the right face of several, and the geometry of alignment."""
 
+import base64
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import cv2
@@ -8,7 +12,16 @@ import pytest
 from PIL import Image
 
 from stillspeak.errors import FaceError, MediaError
-from stillspeak.media.faces import CANONICAL, align, find_faces, read_image, require_faces, similarity, smooth
+from stillspeak.media.faces import (
+    CANONICAL,
+    align,
+    find_faces,
+    read_alpha,
+    read_image,
+    require_faces,
+    similarity,
+    smooth,
+)
 
 
 def test_the_astronauts_face_is_first_and_not_the_badge(astronaut: np.ndarray):
@@ -113,3 +126,26 @@ def test_a_small_face_in_a_large_photo_is_found(astronaut: np.ndarray, side: int
     photo[: min(side, 1024), : min(side, 1024)] = large[:side, :side]
     box = require_faces(photo)[0].box
     assert np.abs(np.array(box) / 2 - require_faces(astronaut)[0].box).max() < 12
+
+
+def test_a_small_file_cannot_ask_for_all_memory(tmp_path: Path):
+    """The first was found by fuzzing: 50 bytes made a decoder take 4 GB for a chunk that the file says it has."""
+    lying = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAYAAQBzeo0L//8LtUlEQVR4ChoKAAAAo80=")
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + b"IHDR"
+        + header
+        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    )
+    tracemalloc.start()
+    for content, said in ((lying, "not a picture"), (bomb, "too many pixels")):
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(MediaError, match=said):
+            read_image(tmp_path / "a.png")
+        with pytest.raises(MediaError, match=said):
+            read_alpha(tmp_path / "a.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6

@@ -112,3 +112,14 @@ def test_a_folder_that_may_not_be_entered_is_said(tmp_path: Path):
             VideoWriter(tmp_path / "locked" / "v.mp4", 25)
     finally:
         os.seteuid(0)
+
+
+def test_an_mp4_whose_sample_table_lies_is_refused(tmp_path: Path):
+    """Found by fuzzing: the error comes when packets are asked for, not when the file is opened."""
+    write_video(tmp_path / "v.mp4", np.zeros((4, 32, 32, 3)), None)
+    content = bytearray((tmp_path / "v.mp4").read_bytes())
+    at = content.find(b"stco") + 12
+    content[at : at + 4] = b"\x7f\xff\xff\xff"
+    (tmp_path / "v.mp4").write_bytes(content)
+    with pytest.raises(MediaError, match="no frame"):
+        read_video(tmp_path / "v.mp4")

@@ -167,14 +167,20 @@ def sound_seconds(path: str | Path) -> float | None:
 
 def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
     """The frames of the first sound stream; damaged packets are skipped."""
-    packets = container.demux(container.streams.audio[0])
-    while True:
+    for packet in packets(container, container.streams.audio[0]):
         try:
-            yield from (frame for frame in next(packets).decode() if isinstance(frame, av.AudioFrame))
-        except StopIteration:
-            return
+            frames = packet.decode()
         except av.error.FFmpegError:
             continue
+        yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
+
+
+def packets(container: av.container.InputContainer, stream: av.AudioStream | av.VideoStream) -> Iterator[av.Packet]:
+    """The packets of a stream, up to where the file is so damaged that no more can be found."""
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        return
 
 
 def _joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int) -> Iterator[NDArray[np.float32]]:

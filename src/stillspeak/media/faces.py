@@ -5,6 +5,7 @@ eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models.
 read off the authors' own aligned still.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -13,6 +14,8 @@ from pathlib import Path
 import cv2
 import dlib
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError, MediaError, OutputError
@@ -53,38 +56,35 @@ def read_image(path: str | Path) -> Image:
     """Reads a photo as 8-bit RGB, ``(height, width, 3)``; turns it as its EXIF says; 16-bit, grey, RGBA and CMYK all work.
 
     Raises:
-        MediaError: if it is missing or not a picture.
+        MediaError: if it is missing, not a picture, or claims more pixels than any camera has.
     """
-    path = Path(path)
-    require_file(path)
-    data = np.fromfile(path, np.uint8)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is said once, below
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise MediaError(f"{path} is not a picture that can be read.")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return _decoded(Path(path))[..., :3]
 
 
 def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
-    """The opacity of a photo, uint8 ``(height, width)``; None if all of it is opaque.
+    """The opacity of a photo, uint8 ``(height, width)``; None if all of it is opaque. Raises MediaError as ``read_image``."""
+    pixels = _decoded(Path(path))
+    if pixels.shape[2] == 3 or pixels[..., 3].min() == np.iinfo(np.uint8).max:  # noqa: PLR2004 - colours alone
+        return None
+    return np.ascontiguousarray(pixels[..., 3])
 
-    Raises:
-        MediaError: if the file cannot be read.
-    """
-    path = Path(path)
+
+def _decoded(path: Path) -> NDArray[np.uint8]:
+    """Red, green, blue, and opacity where there is any."""
     require_file(path)
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
-    if image is None or image.ndim != 3 or image.shape[2] != 4:  # noqa: PLR2004 - colours and opacity
-        return None
-    alpha = image[..., 3]
-    alpha = np.asarray(alpha // 257 if alpha.dtype == np.uint16 else alpha, np.uint8)
-    return None if (alpha == alpha.max()).all() and alpha.max() == np.iinfo(np.uint8).max else alpha
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of half as many pixels as it refuses
+            with PIL.Image.open(path) as picture:
+                turned = PIL.ImageOps.exif_transpose(picture)
+                if turned.mode.startswith("I"):  # 16 bits of grey
+                    turned = PIL.Image.fromarray((np.asarray(turned).clip(0, 65535) // 257).astype(np.uint8))
+                clear = "A" in turned.getbands() or "transparency" in turned.info
+                return np.array(turned.convert("RGBA" if clear else "RGB"))
+    except PIL.Image.DecompressionBombError as error:
+        raise MediaError(f"{path} has too many pixels; 178 million are the most.") from error
+    except Exception as error:  # what a decoder says of a damaged file has no common base
+        raise MediaError(f"{path} is not a picture that can be read.") from error
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError
-from stillspeak.media.audio import open_media
+from stillspeak.media.audio import open_media, packets
 
 Frames = NDArray[np.uint8]
 
@@ -33,7 +33,7 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
         stream.thread_type = "AUTO"
         first: float | None = None
         to_rgb = VideoReformatter()  # one for all frames: making one takes five times as long as using it
-        for packet in container.demux(stream):
+        for packet in packets(container, stream):
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:

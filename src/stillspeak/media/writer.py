@@ -27,7 +27,9 @@ from stillspeak.media.soundtrack import Heard, Track, open_track
 
 _SMALL_PX, _LARGE_PX = 256 * 256, 1280 * 720
 _FIRST_QUANTISER = 5  # of H.264's first frame: over 45 dB from the photo; ours
-_WAITING = 16  # frames that may wait to be encoded: memory stays constant
+_WAITING, _WAITING_BYTES = 16, 100_000_000  # frames that may wait to be encoded: memory stays constant
+_LOOKAHEAD = 40, 8  # frames that H.264 looks ahead, and in pictures larger than HD, where each takes much memory
+_FULL_HD_PX = 1920 * 1088
 _LEFT = (
     np.array([[1, 2, 1], [1, 2, 1]]) / 8
 )  # colour lies between two rows, on the left of two columns: H.264, figure E-1
@@ -115,7 +117,7 @@ class VideoWriter:
                 self._open(frame.shape[0], frame.shape[1])
             self._waiting.append(self._encoder.submit(self._encode, np.array(frame, order="C"), self.frames))
             self.frames += 1
-            while len(self._waiting) > _WAITING:
+            while len(self._waiting) * frame.nbytes > _WAITING_BYTES or len(self._waiting) > _WAITING:
                 self._waiting.popleft().result()
         except OSError as failure:  # FFmpeg's errors are OSErrors too
             raise self._unwritten(failure) from failure
@@ -205,11 +207,9 @@ class VideoWriter:
         if pixels <= _SMALL_PX:
             return {"crf": str(self.crf), "threads": "1", "preset": "ultrafast"}  # a crop: as sharp, and quicker
         # The photo is the first frame, and what stands still is taken from it for as long as it does.
-        return {
-            "crf": str(self.crf),
-            "preset": "veryfast",
-            "x264-params": f"zones=0,0,q={_FIRST_QUANTISER}:rc-lookahead=40",
-        }
+        ahead = _LOOKAHEAD[pixels > _FULL_HD_PX]
+        tuned = f"zones=0,0,q={_FIRST_QUANTISER}:rc-lookahead={ahead}"
+        return {"crf": str(self.crf), "preset": "veryfast", "x264-params": tuned}
 
 
 def to_yuv(
