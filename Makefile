@@ -36,6 +36,8 @@ fuzz: $(VENV)/ready ## a minute of damaged files for everything that opens files
 	done
 
 $(VENV)/ready: pyproject.toml constraints.txt
+	# the page's tests want a browser; without one they are skipped
+	command -v chromium >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy chromium >/dev/null 2>&1; } || true
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install $(PIP_FLAGS) -c constraints.txt torch
 	$(VENV)/bin/pip install $(PIP_FLAGS) -c constraints.txt -e ".[dev]"

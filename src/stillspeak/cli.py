@@ -4,6 +4,7 @@ Thin: each verb imports its room when it runs, so ``--help`` answers at once.
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from stillspeak.jobs import Job
     from stillspeak.media.signing import Signature
 
-_EXTRAS = {"ray": "cluster", "c2pa": "sign"}
+_EXTRAS = {"ray": "cluster", "c2pa": "sign"} | dict.fromkeys(
+    ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(verbs)
     _add_export(verbs)
     _add_evaluate(verbs)
+    _add_serve(verbs)
     return parser
 
 
@@ -412,6 +416,33 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
         )
     print((arguments.output / "results.md").read_text())
+
+
+def _add_serve(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak serve --port 8000"
+    parser = _verb(verbs, "serve", "Live: speech streams in, the face streams out, in the browser.", example, _serve)
+    parser.add_argument("--host", default="127.0.0.1", help="to listen at (127.0.0.1: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (8000)")
+    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("STILLSPEAK_API_KEY", ""),
+        help="that clients must know (STILLSPEAK_API_KEY)",
+    )
+    parser.add_argument("--sessions", type=int, default=8, help="live talks at once (8)")
+    parser.add_argument("--jobs", type=int, default=1, help="videos made at once (1)")
+    parser.add_argument("--queue", type=int, default=8, help="videos that may wait (8)")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import OutputError
+    from stillspeak.serving.server import serve
+    from stillspeak.serving.service import Settings
+
+    if min(arguments.sessions, arguments.jobs) < 1 or arguments.queue < 0:
+        raise OutputError("--sessions and --jobs must be at least 1, --queue at least 0.")
+    how = arguments.model, arguments.api_key, arguments.sessions, arguments.jobs, arguments.queue
+    serve(Settings(*how), arguments.host, arguments.port)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,16 @@ class Job:
     signature: Signature | None = None
 
 
-def run_job(job: Job, load: Callable[[], Animator], quiet: bool = False) -> None:
+def run_job(
+    job: Job, load: Callable[[], Animator], quiet: bool = False, tell: Callable[[int, int | None], None] | None = None
+) -> None:
     """Makes a video.
 
     Args:
         job: what to make.
         load: gives the model; not called before the files were looked at.
         quiet: no progress bar.
+        tell: hears after each frame how many there are, and of how many, if that is known.
 
     Raises:
         StillspeakError: if an input cannot be used or the output cannot be written.

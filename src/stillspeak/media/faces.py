@@ -5,6 +5,7 @@ eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models.
 read off the authors' own aligned still.
 """
 
+import io
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -58,7 +59,12 @@ def read_image(path: str | Path) -> Image:
     Raises:
         MediaError: if it is missing, not a picture, or claims more pixels than any camera has.
     """
-    return _decoded(Path(path))[..., :3]
+    return np.ascontiguousarray(_decoded(Path(path))[..., :3])
+
+
+def decode_image(data: bytes, name: str) -> Image:
+    """As ``read_image``, of a file's bytes; ``name`` is what an error calls it."""
+    return np.ascontiguousarray(_pixels(io.BytesIO(data), name)[..., :3])
 
 
 def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
@@ -72,19 +78,23 @@ def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
 def _decoded(path: Path) -> NDArray[np.uint8]:
     """Red, green, blue, and opacity where there is any."""
     require_file(path)
+    return _pixels(path, str(path))
+
+
+def _pixels(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of half as many pixels as it refuses
-            with PIL.Image.open(path) as picture:
+            with PIL.Image.open(source) as picture:
                 turned = PIL.ImageOps.exif_transpose(picture)
                 if turned.mode.startswith("I"):  # 16 bits of grey
                     turned = PIL.Image.fromarray((np.asarray(turned).clip(0, 65535) // 257).astype(np.uint8))
                 clear = "A" in turned.getbands() or "transparency" in turned.info
                 return np.array(turned.convert("RGBA" if clear else "RGB"))
     except PIL.Image.DecompressionBombError as error:
-        raise MediaError(f"{path} has too many pixels; 178 million are the most.") from error
+        raise MediaError(f"{name} has too many pixels; 178 million are the most.") from error
     except Exception as error:  # what a decoder says of a damaged file has no common base
-        raise MediaError(f"{path} is not a picture that can be read.") from error
+        raise MediaError(f"{name} is not a picture that can be read.") from error
 
 
 def write_image(path: Path, image: Image) -> None:

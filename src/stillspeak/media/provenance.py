@@ -13,6 +13,8 @@ from pathlib import Path
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # of the box of an ISO media file, XMP part 3
 _XMP_KEYWORD = b"XML:com.adobe.xmp"  # of a PNG chunk, XMP part 3
+_XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG segment, XMP part 3
+_WEBP_HAS_XMP = 4  # a flag of the extended file format
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ISO_SUFFIXES = (".mp4", ".mov")
 
@@ -69,3 +71,24 @@ def marked_gif(gif: bytes) -> bytes:
     """The end of a GIF file, its last byte the trailer, with the XMP packet before it."""
     magic = bytes([1, *range(255, -1, -1), 0])  # XMP part 3: lets readers that know no XMP skip it
     return gif[:-1] + b"\x21\xff\x0bXMP DataXMP" + xmp() + magic + gif[-1:]
+
+
+def marked_jpeg(jpeg: bytes) -> bytes:
+    """A JPEG file's bytes with the XMP packet behind its first marker."""
+    content = _XMP_JPEG + xmp()
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(content)) + content + jpeg[2:]
+
+
+def marked_webp(webp: bytes) -> bytes:
+    """The bytes of a simple WebP file, as encoders write them, as an extended one with the XMP packet at its end."""
+    chunks, packet = webp[12:], xmp()
+    if chunks[:4] == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack("<HH", chunks[14:18]))
+    else:  # VP8L: 14 bits each, less one
+        bits = int.from_bytes(chunks[9:13], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    extended = b"VP8X" + struct.pack("<IB", 10, _WEBP_HAS_XMP) + bytes(3) + sides
+    last = b"XMP " + struct.pack("<I", len(packet)) + packet + bytes(len(packet) % 2)
+    body = b"WEBP" + extended + chunks + last
+    return b"RIFF" + struct.pack("<I", len(body)) + body

@@ -1,0 +1,91 @@
+"""What is said over ``WS /talk``.
+
+1. The client sends a JSON text, ``Hello``, and then the photo as one binary message.
+2. The server answers ``{"ready": true, "fps": 25, "width": ..., "height": ...}``, or ``{"error": sentence}`` and closes.
+3. The client sends sound as it comes: binary messages of whole samples, little-endian, mono, at ``rate_hz``.
+4. The server sends a binary message for each frame: ``HEADER`` (number, seconds of the client's own sound at which the frame
+   begins, 1 if it was made of silence because no sound came, else 0), then the picture.
+5. The client sends ``{"end": true}``; the server sends the last frames, then ``{"end": true, "frames": n, "dropped": m}``.
+"""
+
+import struct
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stillspeak.errors import MediaError
+
+HEADER = struct.Struct("<IdB")
+
+
+class Hello(BaseModel):
+    """How a client wants to talk.
+
+    Attributes:
+        rate_hz: of the sound that it sends.
+        samples: ``s16`` or ``f32``.
+        format: of the frames.
+        quality: of the frames, 1 to 100.
+        side: of a frame's longer side in pixels, at most; larger photos are made smaller.
+        face: largest, all, or a number.
+        seed: of the noise.
+        crop: the model's own 96 x 128 frames and not the photo.
+        idle: whether frames go on, of silence, while no sound comes.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rate_hz: int = Field(16_000, ge=8_000, le=48_000)
+    samples: Literal["s16", "f32"] = "s16"
+    format: Literal["jpeg", "webp"] = "jpeg"
+    quality: int = Field(85, ge=1, le=100)
+    side: int = Field(512, ge=64, le=1920)
+    face: str = Field("largest", max_length=8)
+    seed: int = Field(0, ge=0, le=2**32)
+    crop: bool = False
+    idle: bool = True
+
+
+class Frame(NamedTuple):
+    """A picture, its number, when it begins in the client's sound, and whether it is of silence that nobody sent."""
+
+    number: int
+    seconds: float
+    idle: bool
+    picture: bytes
+
+
+def read_hello(text: str) -> Hello:
+    """Raises MediaError with a sentence if a client's first message makes no sense."""
+    try:
+        return Hello.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the first message"
+        raise MediaError(f"{where}: {first['msg']}.") from error
+
+
+def read_samples(data: bytes, kind: str) -> NDArray[np.float32]:
+    """Float samples of a binary message. Raises MediaError if they are not whole."""
+    size = 2 if kind == "s16" else 4
+    if len(data) % size:
+        raise MediaError(f"A message of sound must hold whole samples of {size} bytes, not {len(data)} bytes.")
+    if kind == "s16":
+        return np.asarray(np.frombuffer(data, "<i2") / 32768, np.float32)
+    samples = np.frombuffer(data, "<f4").astype(np.float32)
+    return np.asarray(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1), np.float32)
+
+
+def pack(frame: Frame) -> bytes:
+    """A frame as it is sent."""
+    return HEADER.pack(frame.number, frame.seconds, frame.idle) + frame.picture
+
+
+def unpack(message: bytes) -> Frame:
+    """A frame as it was sent. Raises MediaError if it is none."""
+    if len(message) <= HEADER.size:
+        raise MediaError("The message is too short for a frame.")
+    number, seconds, idle = HEADER.unpack_from(message)
+    return Frame(number, seconds, bool(idle), message[HEADER.size :])

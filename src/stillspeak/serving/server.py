@@ -1,0 +1,368 @@
+"""The live server: FastAPI. Videos by ``POST /animate``, live talks by ``WS /talk``, the page at ``/``.
+
+No name that a client gives becomes a path: uploads are kept under names of our own, in a folder that goes with the answer.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, File, Form, HTTPException, Query, Request, Response, UploadFile, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.background import BackgroundTask
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stillspeak.errors import StillspeakError
+from stillspeak.jobs import Job
+from stillspeak.media.faces import decode_image
+from stillspeak.media.provenance import package_version
+from stillspeak.runtime.scene import numbered
+from stillspeak.serving.service import BusyError, Progress, Service, Settings, WorkerError
+from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
+
+STATIC = Path(__file__).parent / "static"
+_RETRY_SECONDS = 10
+_ASK_SECONDS = 0.3  # how often a client's leaving is looked for, and progress is told
+_NAME = "^[A-Za-z0-9_-]{1,64}$"
+
+
+class Said(BaseModel):
+    """An error: what is wrong, in one sentence."""
+
+    detail: str
+
+
+class Health(BaseModel):
+    """That the server runs, with what, and how busy it is."""
+
+    status: str
+    version: str
+    model: str
+    fps: int
+    rate_hz: int
+    sessions: int
+
+
+class FoundFace(BaseModel):
+    """A face of a photo: the number that ``face`` takes, and its box in pixels."""
+
+    number: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Said, "description": "The input cannot be used."},
+    401: {"model": Said, "description": "The API key is missing or wrong."},
+    403: {"model": Said, "description": "The page that asks comes from another place."},
+    413: {"model": Said, "description": "The request is too large."},
+    422: {"model": Said, "description": "A field is missing or makes no sense."},
+}
+_MAKING = {
+    500: {"model": Said, "description": "The video's process ended without a result."},
+    503: {"model": Said, "description": "No place is left; Retry-After says when to come back."},
+}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The server as an ASGI application. Raises ModelError if there is no such model."""
+    service = Service(settings or Settings())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with service.opened():
+            yield
+
+    app = FastAPI(
+        title="stillspeak",
+        version=package_version(),
+        summary="A photo and speech in, a video of that person saying it out. Everything made here is synthetic and says so.",
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.add_middleware(BodyLimit, most=round(service.settings.body_mb * 1e6))
+    _add_errors(app)
+    _add_asking(app, service)
+    _add_making(app, service)
+    _add_talking(app, service)
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return app
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is a JSON object with a sentence."""
+
+    @app.exception_handler(StillspeakError)
+    async def unusable(_: Request, error: StillspeakError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 400)
+
+    @app.exception_handler(BusyError)
+    async def busy(_: Request, error: BusyError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 503, {"Retry-After": str(_RETRY_SECONDS)})
+
+    @app.exception_handler(WorkerError)
+    async def broken(_: Request, error: WorkerError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 500)
+
+    @app.exception_handler(RequestValidationError)
+    async def senseless(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+        return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+
+
+def _add_asking(app: FastAPI, service: Service) -> None:
+    allowed = Depends(_allowed(service))
+
+    @app.get("/health")
+    async def health() -> Health:
+        """Whether the server runs, and how busy it is."""
+        about = service.animator
+        return Health(
+            status="ok",
+            version=package_version(),
+            model=about.engine.description.name,
+            fps=about.fps,
+            rate_hz=about.rate_hz,
+            sessions=service.counts.live,
+        )
+
+    @app.get("/metrics", dependencies=[allowed], responses={c: _ERRORS[c] for c in (401, 403)}, response_class=Response)
+    async def metrics() -> Response:
+        """Counts for Prometheus."""
+        return Response(service.counts.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.post("/faces", dependencies=[allowed], responses=_ERRORS)
+    async def faces(photo: Annotated[UploadFile, File(description="a picture with faces in it")]) -> list[FoundFace]:
+        """The faces of a photo, best first."""
+        data = await photo.read()
+        found = (await service.run(lambda: numbered(decode_image(data, "The photo"))))[1]
+        return [
+            FoundFace(number=n, left=f.box[0], top=f.box[1], right=f.box[2], bottom=f.box[3])
+            for n, f in enumerate(found, 1)
+        ]
+
+    @app.get(
+        "/animate/{job}/events",
+        dependencies=[allowed],
+        response_class=StreamingResponse,
+        responses={
+            200: {
+                "content": {"text/event-stream": {}},
+                "description": "Events whose data is JSON: state, done, total.",
+            },
+            **{code: _ERRORS[code] for code in (401, 403, 422)},
+        },
+    )
+    async def events(job: Annotated[str, _named()]) -> StreamingResponse:
+        """Server-sent events: where the video stands that was asked for with this ``job``."""
+        return StreamingResponse(_told(service, job), media_type="text/event-stream")
+
+
+def _add_making(app: FastAPI, service: Service) -> None:
+    allowed = Depends(_allowed(service))
+
+    @app.post(
+        "/animate",
+        dependencies=[allowed],
+        response_class=FileResponse,
+        responses={200: {"content": {"video/mp4": {}}, "description": "The video."}, **_ERRORS, **_MAKING},
+    )
+    async def animate(
+        request: Request,
+        photo: Annotated[UploadFile, File(description="a picture with a face in it")],
+        speech: Annotated[UploadFile, File(description="any sound file, or a video with sound")],
+        face: Annotated[str, Form(max_length=8, description="largest, all, or a number")] = "largest",
+        seed: Annotated[int, Form(ge=0, le=2**32)] = 0,
+        fps: Annotated[str | None, Form(max_length=16, description="25, 29.97, 30000/1001")] = None,
+        crop: Annotated[bool, Form(description="the model's own 96 x 128 frames")] = False,
+        label: Annotated[bool, Form(description='"AI-generated" in a corner')] = False,
+        job: Annotated[str | None, Form(pattern=_NAME, description="a name to ask for progress by")] = None,
+    ) -> FileResponse:
+        """A video of the photo saying the speech."""
+        folder = Path(tempfile.mkdtemp(prefix="stillspeak"))
+        try:
+            await service.run(_keep, photo, folder / "photo")
+            await service.run(_keep, speech, folder / "speech")
+            names = str(folder / "photo"), str(folder / "speech"), str(folder / "talk.mp4")
+            asked = Job(*names, face=face, seed=seed, fps=fps, crop=crop, label=label)
+            try:
+                await _unless_gone(request, service.make(asked, job or uuid.uuid4().hex))
+            except StillspeakError as error:
+                raise StillspeakError(_without_paths(str(error), folder)) from error
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+        return FileResponse(folder / "talk.mp4", media_type="video/mp4", filename="talk.mp4", background=gone)
+
+
+def _add_talking(app: FastAPI, service: Service) -> None:
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket, key: Annotated[str, Query()] = "") -> None:
+        if not _same_origin(socket.headers.get("origin"), socket.headers.get("host")) or not _knows(
+            service, key or _key_of(socket.headers.get("x-api-key"), socket.headers.get("authorization"))
+        ):
+            await socket.close(REFUSED)
+            return
+        await socket.accept()
+        try:
+            with service.session():
+                await Conversation(socket, service).run()
+        except BusyError as error:
+            await refuse(socket, str(error), LATER)
+
+
+def _named() -> Any:
+    from fastapi import Path as PathField
+
+    return PathField(pattern=_NAME)
+
+
+def _allowed(service: Service) -> Any:
+    async def check(request: Request) -> None:
+        if not _same_origin(request.headers.get("origin"), request.headers.get("host")):
+            raise HTTPException(403, "Pages of other places may not use this server.")
+        if not _knows(service, _key_of(request.headers.get("x-api-key"), request.headers.get("authorization"))):
+            raise HTTPException(401, "The API key is missing or wrong.", {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def _same_origin(origin: str | None, host: str | None) -> bool:
+    """A browser says which page asks; programs say nothing."""
+    return origin is None or urlsplit(origin).netloc == host
+
+
+def _key_of(header: str | None, bearer: str | None) -> str:
+    return header or (bearer or "").removeprefix("Bearer ")
+
+
+def _knows(service: Service, key: str) -> bool:
+    return not service.settings.api_key or hmac.compare_digest(key.encode(), service.settings.api_key.encode())
+
+
+def _keep(upload: UploadFile, path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload.file, file)
+
+
+def _without_paths(sentence: str, folder: Path) -> str:
+    """A sentence about the client's files, in the client's words."""
+    return sentence.replace(str(folder / "photo"), "The photo").replace(str(folder / "speech"), "The speech")
+
+
+async def _unless_gone(request: Request, work: Any) -> None:
+    """Does some work, and gives it up when the client has gone."""
+    making = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([making], timeout=_ASK_SECONDS))[0]:
+            if await request.is_disconnected():
+                break
+        else:
+            await making
+            return
+        raise HTTPException(499, "The client has gone.")
+    finally:
+        making.cancel()
+        await asyncio.wait([making])
+
+
+async def _told(service: Service, job: str) -> AsyncIterator[str]:
+    """Progress as it changes, until the video is there; a name that nobody uses is waited for."""
+    before = None
+    for _ in range(round(service.settings.job_seconds / _ASK_SECONDS)):
+        now = service.progress.get(job, Progress(state="unknown"))
+        event = json.dumps({"state": now.state, "done": now.done, "total": now.total})
+        if event != before:
+            yield f"data: {event}\n\n"
+            before = event
+        if now.state in ("done", "failed"):
+            return
+        await asyncio.sleep(_ASK_SECONDS)
+
+
+class BodyLimit:
+    """Refuses requests whose body is too large, whatever they say of their length."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if not said.isdigit() or int(said) > self._most:
+            await self._refuse(scope, receive, send)
+            return
+        heard, begun, over = 0, False, False
+
+        async def counted() -> Message:
+            nonlocal heard, over
+            message = await receive()
+            heard += len(message.get("body", b""))
+            over = over or heard > self._most
+            if over:
+                raise _TooLargeError
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            if not over:  # what a framework makes of the error is not what the client should hear
+                begun = begun or message["type"] == "http.response.start"
+                await send(message)
+
+        with contextlib.suppress(_TooLargeError):
+            await self._app(scope, counted, watched)
+        if over and not begun:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sentence = f"A request may have {self._most / 1e6:g} MB."
+        await JSONResponse({"detail": sentence}, 413, {"Connection": "close"})(scope, receive, send)
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Runs the server until it is stopped. Raises ModelError, or OutputError if the port cannot be had."""
+    import socket
+
+    import uvicorn
+
+    from stillspeak.errors import OutputError
+
+    app = create_app(settings)
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise OutputError(
+            f"Nobody can listen at {host}:{port}: {getattr(error, 'strerror', None) or error}."
+        ) from error
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        ws_max_size=round(settings.photo_mb * 1e6) + 1,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=5,
+    )
+    print(f"stillspeak listens at http://{host}:{listening.getsockname()[1]}", flush=True)
+    with listening:
+        uvicorn.Server(config).run(sockets=[listening])

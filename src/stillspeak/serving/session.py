@@ -1,0 +1,113 @@
+"""One live talk: sound in, encoded frames out. No network here; ``server.py`` runs it in a thread.
+
+Where a session stands is the animator's ``Talk``, a value for each face, and how much silence was put in while no sound came.
+"""
+
+from collections import deque
+
+import cv2
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from stillspeak.animate import Animator
+from stillspeak.errors import MediaError
+from stillspeak.media.faces import decode_image
+from stillspeak.media.provenance import marked_jpeg, marked_webp
+from stillspeak.runtime.engine import Layers
+from stillspeak.runtime.scene import open_scene
+from stillspeak.serving.protocol import Frame, Hello
+
+_QUALITY = "LQ"  # soxr's: keeps 20 ms of 48 kHz back, where HQ keeps 37
+
+
+class Session:
+    """A talk of one client.
+
+    Args:
+        animator: shared by all sessions.
+        hello: how the client wants it.
+        photo: the bytes of a picture.
+
+    Raises:
+        MediaError, FaceError: if the photo is none, or shows no face.
+    """
+
+    def __init__(self, animator: Animator, hello: Hello, photo: bytes) -> None:
+        self._animator, self._hello = animator, hello
+        image = decode_image(photo, "The photo")
+        self._scene = open_scene(image, hello.face, min(1.0, hello.side / max(image.shape[:2])))
+        self._talks = [
+            animator.begin_aligned(face.still, seed=hello.seed + number)
+            for number, face in enumerate(self._scene.faces)
+        ]
+        self._resampler = soxr.ResampleStream(hello.rate_hz, animator.rate_hz, 1, quality=_QUALITY)
+        self._heard = 0  # of the client's samples, and of silence that was put in
+        self._silences: deque[tuple[float, float]] = deque()  # seconds of what was put in, not yet behind every frame
+        self._passed = 0.0  # of what was put in: seconds that lie behind every frame
+        self.frames = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a frame."""
+        height, width = (self._scene.faces[0].still if self._hello.crop else self._scene.photo).shape[:2]
+        return height, width
+
+    def hear(self, samples: NDArray[np.float32]) -> list[Frame]:
+        """Takes the client's next samples, ``(n,)`` at its own rate; returns the frames that are due."""
+        self._heard += len(samples)
+        return self._draw(self._at_models_rate(samples))
+
+    def rest(self, seconds: float) -> list[Frame]:
+        """No sound came for so long: frames of silence."""
+        count = round(seconds * self._hello.rate_hz)
+        begin, end = (at / self._hello.rate_hz for at in (self._heard, self._heard + count))
+        if self._silences and self._silences[-1][1] == begin:
+            begin, _ = self._silences.pop()
+        self._silences.append((begin, end))
+        return self.hear(np.zeros(count, np.float32))
+
+    def finish(self) -> list[Frame]:
+        """No more sound will come: the last frames."""
+        last = self._draw(self._at_models_rate(np.zeros(0, np.float32), last=True))
+        return last + self._encoded([self._animator.finish(talk)[1] for talk in self._talks])
+
+    def _at_models_rate(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        if self._hello.rate_hz == self._animator.rate_hz:
+            return samples  # at once: a resampler keeps some back
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+
+    def _draw(self, samples: NDArray[np.float32]) -> list[Frame]:
+        pushed = [self._animator.push(talk, samples) for talk in self._talks]
+        self._talks = [talk for talk, _ in pushed]
+        return self._encoded([layers for _, layers in pushed])
+
+    def _encoded(self, layers: list[Layers]) -> list[Frame]:
+        pictures = iter(layers[0].frames) if self._hello.crop else self._scene.film(layers)
+        made = []
+        for picture in pictures:
+            seconds, idle = self._placed(self.frames / self._animator.fps)
+            made.append(Frame(self.frames, seconds, idle, encode(picture, self._hello.format, self._hello.quality)))
+            self.frames += 1
+        return made
+
+    def _placed(self, at: float) -> tuple[float, bool]:
+        """Seconds of the client's sound before a moment of what was heard, and whether that is silence that was put in."""
+        while self._silences and self._silences[0][1] <= at:
+            begin, end = self._silences.popleft()
+            self._passed += end - begin
+        idle = bool(self._silences) and self._silences[0][0] <= at
+        inside = at - self._silences[0][0] if idle else 0.0
+        return at - self._passed - inside, idle
+
+
+def encode(picture: NDArray[np.uint8], kind: str, quality: int) -> bytes:
+    """A frame as a JPEG or WebP file that says it is synthetic. Raises MediaError if it cannot be encoded."""
+    suffix, option, mark = {
+        "jpeg": (".jpg", cv2.IMWRITE_JPEG_QUALITY, marked_jpeg),
+        "webp": (".webp", cv2.IMWRITE_WEBP_QUALITY, marked_webp),
+    }[kind]
+    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [option, quality])
+    if not done:
+        raise MediaError(f"A frame of {picture.shape[1]} x {picture.shape[0]} pixels cannot be encoded as {kind}.")
+    return mark(data.tobytes())

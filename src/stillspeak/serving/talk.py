@@ -1,0 +1,166 @@
+"""One connection of ``WS /talk``: what comes in, what goes out, and when silence is put in. The protocol: ``protocol.py``."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import deque
+
+import numpy as np
+from fastapi import WebSocket, WebSocketDisconnect
+from numpy.typing import NDArray
+
+from stillspeak.errors import MediaError, StillspeakError
+from stillspeak.serving.protocol import Frame, Hello, pack, read_hello, read_samples
+from stillspeak.serving.service import Service
+from stillspeak.serving.session import Session
+
+REFUSED, LATER = 1008, 1013  # RFC 6455 and its registry: policy violation, try again later
+_UNSENT = 25  # frames that may wait for a slow client; the oldest are dropped
+_GRACE_SECONDS = 0.25  # sound may come so much later than it should before silence is put in
+_PIECE_SECONDS = 0.4  # longer messages are drawn piece by piece, so that other talks get their turn
+_INBOX = 4  # messages that are read ahead
+
+
+class Conversation:
+    """A client that talks."""
+
+    def __init__(self, socket: WebSocket, service: Service) -> None:
+        self._socket, self._service = socket, service
+        self._inbox: asyncio.Queue[tuple[float, str | bytes | None]] = asyncio.Queue(_INBOX)
+        self._outbox: deque[Frame] = deque()
+        self._news = asyncio.Event()
+        self._ended = False
+        self._frames = self._dropped = 0
+
+    async def run(self) -> None:
+        """From the first message to the last."""
+        settings = self._service.settings
+        try:
+            async with asyncio.timeout(settings.session_seconds):
+                session, hello = await self._begin()
+                async with asyncio.TaskGroup() as tasks:
+                    reading = tasks.create_task(self._read())
+                    tasks.create_task(self._send())
+                    await self._listen(session, hello)
+                    reading.cancel()
+            await self._socket.close()
+        except* WebSocketDisconnect:
+            pass  # the client has gone
+        except* StillspeakError as errors:
+            await self._refuse(str(errors.exceptions[0]))
+        except* TimeoutError:
+            await self._refuse(f"A talk may last {settings.session_seconds:g} s.")
+
+    async def _begin(self) -> tuple[Session, Hello]:
+        settings = self._service.settings
+        try:
+            async with asyncio.timeout(settings.hello_seconds):
+                hello = read_hello(await self._socket.receive_text())
+                photo = await self._socket.receive_bytes()
+        except TimeoutError as error:
+            raise MediaError(f"The first messages did not come within {settings.hello_seconds:g} s.") from error
+        except KeyError as error:  # text where bytes are due, or the other way round
+            raise MediaError("A talk begins with a JSON text and then the photo as one binary message.") from error
+        if len(photo) > settings.photo_mb * 1e6:
+            raise MediaError(f"The photo is larger than {settings.photo_mb:g} MB.")
+        session = await self._service.run(Session, self._service.animator, hello, photo)
+        height, width = session.size
+        ready = {"ready": True, "fps": self._service.animator.fps, "width": width, "height": height}
+        await self._socket.send_text(json.dumps(ready))
+        return session, hello
+
+    async def _read(self) -> None:
+        """Puts messages into the inbox, None when the client has gone."""
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                await self._inbox.put((time.monotonic(), None))
+                return
+            content = message.get("bytes")
+            await self._inbox.put((time.monotonic(), message.get("text") if content is None else content))
+
+    async def _listen(self, session: Session, hello: Hello) -> None:
+        """Draws what is heard, and silence while nothing is."""
+        covered = last = time.monotonic()  # until when there is sound, and when some came
+        while True:
+            arrived, message = await self._next(covered if hello.idle else None, last)
+            if message is None and arrived:
+                raise WebSocketDisconnect
+            if message is None:
+                silent = time.monotonic() - covered
+                self._put(await self._service.run(session.rest, silent))
+                covered += silent
+            elif isinstance(message, bytes):
+                samples = read_samples(message, hello.samples)
+                covered = max(covered, arrived) + len(samples) / hello.rate_hz
+                last = arrived
+                await self._hear(session, hello, samples, arrived)
+            elif _is_end(message):
+                self._put(await self._service.run(session.finish))
+                self._ended = True
+                self._news.set()
+                return
+
+    async def _next(self, covered: float | None, last: float) -> tuple[float, str | bytes | None]:
+        """The next message and when it came; (0, None) when silence is due."""
+        settings = self._service.settings
+        now = time.monotonic()
+        if now - last > settings.silent_seconds:
+            raise MediaError(f"No sound came for {settings.silent_seconds:g} s.")
+        until = last + settings.silent_seconds if covered is None else covered + _GRACE_SECONDS
+        frame = 1 / self._service.animator.fps
+        try:
+            async with asyncio.timeout(max(frame, until - now)):
+                return await self._inbox.get()
+        except TimeoutError:
+            return (0.0, None) if covered is not None else await self._next(covered, last)
+
+    async def _hear(self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float) -> None:
+        piece = int(_PIECE_SECONDS * hello.rate_hz)
+        for start in range(0, len(samples), piece):
+            made = await self._service.run(session.hear, samples[start : start + piece])
+            for _ in made:
+                self._service.counts.latency.observe(time.monotonic() - arrived)
+            self._put(made)
+
+    def _put(self, frames: list[Frame]) -> None:
+        """Frames to send; a client that is too slow misses the oldest and stays in time."""
+        self._outbox.extend(frames)
+        self._frames += len(frames)
+        self._service.counts.frames.inc(len(frames))
+        while len(self._outbox) > _UNSENT:
+            self._outbox.popleft()
+            self._dropped += 1
+            self._service.counts.dropped.inc()
+        self._news.set()
+
+    async def _send(self) -> None:
+        while True:
+            while self._outbox:
+                await self._socket.send_bytes(pack(self._outbox.popleft()))
+            if self._ended:
+                await self._socket.send_text(
+                    json.dumps({"end": True, "frames": self._frames, "dropped": self._dropped})
+                )
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    async def _refuse(self, sentence: str) -> None:
+        await refuse(self._socket, sentence, REFUSED)
+
+
+async def refuse(socket: WebSocket, sentence: str, code: int) -> None:
+    """Says why, and closes."""
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await socket.send_text(json.dumps({"error": sentence}))
+        await socket.close(code, sentence[:120])
+
+
+def _is_end(text: str) -> bool:
+    """Raises MediaError if a text is not ``{"end": true}``."""
+    with contextlib.suppress(ValueError):
+        if json.loads(text) == {"end": True}:
+            return True
+    raise MediaError('During a talk the only text is {"end": true}.')

@@ -1,0 +1,40 @@
+"""A video made in a process of its own: what breaks here, breaks nobody else, and its memory returns.
+
+Reads a job as JSON from stdin; writes JSON lines to stdout: ``{"done": n, "total": m}`` on the way, then ``{"ok": true}`` or
+``{"error": sentence}``.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+
+from stillspeak.animate import load
+from stillspeak.errors import StillspeakError
+from stillspeak.jobs import Job, run_job
+
+_EVERY_SECONDS = 0.2
+
+
+def main() -> None:
+    with contextlib.suppress(OSError):
+        os.nice(5)  # live talks go first
+    asked = json.load(sys.stdin)
+    said = 0.0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal said
+        if time.monotonic() - said > _EVERY_SECONDS:
+            said = time.monotonic()
+            print(json.dumps({"done": done, "total": total}), flush=True)
+
+    try:
+        run_job(Job(**asked["job"]), lambda: load(asked["model"], threads=asked["threads"]), quiet=True, tell=tell)
+        print(json.dumps({"ok": True}), flush=True)
+    except StillspeakError as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

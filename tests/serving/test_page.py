@@ -1,0 +1,148 @@
+"""The page, in a real Chromium: a photo, a sound file, a microphone, a video that downloads and has sound."""
+
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from stillspeak.media.audio import read_audio
+from stillspeak.media.inspection import inspect
+from stillspeak.media.video import read_video
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+HELLO = Path(__file__).parent.parent.parent / "examples" / "hello.flac"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> Path:
+    """A photo, one of two people, speech with silence before it, and one for the microphone."""
+    folder = tmp_path_factory.mktemp("page")
+    Image.fromarray(astronaut).save(folder / "face.png")
+    two = np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)
+    Image.fromarray(two).save(folder / "two.png")
+    hello = read_audio(HELLO).at(16_000).samples
+    soundfile.write(folder / "hello.wav", np.concatenate([np.zeros(16_000, np.float32), hello[:48_000]]), 16_000)
+    soundfile.write(folder / "microphone.wav", hello, 16_000, subtype="PCM_16")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    command = [sys.executable, "-m", "stillspeak.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[-1]
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser(files: Path) -> Iterator[Browser]:
+    switches = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={files / 'microphone.wav'}",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=[*switches, "--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    with browser.new_context(permissions=["microphone"]) as context:
+        page = context.new_page()
+        troubles: list[str] = []
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto(address)
+        yield page
+        assert troubles == []
+
+
+def mouth(page: Page) -> np.ndarray:
+    """The middle of the astronaut's face as the canvas shows it."""
+    script = """() => { const c = document.getElementById("screen"), s = c.width / 512;
+        return [...c.getContext("2d").getImageData(200 * s, 120 * s, 50 * s, 60 * s).data]; }"""
+    return np.array(page.evaluate(script), int)
+
+
+def give_photo(page: Page, path: Path) -> None:
+    page.set_input_files("#photo", path)
+    expect(page.locator("#status")).to_have_text("Speak, or choose a sound file.", timeout=20_000)
+
+
+def test_a_sound_file_is_said_in_its_own_time_and_the_video_downloads_with_sound(
+    page: Page, files: Path, tmp_path: Path
+):
+    give_photo(page, files / "face.png")
+    page.set_input_files("#speech", files / "hello.wav")
+    page.wait_for_function("window.stillspeak.shown > 5", timeout=20_000)
+    silent = [mouth(page) for _ in range(3)]
+    page.wait_for_timeout(2_000)
+    spoken = []
+    for _ in range(8):
+        spoken.append(mouth(page))
+        page.wait_for_timeout(150)
+    moves = [max(np.abs(one - shown[0]).mean() for one in shown) for shown in (silent, spoken)]
+    assert moves[1] > 2 * moves[0]
+    page.wait_for_function("document.getElementById('talk').textContent.includes('Speak')", timeout=20_000)
+    assert page.evaluate("window.stillspeak.frames") == 100
+    page.click("#make")
+    expect(page.locator("#download")).to_be_visible(timeout=60_000)
+    with page.expect_download() as got:
+        page.click("#download")
+    got.value.save_as(tmp_path / "talk.mp4")
+    assert read_video(tmp_path / "talk.mp4").shape == (100, 512, 512, 3)
+    assert np.abs(read_audio(tmp_path / "talk.mp4").samples).max() > 0.05
+    assert inspect(tmp_path / "talk.mp4")["synthetic"] is True
+
+
+def test_the_microphone_moves_the_mouth_and_what_was_said_becomes_a_video(page: Page, files: Path):
+    give_photo(page, files / "face.png")
+    still = mouth(page)
+    page.click("#talk")
+    page.wait_for_function("window.stillspeak.shown > 20", timeout=20_000)
+    shown = []
+    for _ in range(10):
+        shown.append(mouth(page))
+        page.wait_for_timeout(120)
+    assert max(np.abs(one - still).mean() for one in shown) > 1
+    assert max(np.abs(a - b).mean() for a, b in itertools.pairwise(shown)) > 0.3
+    page.click("#talk")
+    expect(page.locator("#make")).to_be_enabled()
+
+
+def test_it_works_with_the_keyboard_and_a_face_is_picked(page: Page, files: Path):
+    give_photo(page, files / "two.png")
+    expect(page.locator("#faces label")).to_have_count(3)
+    page.focus("#screen")
+    page.keyboard.press("2")
+    expect(page.locator("#faces input[value='2']")).to_be_checked()
+    reached = []
+    page.focus("body")
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    assert {"screen", "photo", "face", "talk", "speech"} <= set(reached)
+
+
+def test_a_photo_without_a_face_is_said_and_a_dark_phone_fits(browser: Browser, address: str, tmp_path: Path):
+    Image.new("RGB", (300, 300), (90, 120, 60)).save(tmp_path / "meadow.png")
+    with browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(address)
+        page.set_input_files("#photo", tmp_path / "meadow.png")
+        expect(page.locator("#status")).to_contain_text("no face", timeout=20_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 26)"
+        expect(page.locator("#mark")).to_contain_text("Synthetic")

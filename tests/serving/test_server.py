@@ -1,0 +1,276 @@
+"""The server: the same frames as offline, sentences for what is wrong, places that come back, nothing left behind."""
+
+import io
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+from starlette.testclient import WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from helpers import tone
+from stillspeak.animate import Animator
+from stillspeak.cli import main
+from stillspeak.media.audio import Sound
+from stillspeak.media.inspection import inspect
+from stillspeak.media.video import read_video
+from stillspeak.serving.protocol import Frame, unpack
+from stillspeak.serving.server import create_app
+from stillspeak.serving.service import Settings
+
+
+@pytest.fixture(scope="module")
+def face(astronaut: np.ndarray) -> bytes:
+    """A photo as a PNG file's bytes."""
+    file = io.BytesIO()
+    Image.fromarray(astronaut).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def client(tiny_model: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(str(tiny_model), sessions=2, body_mb=3, silent_seconds=3))) as client:
+        yield client
+
+
+def wav(seconds: float = 1.0) -> bytes:
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, tone(seconds).samples, 16_000, format="WAV")
+    return file.getvalue()
+
+
+def greet(socket: WebSocketTestSession, photo: bytes, **hello: object) -> dict[str, object]:
+    socket.send_text(json.dumps(hello))
+    socket.send_bytes(photo)
+    return json.loads(socket.receive_text())
+
+
+def rest(socket: WebSocketTestSession) -> tuple[list[Frame], dict[str, object]]:
+    """All frames until the server says that it was the last."""
+    frames: list[Frame] = []
+    while True:
+        message = socket.receive()
+        if message.get("bytes"):
+            frames.append(unpack(message["bytes"]))
+        elif message.get("text"):
+            return frames, json.loads(message["text"])
+        else:
+            raise WebSocketDisconnect(message["code"], message.get("reason"))
+
+
+def picture(frame: Frame) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(frame.picture, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_a_live_talk_gives_the_frames_of_the_same_talk_offline(
+    client: TestClient, animator: Animator, astronaut: np.ndarray, face: bytes, kind: str, tmp_path: Path
+):
+    rate_hz = animator.rate_hz
+    sound = tone(0.8, rate_hz).samples.clip(-1, 1)
+    whole = np.rint(sound * 32767).astype("<i2")
+    with client.websocket_connect("/talk") as socket:
+        ready = greet(socket, face, rate_hz=rate_hz, format=kind, quality=100, idle=False, crop=True)
+        assert ready == {"ready": True, "fps": 25, "width": 96, "height": 128}
+        for start in range(0, len(whole), 700):
+            socket.send_bytes(whole[start : start + 700].tobytes())
+        socket.send_text('{"end": true}')
+        frames, end = rest(socket)
+    offline = animator(astronaut, Sound(whole.astype(np.float32) / 32768, rate_hz), crop=True).frames
+    assert end == {"end": True, "frames": 20, "dropped": 0}
+    assert [frame.number for frame in frames] == list(range(20))
+    assert [frame.seconds for frame in frames] == pytest.approx([0.04 * t for t in range(20)], abs=1e-3)
+    assert not any(frame.idle for frame in frames)
+    errors = [np.abs(picture(frame).astype(int) - real).mean() for frame, real in zip(frames, offline, strict=True)]
+    assert max(errors) < (2 if kind == "jpeg" else 6)
+    (tmp_path / f"frame.{kind}").write_bytes(frames[0].picture)
+    assert inspect(tmp_path / f"frame.{kind}")["synthetic"] is True
+
+
+def test_without_sound_the_face_goes_on_and_the_sounds_own_time_stands_still(client: TestClient, face: bytes):
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, side=128)
+        block = np.zeros(3200, "<i2").tobytes()  # 0.2 s
+        socket.send_bytes(block)
+        time.sleep(0.9)
+        socket.send_bytes(block)
+        socket.send_text('{"end": true}')
+        frames, _ = rest(socket)
+    idle = [frame for frame in frames if frame.idle]
+    assert len(idle) >= 8
+    assert {round(frame.seconds, 3) for frame in idle} <= {0.2}
+    spoken = [frame.seconds for frame in frames if not frame.idle]
+    assert spoken == sorted(spoken)
+    assert spoken[-1] == pytest.approx(0.36, abs=0.041)
+
+
+@pytest.mark.parametrize(
+    ("hello", "then", "said"),
+    [
+        ('{"rate_hz": 5}', None, "rate_hz"),
+        ('{"nonsense": 1}', None, "nonsense"),
+        ("hello", None, "the first message"),
+        ("{}", b"no picture", "not a picture"),
+        ("{}", "text", "begins with"),
+        ('{"face": "9"}', None, "no face 9"),
+    ],
+)
+def test_a_first_message_that_makes_no_sense_is_answered_in_a_sentence(
+    client: TestClient, face: bytes, hello: str, then: bytes | str | None, said: str
+):
+    with client.websocket_connect("/talk") as socket:
+        socket.send_text(hello)
+        if isinstance(then, str):
+            socket.send_text(then)
+        else:
+            socket.send_bytes(then or face)
+        assert said in json.loads(socket.receive_text())["error"]
+        with pytest.raises(WebSocketDisconnect):
+            socket.receive_text()
+
+
+def test_half_a_sample_or_other_text_ends_the_talk_with_a_sentence(client: TestClient, face: bytes):
+    for message, said in ((b"\0" * 3, "whole samples"), ('{"end": 0}', "only text")):
+        with client.websocket_connect("/talk") as socket:
+            greet(socket, face, side=128, idle=False)
+            socket.send_bytes(message) if isinstance(message, bytes) else socket.send_text(message)
+            assert said in json.loads(socket.receive_text())["error"]
+
+
+def test_a_talk_that_stays_silent_is_ended(client: TestClient, face: bytes):
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, side=64, idle=False)
+        assert "No sound came" in json.loads(socket.receive_text())["error"]
+
+
+def test_places_are_taken_and_given_back(client: TestClient, face: bytes):
+    with client.websocket_connect("/talk") as one, client.websocket_connect("/talk") as two:
+        greet(one, face, side=64)
+        greet(two, face, side=64)
+        assert client.get("/health").json()["sessions"] == 2
+        with client.websocket_connect("/talk") as three:
+            assert "places" in json.loads(three.receive_text())["error"]
+    deadline = time.monotonic() + 10
+    while client.get("/health").json()["sessions"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.get("/health").json()["sessions"] == 0
+    assert b"stillspeak_refused_total" in client.get("/metrics").content
+
+
+def test_a_video_is_made_and_nothing_is_left(
+    client: TestClient, face: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    files = {"photo": ("../../etc/passwd", face), "speech": ("a.wav", wav())}
+    answer = client.post("/animate", files=files, data={"fps": "50", "crop": "true", "job": "mine"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
+    (tmp_path / "talk.mp4").write_bytes(answer.content)
+    assert read_video(tmp_path / "talk.mp4", 50).shape == (50, 128, 96, 3)
+    assert inspect(tmp_path / "talk.mp4")["synthetic"] is True
+    assert list((tmp_path / "tmp").iterdir()) == []
+    told = client.get("/animate/mine/events").text
+    assert json.loads(told.strip().splitlines()[-1].removeprefix("data: "))["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "status", "said"),
+    [
+        ({"photo": b"x", "speech": wav()}, {}, 400, "The photo is not a picture"),
+        ({"photo": None, "speech": b"x"}, {}, 400, "The speech is not a sound"),
+        ({"photo": None, "speech": wav()}, {"face": "7"}, 400, "no face 7"),
+        ({"photo": None, "speech": wav()}, {"fps": "fast"}, 400, "--fps"),
+        ({"photo": None}, {}, 422, "speech: Field required"),
+        ({"photo": None, "speech": wav()}, {"seed": "-1"}, 422, "seed"),
+        ({"photo": None, "speech": bytes(4_000_000)}, {}, 413, "3 MB"),
+    ],
+)
+def test_what_cannot_be_made_is_a_sentence(
+    client: TestClient, face: bytes, files: dict[str, bytes | None], data: dict[str, str], status: int, said: str
+):
+    answer = client.post(
+        "/animate", files={name: (name, content or face) for name, content in files.items()}, data=data
+    )
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_a_body_that_lies_about_its_length_is_refused_all_the_same(client: TestClient):
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+        for _ in range(100):
+            yield bytes(100_000)
+
+    answer = client.post("/animate", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == 413
+
+
+def test_a_full_queue_says_when_to_come_back(tiny_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(tiny_model), jobs=1, queue=0))) as client:
+        files = {"photo": ("a", face), "speech": ("b", wav(20.0))}
+        answers: list[int] = []
+        first = threading.Thread(target=lambda: answers.append(client.post("/animate", files=files).status_code))
+        first.start()
+        time.sleep(0.7)
+        late = client.post("/animate", files=files)
+        first.join()
+    assert answers == [200]
+    assert late.status_code == 503
+    assert int(late.headers["Retry-After"]) > 0
+    assert "come back" in late.json()["detail"]
+
+
+def test_a_video_that_takes_too_long_is_given_up(tiny_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(tiny_model), job_seconds=0.2))) as client:
+        answer = client.post("/animate", files={"photo": ("a", face), "speech": ("b", wav(20.0))})
+    assert answer.status_code == 500
+    assert "longer than" in answer.json()["detail"]
+
+
+def test_only_those_who_know_the_key_get_in_and_no_other_page(tiny_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(tiny_model), api_key="sesame"))) as client:
+        files = {"photo": ("a", face)}
+        assert client.get("/health").status_code == 200
+        assert client.post("/faces", files=files).status_code == 401
+        assert client.post("/faces", files=files, headers={"X-API-Key": "wrong"}).status_code == 401
+        assert client.post("/faces", files=files, headers={"X-API-Key": "sesame"}).json()[0]["number"] == 1
+        assert client.post("/faces", files=files, headers={"Authorization": "Bearer sesame"}).status_code == 200
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/talk"):
+            pass
+        with client.websocket_connect("/talk?key=sesame") as socket:
+            assert greet(socket, face)["ready"] is True
+        other = {"X-API-Key": "sesame", "Origin": "https://elsewhere.example"}
+        assert client.post("/faces", files=files, headers=other).status_code == 403
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/talk?key=sesame", headers=other):
+            pass
+
+
+def test_the_page_is_there_and_says_that_it_is_synthetic(client: TestClient):
+    page = client.get("/")
+    assert "ynthetic" in page.text
+    for name in ("app.js", "style.css"):
+        assert name in page.text
+        assert client.get(f"/{name}").status_code == 200
+    assert client.get("/../server.py").status_code == 404
+
+
+def test_a_port_that_is_taken_and_places_that_are_none_are_said(capsys: pytest.CaptureFixture[str], tiny_model: Path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--port", port, "--model", str(tiny_model)]) == 2
+    assert "Nobody can listen" in capsys.readouterr().err
+    assert main(["serve", "--sessions", "0"]) == 2
+    assert main(["serve", "--port", "99999999", "--model", str(tiny_model)]) == 2
+    assert main(["serve", "--model", "nonsense"]) == 2
