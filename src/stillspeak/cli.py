@@ -429,7 +429,7 @@ def _add_serve(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
         default=os.environ.get("STILLSPEAK_API_KEY", ""),
         help="that clients must know (STILLSPEAK_API_KEY)",
     )
-    parser.add_argument("--sessions", type=int, default=8, help="live talks at once (8)")
+    parser.add_argument("--sessions", type=int, default=0, help="live talks at once (two for each core)")
     parser.add_argument("--jobs", type=int, default=1, help="videos made at once (1)")
     parser.add_argument("--queue", type=int, default=8, help="videos that may wait (8)")
 
@@ -439,8 +439,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     from stillspeak.serving.server import serve
     from stillspeak.serving.service import Settings
 
-    if min(arguments.sessions, arguments.jobs) < 1 or arguments.queue < 0:
-        raise OutputError("--sessions and --jobs must be at least 1, --queue at least 0.")
+    if arguments.jobs < 1 or min(arguments.sessions, arguments.queue) < 0:
+        raise OutputError("--jobs must be at least 1, --sessions and --queue at least 0.")
     how = arguments.model, arguments.api_key, arguments.sessions, arguments.jobs, arguments.queue
     serve(Settings(*how), arguments.host, arguments.port)
 

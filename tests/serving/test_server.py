@@ -271,6 +271,6 @@ def test_a_port_that_is_taken_and_places_that_are_none_are_said(capsys: pytest.C
         port = str(taken.getsockname()[1])
         assert main(["serve", "--port", port, "--model", str(tiny_model)]) == 2
     assert "Nobody can listen" in capsys.readouterr().err
-    assert main(["serve", "--sessions", "0"]) == 2
+    assert main(["serve", "--sessions", "-1"]) == 2
     assert main(["serve", "--port", "99999999", "--model", str(tiny_model)]) == 2
     assert main(["serve", "--model", "nonsense"]) == 2

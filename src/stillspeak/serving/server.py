@@ -150,7 +150,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     async def faces(photo: Annotated[UploadFile, File(description="a picture with faces in it")]) -> list[FoundFace]:
         """The faces of a photo, best first."""
         data = await photo.read()
-        found = (await service.run(lambda: numbered(decode_image(data, "The photo"))))[1]
+        found = (await service.begin(lambda: numbered(decode_image(data, "The photo"))))[1]
         return [
             FoundFace(number=n, left=f.box[0], top=f.box[1], right=f.box[2], bottom=f.box[3])
             for n, f in enumerate(found, 1)
@@ -196,8 +196,8 @@ def _add_making(app: FastAPI, service: Service) -> None:
         """A video of the photo saying the speech."""
         folder = Path(tempfile.mkdtemp(prefix="stillspeak"))
         try:
-            await service.run(_keep, photo, folder / "photo")
-            await service.run(_keep, speech, folder / "speech")
+            await service.begin(_keep, photo, folder / "photo")
+            await service.begin(_keep, speech, folder / "speech")
             names = str(folder / "photo"), str(folder / "speech"), str(folder / "talk.mp4")
             asked = Job(*names, face=face, seed=seed, fps=fps, crop=crop, label=label)
             try:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +31,7 @@ class Settings:
     Attributes:
         model: a shipped model's name or an exported folder.
         api_key: what clients must know; empty: nothing.
-        sessions: live talks at once.
+        sessions: live talks at once; 0: two for each core.
         jobs: videos made at once.
         queue: videos that may wait; one more is told to come back later.
         body_mb, photo_mb: the largest request, the largest photo.
@@ -41,7 +43,7 @@ class Settings:
 
     model: str = "default"
     api_key: str = ""
-    sessions: int = 8
+    sessions: int = 0
     jobs: int = 1
     queue: int = 8
     body_mb: float = 100.0
@@ -82,30 +84,37 @@ class Service:
         self.animator = load(
             settings.model, threads=1
         )  # one thread a call: the calls of many sessions run side by side
+        self.sessions = settings.sessions or 2 * usable_cores()
         self._waiting = 0
         self.progress: dict[str, Progress] = {}
         self.counts = Counts()
 
-    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
+    async def draw(self, work: Callable[..., Result], *arguments: object) -> Result:
         """Runs a function in one of the threads that draw."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._drawing, work, *arguments)
+
+    async def begin(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Runs a function, one at a time, behind those that draw: however many come, talks that go on keep their rate."""
+        return await asyncio.get_running_loop().run_in_executor(self._beginning, work, *arguments)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
         """Threads and places, for as long as the server runs."""
         self._places = asyncio.Semaphore(self.settings.jobs)
-        self._threads = ThreadPoolExecutor(usable_cores(), "draw")
+        self._drawing = ThreadPoolExecutor(usable_cores(), "draw")
+        self._beginning = ThreadPoolExecutor(1, "begin", _stand_back)
         try:
             yield
         finally:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._drawing.shutdown(wait=False, cancel_futures=True)
+            self._beginning.shutdown(wait=False, cancel_futures=True)
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
         """A place for a live talk. Raises BusyError if none is left."""
-        if self.counts.live >= self.settings.sessions:
+        if self.counts.live >= self.sessions:
             self.counts.refused.labels("talk").inc()
-            raise BusyError(f"All {self.settings.sessions} places for live talks are taken; come back in a while.")
+            raise BusyError(f"All {self.sessions} places for live talks are taken; come back in a while.")
         self.counts.live += 1
         self.counts.sessions.set(self.counts.live)
         try:
@@ -201,3 +210,9 @@ class Counts:
     def text(self) -> bytes:
         """In Prometheus' text format."""
         return generate_latest(self._all)
+
+
+def _stand_back() -> None:
+    """Gives this thread less of the processor, where threads can be given less."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -64,7 +64,7 @@ class Conversation:
             raise MediaError("A talk begins with a JSON text and then the photo as one binary message.") from error
         if len(photo) > settings.photo_mb * 1e6:
             raise MediaError(f"The photo is larger than {settings.photo_mb:g} MB.")
-        session = await self._service.run(Session, self._service.animator, hello, photo)
+        session = await self._service.begin(Session, self._service.animator, hello, photo)
         height, width = session.size
         ready = {"ready": True, "fps": self._service.animator.fps, "width": width, "height": height}
         await self._socket.send_text(json.dumps(ready))
@@ -89,7 +89,7 @@ class Conversation:
                 raise WebSocketDisconnect
             if message is None:
                 silent = time.monotonic() - covered
-                self._put(await self._service.run(session.rest, silent))
+                self._put(await self._service.draw(session.rest, silent))
                 covered += silent
             elif isinstance(message, bytes):
                 samples = read_samples(message, hello.samples)
@@ -97,7 +97,7 @@ class Conversation:
                 last = arrived
                 await self._hear(session, hello, samples, arrived)
             elif _is_end(message):
-                self._put(await self._service.run(session.finish))
+                self._put(await self._service.draw(session.finish))
                 self._ended = True
                 self._news.set()
                 return
@@ -119,7 +119,7 @@ class Conversation:
     async def _hear(self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float) -> None:
         piece = int(_PIECE_SECONDS * hello.rate_hz)
         for start in range(0, len(samples), piece):
-            made = await self._service.run(session.hear, samples[start : start + piece])
+            made = await self._service.draw(session.hear, samples[start : start + piece])
             for _ in made:
                 self._service.counts.latency.observe(time.monotonic() - arrived)
             self._put(made)
