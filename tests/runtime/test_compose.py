@@ -7,10 +7,10 @@ import pytest
 from helpers import tone
 from stillspeak.animate import Animator
 from stillspeak.errors import FaceError, MediaError
-from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, find_faces
 from stillspeak.runtime.compose import Composer, outline_weight
 from stillspeak.runtime.engine import Layers
-from stillspeak.runtime.scene import MOST_PX, Scene, open_scene
+from stillspeak.runtime.scene import MOST_PX, Scene, numbered, open_scene
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +125,9 @@ def test_photos_longer_than_4k_are_made_smaller_and_nonsense_is_refused(astronau
             open_scene(astronaut, scale=scale)
     with pytest.raises(FaceError, match="no face 3"):
         open_scene(astronaut, [1, 3])
+
+
+def test_a_badge_beside_a_clear_face_is_no_face(astronaut: np.ndarray):
+    assert len(find_faces(astronaut, 9)) == 2
+    assert len(open_scene(astronaut, "all").faces) == 1
+    assert len(numbered(astronaut)[1]) == 1

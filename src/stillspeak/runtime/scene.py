@@ -19,6 +19,7 @@ MOST_PX = 3840  # ours: longer photos are made smaller unless a scale is asked f
 _LARGEST_PX = 8192  # a side; what players take
 _LEAST_SCALE = 0.05
 _AS_MANY_AS_THERE_ARE = 1000
+_CLEAR, _DOUBTFUL = 0.5, 0.25  # ours: beside a face that is clear, what hardly looks like one is a badge or a pattern
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,11 @@ def still(photo: Photo, face: str = "largest") -> Image:
 
 def _chosen(image: Image, name: str, face: str | Sequence[int]) -> list[Face]:
     numbers = _numbers(face)
+    faces = require_faces(image, name, max(numbers, default=_AS_MANY_AS_THERE_ARE))
+    clearest = max(found.confidence for found in faces)
+    faces = [found for found in faces if clearest < _CLEAR or found.confidence >= _DOUBTFUL]
     if not numbers:
-        return require_faces(image, name, _AS_MANY_AS_THERE_ARE)
-    faces = require_faces(image, name, max(numbers))
+        return faces
     if max(numbers) > len(faces):
         raise FaceError(f"{name} shows {len(faces)} face{'s' * (len(faces) > 1)}; there is no face {max(numbers)}.")
     return [faces[number - 1] for number in numbers]
