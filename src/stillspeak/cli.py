@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; returns the exit code: 0, or 2 with a sentence on stderr, or 130 after an interrupt."""
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
-    if rest and known.verb != "train":
+    if rest and known.verb not in ("train", "ablate"):
         parser.error(f"unknown arguments: {' '.join(rest)}")
     known.overrides = rest
     run: Callable[[argparse.Namespace], None] = known.run
@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(verbs)
     _add_evaluate(verbs)
     _add_serve(verbs)
+    _add_bench(verbs)
+    _add_ablate(verbs)
     return parser
 
 
@@ -443,6 +445,61 @@ def _serve(arguments: argparse.Namespace) -> None:
         raise OutputError("--jobs must be at least 1, --sessions and --queue at least 0.")
     how = arguments.model, arguments.api_key, arguments.sessions, arguments.jobs, arguments.queue
     serve(Settings(*how), arguments.host, arguments.port)
+
+
+def _add_bench(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak bench --paper"
+    parser = _verb(verbs, "bench", "The paper's timings on this machine: a frame, and 75 of them.", example, _bench)
+    parser.add_argument(
+        "--paper", action="store_true", help="the paper's sizes in PyTorch, and its figures beside them"
+    )
+    parser.add_argument("--preset", default="default", help="without --paper: a preset to time in PyTorch (default)")
+    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    from stillspeak.experiments.timing import measure, table
+
+    print(table(measure("paper" if arguments.paper else arguments.preset, arguments.model)))
+
+
+def _add_ablate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    example = "stillspeak ablate --data prepared -o ablation --train.hours 2"
+    what = "The paper's Tables 2 and 3: trains l1, l1_frame, full and static, judges them; resumable."
+    parser = _verb(verbs, "ablate", what, example, _ablate)
+    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of runs, models, evaluations, tables")
+    parser.add_argument(
+        "--take",
+        action="append",
+        default=[],
+        metavar="ROW=MODEL",
+        help="l1, l1_frame, full or static_baseline as it is",
+    )
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
+    parser.add_argument("--workers", type=int, default=None, help="processes that judge (one a core)")
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import RunError
+    from stillspeak.experiments.ablation import ablate
+
+    if wrong := [given for given in arguments.take if "=" not in given]:
+        raise RunError(f"--take wants ROW=MODEL, such as full=default, not {wrong[0]}.")
+    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
+    ablate(
+        arguments.data,
+        arguments.output,
+        overrides=arguments.overrides,
+        taken=dict(given.split("=", 1) for given in arguments.take),
+        split=arguments.split,
+        speakers=speakers or None,
+        clips=arguments.clips,
+        workers=arguments.workers,
+    )
+    print((arguments.output / "results.md").read_text())
 
 
 if __name__ == "__main__":

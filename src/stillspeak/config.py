@@ -155,6 +155,7 @@ class TrainConfig:
     """The training schedule: section 3.3."""
 
     steps: int = 200_000
+    hours: float = 0.0  # ours: of training, all phases together, after which a run ends; 0 is no limit
     clips: int = 8  # a batch, over all processes; not given in the paper
     accumulate: int = 1  # parts a process cuts its share of the batch into, to save memory
     frames: int = 75  # longest piece of a clip

@@ -144,7 +144,7 @@ class Trainer:
                     self.save()
             if stopping:
                 raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
-            if over:
+            if over or (train.hours and self.team.any(self.seconds > 3600 * train.hours)):
                 break
         return False
 
