@@ -131,3 +131,10 @@ def test_a_badge_beside_a_clear_face_is_no_face(astronaut: np.ndarray):
     assert len(find_faces(astronaut, 9)) == 2
     assert len(open_scene(astronaut, "all").faces) == 1
     assert len(numbered(astronaut)[1]) == 1
+
+
+def test_a_grey_photo_stays_grey(shipped: Animator, astronaut: np.ndarray):
+    grey = np.repeat(astronaut.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    frames = shipped(grey, tone(0.8)).frames.astype(int)
+    assert np.ptp(frames, axis=3).max() <= 1
+    assert np.abs(frames - grey).max() > 20

@@ -22,7 +22,7 @@ from stillspeak.data.landmarks import mouth_interior
 from stillspeak.data.manifest import MANIFEST, ClipRecord, read_manifest
 from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
 from stillspeak.data.portraits import Portraits, read_portraits
-from stillspeak.data.recombine import recombine, tinted
+from stillspeak.data.recombine import recombine
 from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
@@ -33,7 +33,6 @@ from stillspeak.media.windows import Windows
 Random = np.random.Generator
 _ALL = slice(None)
 _AT_ONCE = 32  # clips that are decoded side by side
-_TINTED = 0.7  # ours: share of grey portraits that are given colours
 _AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
 _MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
@@ -280,8 +279,6 @@ class Drawer:
         """Still and frames of another person; the still is mostly the portrait as it was taken, smile and all."""
         number = random.integers(len(portraits.crops))
         portrait, own = portraits.crops[number], portraits.points[number]
-        if random.random() < _TINTED:
-            portrait = tinted(portrait, random)
         if self._mirror(random):
             portrait, own = np.ascontiguousarray(portrait[:, ::-1]), mirrored(own[None])[0]
         moved, there = recombine(portrait, own, frames, points, rest, random.uniform(0, _MOST_SMILE))

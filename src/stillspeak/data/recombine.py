@@ -89,21 +89,6 @@ def recombine(
     return out, moved
 
 
-def tinted(portrait: Frames, random: np.random.Generator) -> Frames:
-    """A grey portrait in the warm colours of skin, drawn at random; one that has colours is left alone.
-
-    Where all portraits are grey, a decoder learns that a stranger's mouth is grey.
-    """
-    if not _is_grey(portrait):
-        return portrait
-    gamma = np.array([random.uniform(0.6, 0.9), random.uniform(0.9, 1.05), random.uniform(1.0, 1.4)])
-    return np.asarray((255 * (portrait / 255.0) ** gamma).round(), np.uint8)
-
-
-def _is_grey(portrait: Frames) -> bool:
-    return float(np.ptp(portrait.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
-
-
 def _bend(image: Frames, to: Points, come_from: Points) -> NDArray[np.float32]:
     """The image with its points moved, linear in the triangles between; beyond all points black."""
     y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX]
@@ -117,6 +102,6 @@ def _in_light_of(portrait: Frames, frame: Frames, mouth: NDArray[np.float32]) ->
     light, own_light = (float(image[_CHEEKS].mean()) for image in (portrait, frame))
     gain = float(np.clip(light / max(own_light, 1.0), 0.5, 2.0))
     lit = np.clip(mouth * gain, 0, 255)
-    if _is_grey(portrait):
+    if np.ptp(portrait.astype(np.float32), axis=2).mean() < _GREY_SPREAD:
         lit = np.repeat(lit.mean(axis=2, keepdims=True), 3, axis=2)
     return np.asarray(lit, np.float32)

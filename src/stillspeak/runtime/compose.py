@@ -18,6 +18,7 @@ Float = NDArray[np.float32]
 _CENTRE, _AXES = (48.5, 75.0), (44.0, 50.0)
 _WHOLE = 0.78  # of the way to the outline everything moves; from there on less and less
 _PAINTED = (0.15, 0.6)  # mask from which the photo's own fine detail begins to go, and is gone
+_GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
 _ENLARGING_PX = 2.0  # how far a value of the crop reaches when it is enlarged
 _SMOOTHING_PX = 1.0  # the decoder's motion has a fine ripple that a crop is too small to show
 
@@ -34,6 +35,7 @@ class Composer:
         self.photo = photo
         self.still = align(photo, matrix)
         self.weight = outline_weight()
+        self._grey = float(np.ptp(self.still.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
         left, top, right, bottom = _reach(photo, matrix)
         self.place = slice(top, bottom), slice(left, right)
         self._size = max(0, right - left), max(0, bottom - top)  # width, height
@@ -49,7 +51,10 @@ class Composer:
         motion, mask = cv2.GaussianBlur(layers.motion[index], (0, 0), _SMOOTHING_PX), layers.mask[index]
         motion = np.asarray(motion * self.weight[..., None], np.float32)
         warped = self._warped_still(motion)
-        change = (layers.frames[index] - warped) * self.weight[..., None]
+        drawn = layers.frames[index].astype(np.float32)
+        if self._grey:  # the model has seen few grey photos, and gives their mouths some colour
+            drawn[:] = drawn.mean(axis=2, keepdims=True)
+        change = (drawn - warped) * self.weight[..., None]
         paint = _ramp(mask, *_PAINTED) * self.weight
         film[self.place] = self._composed(motion, paint, warped, change)
 
