@@ -11,7 +11,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from stillspeak.serving.server import create_app
 from stillspeak.serving.service import Settings
 
-OPERATIONS = ("GET /health", "GET /metrics", "POST /faces", "GET /animate/{job}/events", "POST /animate")
+OPERATIONS = ("GET /health", "GET /metrics", "POST /faces", "GET /animate/{job}/events", "POST /animate", "POST /offer")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from stillspeak.jobs import Job
 from stillspeak.media.faces import decode_image
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
+from stillspeak.serving.protocol import Hello
 from stillspeak.serving.service import BusyError, Progress, Service, Settings, WorkerError
 from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
 
@@ -65,6 +67,13 @@ class FoundFace(BaseModel):
     bottom: int
 
 
+class Answer(BaseModel):
+    """The answer to a WebRTC offer."""
+
+    sdp: str
+    type: str = "answer"
+
+
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": Said, "description": "The input cannot be used."},
     401: {"model": Said, "description": "The API key is missing or wrong."},
@@ -99,6 +108,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_asking(app, service)
     _add_making(app, service)
     _add_talking(app, service)
+    if find_spec("aiortc") is not None:
+        _add_calling(app, service)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app
 
@@ -225,6 +236,28 @@ def _add_talking(app: FastAPI, service: Service) -> None:
                 await Conversation(socket, service).run()
         except BusyError as error:
             await refuse(socket, str(error), LATER)
+
+
+def _add_calling(app: FastAPI, service: Service) -> None:
+    """WebRTC, where the extra is installed."""
+    callers: set[object] = set()
+
+    @app.post("/offer", dependencies=[Depends(_allowed(service))], responses={**_ERRORS, 503: _MAKING[503]})
+    async def offer(
+        photo: Annotated[UploadFile, File(description="a picture with a face in it")],
+        sdp: Annotated[str, Form(max_length=65536, description="an offer that sends audio and receives video")],
+        face: Annotated[str, Form(max_length=8, description="largest, all, or a number")] = "largest",
+        side: Annotated[int, Form(ge=64, le=1920, description="of a frame's longer side, at most")] = 512,
+    ) -> Answer:
+        """A live talk over WebRTC."""
+        from stillspeak.serving.webrtc import Caller
+
+        caller = Caller(service)
+        answer = await caller.answer(
+            sdp, await photo.read(), Hello(face=face, side=side, rate_hz=service.animator.rate_hz)
+        )
+        callers.add(caller)  # or it would be collected while it talks
+        return Answer(sdp=answer)
 
 
 def _named() -> Any:

@@ -1,9 +1,10 @@
-"""One live talk: sound in, encoded frames out. No network here; ``server.py`` runs it in a thread.
+"""One live talk: sound in, pictures out. No network here; it runs in a thread.
 
 Where a session stands is the animator's ``Talk``, a value for each face, and how much silence was put in while no sound came.
 """
 
 from collections import deque
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +20,15 @@ from stillspeak.runtime.scene import open_scene
 from stillspeak.serving.protocol import Frame, Hello
 
 _QUALITY = "LQ"  # soxr's: keeps 20 ms of 48 kHz back, where HQ keeps 37
+
+
+class Drawn(NamedTuple):
+    """A picture, ``(height, width, 3)``; the rest as of ``Frame``."""
+
+    number: int
+    seconds: float
+    idle: bool
+    picture: NDArray[np.uint8]
 
 
 class Session:
@@ -50,15 +60,20 @@ class Session:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of a frame."""
-        height, width = (self._scene.faces[0].still if self._hello.crop else self._scene.photo).shape[:2]
+        height, width = self.first.shape[:2]
         return height, width
 
-    def hear(self, samples: NDArray[np.float32]) -> list[Frame]:
+    @property
+    def first(self) -> NDArray[np.uint8]:
+        """What is there before anything is said."""
+        return (self._scene.faces[0].still if self._hello.crop else self._scene.photo).copy()
+
+    def hear(self, samples: NDArray[np.float32]) -> list[Drawn]:
         """Takes the client's next samples, ``(n,)`` at its own rate; returns the frames that are due."""
         self._heard += len(samples)
         return self._draw(self._at_models_rate(samples))
 
-    def rest(self, seconds: float) -> list[Frame]:
+    def rest(self, seconds: float) -> list[Drawn]:
         """No sound came for so long: frames of silence."""
         count = round(seconds * self._hello.rate_hz)
         begin, end = (at / self._hello.rate_hz for at in (self._heard, self._heard + count))
@@ -67,27 +82,27 @@ class Session:
         self._silences.append((begin, end))
         return self.hear(np.zeros(count, np.float32))
 
-    def finish(self) -> list[Frame]:
+    def finish(self) -> list[Drawn]:
         """No more sound will come: the last frames."""
         last = self._draw(self._at_models_rate(np.zeros(0, np.float32), last=True))
-        return last + self._encoded([self._animator.finish(talk)[1] for talk in self._talks])
+        return last + self._placed_all([self._animator.finish(talk)[1] for talk in self._talks])
 
     def _at_models_rate(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
         if self._hello.rate_hz == self._animator.rate_hz:
             return samples  # at once: a resampler keeps some back
         return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
 
-    def _draw(self, samples: NDArray[np.float32]) -> list[Frame]:
+    def _draw(self, samples: NDArray[np.float32]) -> list[Drawn]:
         pushed = [self._animator.push(talk, samples) for talk in self._talks]
         self._talks = [talk for talk, _ in pushed]
-        return self._encoded([layers for _, layers in pushed])
+        return self._placed_all([layers for _, layers in pushed])
 
-    def _encoded(self, layers: list[Layers]) -> list[Frame]:
+    def _placed_all(self, layers: list[Layers]) -> list[Drawn]:
         pictures = iter(layers[0].frames) if self._hello.crop else self._scene.film(layers)
         made = []
         for picture in pictures:
             seconds, idle = self._placed(self.frames / self._animator.fps)
-            made.append(Frame(self.frames, seconds, idle, encode(picture, self._hello.format, self._hello.quality)))
+            made.append(Drawn(self.frames, seconds, idle, picture))
             self.frames += 1
         return made
 
@@ -101,13 +116,19 @@ class Session:
         return at - self._passed - inside, idle
 
 
-def encode(picture: NDArray[np.uint8], kind: str, quality: int) -> bytes:
-    """A frame as a JPEG or WebP file that says it is synthetic. Raises MediaError if it cannot be encoded."""
+def encoded(drawn: list[Drawn], hello: Hello) -> list[Frame]:
+    """Frames as they are sent: pictures as JPEG or WebP files that say they are synthetic."""
+    return [Frame(n, seconds, idle, _encode(picture, hello)) for n, seconds, idle, picture in drawn]
+
+
+def _encode(picture: NDArray[np.uint8], hello: Hello) -> bytes:
     suffix, option, mark = {
         "jpeg": (".jpg", cv2.IMWRITE_JPEG_QUALITY, marked_jpeg),
         "webp": (".webp", cv2.IMWRITE_WEBP_QUALITY, marked_webp),
-    }[kind]
-    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [option, quality])
+    }[hello.format]
+    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [option, hello.quality])
     if not done:
-        raise MediaError(f"A frame of {picture.shape[1]} x {picture.shape[0]} pixels cannot be encoded as {kind}.")
+        raise MediaError(
+            f"A frame of {picture.shape[1]} x {picture.shape[0]} pixels cannot be encoded as {hello.format}."
+        )
     return mark(data.tobytes())

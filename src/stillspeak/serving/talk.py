@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from fastapi import WebSocket, WebSocketDisconnect
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from stillspeak.errors import MediaError, StillspeakError
 from stillspeak.serving.protocol import Frame, Hello, pack, read_hello, read_samples
 from stillspeak.serving.service import Service
-from stillspeak.serving.session import Session
+from stillspeak.serving.session import Drawn, Session, encoded
 
 REFUSED, LATER = 1008, 1013  # RFC 6455 and its registry: policy violation, try again later
 _UNSENT = 25  # frames that may wait for a slow client; the oldest are dropped
@@ -89,7 +90,7 @@ class Conversation:
                 raise WebSocketDisconnect
             if message is None:
                 silent = time.monotonic() - covered
-                self._put(await self._service.draw(session.rest, silent))
+                self._put(await self._drawn(hello, session.rest, silent))
                 covered += silent
             elif isinstance(message, bytes):
                 samples = read_samples(message, hello.samples)
@@ -97,7 +98,7 @@ class Conversation:
                 last = arrived
                 await self._hear(session, hello, samples, arrived)
             elif _is_end(message):
-                self._put(await self._service.draw(session.finish))
+                self._put(await self._drawn(hello, session.finish))
                 self._ended = True
                 self._news.set()
                 return
@@ -119,10 +120,13 @@ class Conversation:
     async def _hear(self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float) -> None:
         piece = int(_PIECE_SECONDS * hello.rate_hz)
         for start in range(0, len(samples), piece):
-            made = await self._service.draw(session.hear, samples[start : start + piece])
+            made = await self._drawn(hello, session.hear, samples[start : start + piece])
             for _ in made:
                 self._service.counts.latency.observe(time.monotonic() - arrived)
             self._put(made)
+
+    async def _drawn(self, hello: Hello, draw: Callable[..., list[Drawn]], *arguments: object) -> list[Frame]:
+        return await self._service.draw(lambda: encoded(draw(*arguments), hello))
 
     def _put(self, frames: list[Frame]) -> None:
         """Frames to send; a client that is too slow misses the oldest and stays in time."""

@@ -1,0 +1,138 @@
+"""The same talk over WebRTC (extra ``[webrtc]``): the client's sound track in, a video track out. Media over aiortc.
+
+The client offers a connection that sends audio and receives video, and posts it with the photo to ``POST /offer``. Frames are
+shown as they are drawn; their time stamps are those of the client's sound.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from stillspeak.errors import MediaError
+from stillspeak.media.label import draw_label
+from stillspeak.serving.protocol import Hello
+from stillspeak.serving.service import Service
+from stillspeak.serving.session import Drawn, Session
+
+_CLOCK_HZ = 90_000  # of video in RTP
+_UNSENT = 5  # frames that may wait; the oldest are dropped
+
+
+class TalkTrack(VideoStreamTrack):
+    """The talking photo as a video track: feed it with ``hear``."""
+
+    kind = "video"
+
+    def __init__(self, still: Drawn) -> None:
+        super().__init__()
+        self._due: deque[Drawn] = deque([still], _UNSENT)
+        self._news = asyncio.Event()
+        self._news.set()
+
+    def show(self, drawn: list[Drawn]) -> None:
+        """Frames that are due; a receiver that is too slow misses the oldest."""
+        self._due.extend(drawn)
+        self._news.set()
+
+    async def recv(self) -> av.VideoFrame:
+        """The next frame, when there is one."""
+        while not self._due:
+            self._news.clear()
+            await self._news.wait()
+            if self.readyState != "live":
+                raise MediaStreamError
+        drawn = self._due.popleft()
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn.picture), format="rgb24")
+        frame.pts, frame.time_base = drawn.number * _CLOCK_HZ // 25, Fraction(1, _CLOCK_HZ)
+        return frame
+
+    def stop(self) -> None:
+        """Ends the track."""
+        super().stop()
+        self._news.set()
+
+
+class Caller:
+    """One peer: a place in the service, a session, a connection. ``gone`` hears when it is over."""
+
+    def __init__(self, service: Service, gone: Callable[["Caller"], None]) -> None:
+        self._service, self._gone = service, gone
+        self._place = contextlib.ExitStack()
+        self._peer = RTCPeerConnection()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def answer(self, offer: str, photo: bytes, hello: Hello) -> str:
+        """Begins a talk; returns the answer's SDP.
+
+        Raises:
+            BusyError: if no place is left.
+            MediaError, FaceError: if the offer or the photo cannot be used.
+        """
+        self._place.enter_context(self._service.session())
+        try:
+            session = await self._service.begin(Session, self._service.animator, hello, photo)
+            return await self._connected(offer, session, hello)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Gives the place back; a second time does nothing."""
+        listening, self._listening = self._listening, None
+        if listening is not None and listening is not asyncio.current_task():
+            listening.cancel()
+        self._place.close()
+        self._gone(self)
+        await self._peer.close()
+
+    async def _connected(self, offer: str, session: Session, hello: Hello) -> str:
+        track = TalkTrack(Drawn(0, 0.0, True, session.first))
+
+        @self._peer.on("connectionstatechange")
+        async def changed() -> None:
+            if self._peer.connectionState in ("failed", "closed", "disconnected"):
+                await self.close()
+
+        @self._peer.on("track")
+        def heard(sound: MediaStreamTrack) -> None:
+            if sound.kind == "audio" and self._listening is None:
+                self._listening = asyncio.create_task(self._listen(sound, session, track, hello))
+
+        self._peer.addTrack(track)
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            answer = await self._peer.createAnswer()
+            assert answer is not None
+            await self._peer.setLocalDescription(answer)
+        except (
+            ValueError,
+            AssertionError,
+            KeyError,
+            IndexError,
+            AttributeError,
+        ) as error:  # of a parser of what anyone sends
+            raise MediaError("The offer is not an SDP that sends audio and receives video.") from error
+        return self._peer.localDescription.sdp
+
+    async def _listen(self, sound: MediaStreamTrack, session: Session, track: TalkTrack, hello: Hello) -> None:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=hello.rate_hz)
+        limit = self._service.settings.session_seconds
+        with contextlib.suppress(MediaStreamError, TimeoutError):
+            async with asyncio.timeout(limit):
+                while True:
+                    frame = await sound.recv()
+                    assert isinstance(frame, av.AudioFrame)
+                    samples = [np.asarray(part.to_ndarray(), np.float32).ravel() for part in resampler.resample(frame)]
+                    drawn = await self._service.draw(session.hear, np.concatenate([np.zeros(0, np.float32), *samples]))
+                    self._service.counts.frames.inc(len(drawn))
+                    for one in drawn:
+                        draw_label(one.picture)  # a track has no place for a mark that a program reads
+                    track.show(drawn)
+        await self.close()

@@ -1,0 +1,84 @@
+"""WebRTC: a peer that sends sound sees the face move; a place is given back when it goes."""
+
+import asyncio
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import httpx
+import numpy as np
+import pytest
+from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
+from PIL import Image
+
+from helpers import tone
+from stillspeak.serving.server import create_app
+from stillspeak.serving.service import Settings
+
+RATE_HZ, BLOCK = 48_000, 960
+
+
+class Voice(AudioStreamTrack):
+    """Speech-like sound, 20 ms every 20 ms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._samples = (tone(4.0, RATE_HZ).samples.clip(-1, 1) * 32767).astype(np.int16)
+        self._at = 0
+
+    async def recv(self) -> av.AudioFrame:
+        await asyncio.sleep(BLOCK / RATE_HZ)
+        block = self._samples[np.arange(self._at, self._at + BLOCK) % len(self._samples)]
+        frame = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, self._at, Fraction(1, RATE_HZ)
+        self._at += BLOCK
+        return frame
+
+
+def test_a_peer_that_speaks_sees_the_face_move(tiny_model: Path, astronaut: np.ndarray):
+    photo = io.BytesIO()
+    Image.fromarray(astronaut).save(photo, "png")
+    app = create_app(Settings(str(tiny_model)))
+    service = app.state.service
+
+    async def call() -> list[np.ndarray]:
+        peer = RTCPeerConnection()
+        peer.addTrack(Voice())
+        peer.addTransceiver("video", "recvonly")
+        seen: asyncio.Queue[av.VideoFrame] = asyncio.Queue()
+
+        @peer.on("track")
+        def arrived(track) -> None:
+            async def watch() -> None:
+                while True:
+                    await seen.put(await track.recv())
+
+            if track.kind == "video":
+                watching.append(asyncio.create_task(watch()))
+
+        watching: list[asyncio.Task[None]] = []
+        await peer.setLocalDescription(await peer.createOffer())
+        with service.opened():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+                files, data = {"photo": ("a", photo.getvalue())}, {"sdp": peer.localDescription.sdp, "side": "256"}
+                answer = (await client.post("/offer", files=files, data=data)).json()
+                refused = await client.post("/offer", files=files, data={"sdp": "hello"})
+                assert refused.status_code == 400
+            await peer.setRemoteDescription(RTCSessionDescription(**answer))
+            frames = [(await asyncio.wait_for(seen.get(), 20)).to_ndarray(format="rgb24") for _ in range(15)]
+            assert service.counts.live == 1
+            for task in watching:
+                task.cancel()
+            await peer.close()
+            for _ in range(100):
+                if not service.counts.live:
+                    break
+                await asyncio.sleep(0.1)
+            assert service.counts.live == 0
+        return frames
+
+    frames = asyncio.run(call())
+    assert frames[0].shape == (256, 256, 3)
+    assert np.abs(frames[-1][40:100, 85:140].astype(int) - frames[3][40:100, 85:140]).mean() > 0.3
+    assert pytest.approx(0, abs=12) == np.abs(frames[-1][:30].astype(int) - frames[3][:30]).mean()
