@@ -252,12 +252,10 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         """A live talk over WebRTC."""
         from stillspeak.serving.webrtc import Caller
 
-        caller = Caller(service)
-        answer = await caller.answer(
-            sdp, await photo.read(), Hello(face=face, side=side, rate_hz=service.animator.rate_hz)
-        )
+        caller = Caller(service, callers.discard)
         callers.add(caller)  # or it would be collected while it talks
-        return Answer(sdp=answer)
+        hello = Hello.model_validate({"face": face, "side": side, "rate_hz": service.animator.rate_hz})
+        return Answer(sdp=await caller.answer(sdp, await photo.read(), hello))
 
 
 def _named() -> Any:
