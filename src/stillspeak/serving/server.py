@@ -4,8 +4,6 @@ No name that a client gives becomes a path: uploads are kept under names of our 
 """
 
 import asyncio
-import contextlib
-import hmac
 import json
 import shutil
 import tempfile
@@ -15,7 +13,6 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Query, Request, Response, UploadFile, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -23,13 +20,13 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stillspeak.errors import StillspeakError
 from stillspeak.jobs import Job
 from stillspeak.media.faces import decode_image
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
+from stillspeak.serving.limits import BodyLimit, allowed_by, key_of, knows_key, same_origin
 from stillspeak.serving.protocol import Hello
 from stillspeak.serving.service import BusyError, Progress, Service, Settings, WorkerError
 from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
@@ -137,7 +134,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_asking(app: FastAPI, service: Service) -> None:
-    allowed = Depends(_allowed(service))
+    allowed = Depends(allowed_by(service))
 
     @app.get("/health")
     async def health() -> Health:
@@ -185,7 +182,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
 
 
 def _add_making(app: FastAPI, service: Service) -> None:
-    allowed = Depends(_allowed(service))
+    allowed = Depends(allowed_by(service))
 
     @app.post(
         "/animate",
@@ -225,8 +222,8 @@ def _add_making(app: FastAPI, service: Service) -> None:
 def _add_talking(app: FastAPI, service: Service) -> None:
     @app.websocket("/talk")
     async def talk(socket: WebSocket, key: Annotated[str, Query()] = "") -> None:
-        if not _same_origin(socket.headers.get("origin"), socket.headers.get("host")) or not _knows(
-            service, key or _key_of(socket.headers.get("x-api-key"), socket.headers.get("authorization"))
+        if not same_origin(socket.headers.get("origin"), socket.headers.get("host")) or not knows_key(
+            service, key or key_of(socket.headers.get("x-api-key"), socket.headers.get("authorization"))
         ):
             await socket.close(REFUSED)
             return
@@ -242,7 +239,7 @@ def _add_calling(app: FastAPI, service: Service) -> None:
     """WebRTC, where the extra is installed."""
     callers: set[object] = set()
 
-    @app.post("/offer", dependencies=[Depends(_allowed(service))], responses={**_ERRORS, 503: _MAKING[503]})
+    @app.post("/offer", dependencies=[Depends(allowed_by(service))], responses={**_ERRORS, 503: _MAKING[503]})
     async def offer(
         photo: Annotated[UploadFile, File(description="a picture with a face in it")],
         sdp: Annotated[str, Form(max_length=65536, description="an offer that sends audio and receives video")],
@@ -262,29 +259,6 @@ def _named() -> Any:
     from fastapi import Path as PathField
 
     return PathField(pattern=_NAME)
-
-
-def _allowed(service: Service) -> Any:
-    async def check(request: Request) -> None:
-        if not _same_origin(request.headers.get("origin"), request.headers.get("host")):
-            raise HTTPException(403, "Pages of other places may not use this server.")
-        if not _knows(service, _key_of(request.headers.get("x-api-key"), request.headers.get("authorization"))):
-            raise HTTPException(401, "The API key is missing or wrong.", {"WWW-Authenticate": "Bearer"})
-
-    return check
-
-
-def _same_origin(origin: str | None, host: str | None) -> bool:
-    """A browser says which page asks; programs say nothing."""
-    return origin is None or urlsplit(origin).netloc == host
-
-
-def _key_of(header: str | None, bearer: str | None) -> str:
-    return header or (bearer or "").removeprefix("Bearer ")
-
-
-def _knows(service: Service, key: str) -> bool:
-    return not service.settings.api_key or hmac.compare_digest(key.encode(), service.settings.api_key.encode())
 
 
 def _keep(upload: UploadFile, path: Path) -> None:
@@ -325,51 +299,6 @@ async def _told(service: Service, job: str) -> AsyncIterator[str]:
         if now.state in ("done", "failed"):
             return
         await asyncio.sleep(_ASK_SECONDS)
-
-
-class BodyLimit:
-    """Refuses requests whose body is too large, whatever they say of their length."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app, self._most = app, most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > self._most:
-            await self._refuse(scope, receive, send)
-            return
-        heard, begun, over = 0, False, False
-
-        async def counted() -> Message:
-            nonlocal heard, over
-            message = await receive()
-            heard += len(message.get("body", b""))
-            over = over or heard > self._most
-            if over:
-                raise _TooLargeError
-            return message
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            if not over:  # what a framework makes of the error is not what the client should hear
-                begun = begun or message["type"] == "http.response.start"
-                await send(message)
-
-        with contextlib.suppress(_TooLargeError):
-            await self._app(scope, counted, watched)
-        if over and not begun:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sentence = f"A request may have {self._most / 1e6:g} MB."
-        await JSONResponse({"detail": sentence}, 413, {"Connection": "close"})(scope, receive, send)
-
-
-class _TooLargeError(Exception):
-    pass
 
 
 def serve(settings: Settings, host: str, port: int) -> None:

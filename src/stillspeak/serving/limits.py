@@ -1,0 +1,84 @@
+"""Who may ask, and how much: API keys, origins, the size of a request."""
+
+import contextlib
+import hmac
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stillspeak.serving.service import Service
+
+
+def allowed_by(service: Service) -> Any:
+    """A dependency of FastAPI: 403 for pages of other origins, 401 for those who do not know the key."""
+
+    async def check(request: Request) -> None:
+        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
+            raise HTTPException(403, "Pages of other places may not use this server.")
+        if not knows_key(service, key_of(request.headers.get("x-api-key"), request.headers.get("authorization"))):
+            raise HTTPException(401, "The API key is missing or wrong.", {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def same_origin(origin: str | None, host: str | None) -> bool:
+    """A browser says which page asks; programs say nothing."""
+    return origin is None or urlsplit(origin).netloc == host
+
+
+def key_of(header: str | None, bearer: str | None) -> str:
+    """The key of the headers ``X-API-Key`` or ``Authorization: Bearer``; empty if there is none."""
+    return header or (bearer or "").removeprefix("Bearer ")
+
+
+def knows_key(service: Service, key: str) -> bool:
+    """Whether a key opens the server; any does where none was set. Takes as long for every wrong key."""
+    return not service.settings.api_key or hmac.compare_digest(key.encode(), service.settings.api_key.encode())
+
+
+class BodyLimit:
+    """Refuses requests whose body is too large, whatever they say of their length."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if not said.isdigit() or int(said) > self._most:
+            await self._refuse(scope, receive, send)
+            return
+        heard, begun, over = 0, False, False
+
+        async def counted() -> Message:
+            nonlocal heard, over
+            message = await receive()
+            heard += len(message.get("body", b""))
+            over = over or heard > self._most
+            if over:
+                raise _TooLargeError
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            if not over:  # what a framework makes of the error is not what the client should hear
+                begun = begun or message["type"] == "http.response.start"
+                await send(message)
+
+        with contextlib.suppress(_TooLargeError):
+            await self._app(scope, counted, watched)
+        if over and not begun:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sentence = f"A request may have {self._most / 1e6:g} MB."
+        await JSONResponse({"detail": sentence}, 413, {"Connection": "close"})(scope, receive, send)
+
+
+class _TooLargeError(Exception):
+    pass

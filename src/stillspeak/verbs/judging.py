@@ -1,0 +1,111 @@
+"""Verbs that judge models and make the paper's tables: evaluate, ablate, bench."""
+
+import argparse
+from pathlib import Path
+
+from stillspeak.verbs import Verbs, verb
+
+
+def add(verbs: Verbs) -> None:
+    """Adds the verbs of this file to the parser."""
+    _add_evaluate(verbs)
+    _add_ablate(verbs)
+    _add_bench(verbs)
+
+
+def _add_evaluate(verbs: Verbs) -> None:
+    example = "stillspeak evaluate default --data prepared --split validation -o results"
+    parser = verb(verbs, "evaluate", "Judge a model over prepared clips, or any two videos.", example, _evaluate)
+    parser.add_argument("model", nargs="?", default=None, help="a shipped model's name or an exported folder")
+    parser.add_argument("--data", type=Path, default=None, help="a prepared folder")
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
+    parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
+    parser.add_argument(
+        "--video", type=Path, nargs=2, metavar=("MADE", "REAL"), default=None, help="judge a video against the real one"
+    )
+    parser.add_argument(
+        "--text", default="", help="with --video: the GRID sentence that is said, for the word error rate"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of results.json, .md and .parquet")
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import DataError
+    from stillspeak.evaluation.evaluate import evaluate, evaluate_videos
+
+    if arguments.video is not None:
+        made, real = arguments.video
+        evaluate_videos(made, real, arguments.output, arguments.text)
+    elif arguments.model is None or arguments.data is None:
+        raise DataError("evaluate needs a MODEL and --data PREPARED, or --video MADE REAL.")
+    else:
+        speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
+        evaluate(
+            arguments.model,
+            arguments.data,
+            arguments.output,
+            split=arguments.split,
+            speakers=speakers or None,
+            clips=arguments.clips,
+            workers=arguments.workers,
+            seed=arguments.seed,
+        )
+    print((arguments.output / "results.md").read_text())
+
+
+def _add_ablate(verbs: Verbs) -> None:
+    example = "stillspeak ablate --data prepared -o ablation --train.hours 2"
+    what = "The paper's Tables 2 and 3: trains l1, l1_frame, full and static, judges them; resumable."
+    parser = verb(verbs, "ablate", what, example, _ablate)
+    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of runs, models, evaluations, tables")
+    parser.add_argument(
+        "--take",
+        action="append",
+        default=[],
+        metavar="ROW=MODEL",
+        help="l1, l1_frame, full or static_baseline as it is",
+    )
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
+    parser.add_argument("--workers", type=int, default=None, help="processes that judge (one a core)")
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import RunError
+    from stillspeak.experiments.ablation import ablate
+
+    if wrong := [given for given in arguments.take if "=" not in given]:
+        raise RunError(f"--take wants ROW=MODEL, such as full=default, not {wrong[0]}.")
+    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
+    ablate(
+        arguments.data,
+        arguments.output,
+        overrides=arguments.overrides,
+        taken=dict(given.split("=", 1) for given in arguments.take),
+        split=arguments.split,
+        speakers=speakers or None,
+        clips=arguments.clips,
+        workers=arguments.workers,
+    )
+    print((arguments.output / "results.md").read_text())
+
+
+def _add_bench(verbs: Verbs) -> None:
+    example = "stillspeak bench --paper"
+    parser = verb(verbs, "bench", "The paper's timings on this machine: a frame, and 75 of them.", example, _bench)
+    parser.add_argument(
+        "--paper", action="store_true", help="the paper's sizes in PyTorch, and its figures beside them"
+    )
+    parser.add_argument("--preset", default="default", help="without --paper: a preset to time in PyTorch (default)")
+    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    from stillspeak.experiments.timing import measure, table
+
+    print(table(measure("paper" if arguments.paper else arguments.preset, arguments.model)))
