@@ -1,13 +1,13 @@
 """Many videos: what is there is not made again, a bad row stops nobody, a killed process is survived."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers import killed_by_a
 from stillspeak import batch
-from stillspeak.batch import _make, read_rows, run_batch
+from stillspeak.batch import read_rows, run_batch
 from stillspeak.cli import main
 from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.video import read_video
@@ -51,17 +51,11 @@ def test_a_second_run_makes_only_what_is_missing_or_has_changed(jobs: Path, tiny
     assert (jobs.parent / "b.mp4").exists()
 
 
-def _killed_by_a(row: batch.Row, model: str, threads: int) -> None:
-    if row.job.output.endswith("a.mp4"):
-        os.kill(os.getpid(), 9)
-    _make(row, model, threads)
-
-
 def test_a_row_that_ends_its_process_is_the_only_one_lost(
     jobs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ):
     jobs.write_text("\n".join(line for line in jobs.read_text().splitlines() if "gone" not in line))
-    monkeypatch.setattr(batch, "_make", _killed_by_a)
+    monkeypatch.setattr(batch, "_make", killed_by_a)
     with pytest.raises(OutputError, match=r"1 of 3 .* line 2: the process was ended"):
         run_batch(jobs, str(tiny_model), 2)
 
