@@ -18,7 +18,8 @@ from stillspeak.animate import Animator, load
 from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
-from stillspeak.runtime.engine import find_model, usable_cores
+from stillspeak.media.pictures import first_png
+from stillspeak.runtime.engine import DESCRIPTION, find_model, usable_cores
 
 _NEEDED = ("photo", "speech", "output")
 _OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
@@ -27,30 +28,48 @@ _YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the list: its number, counted as an editor counts, the job, and where it is written how it went."""
+    """A line of the list.
+
+    Attributes:
+        line: its number, counted as an editor counts.
+        job: what is asked for.
+        state: the file that says how it went.
+        model: the folder of the model that makes it.
+    """
 
     line: int
     job: Job
     state: Path
+    model: Path | None = None
 
     @property
     def key(self) -> str:
-        """Says what was asked for, of which files."""
+        """Says what was asked for, of which files, of which model."""
         inputs = [Path(self.job.photo), Path(str(self.job.speech))]
         stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in inputs]
-        return hashlib.sha256(json.dumps([asdict(self.job), stamps]).encode()).hexdigest()[:16]
+        model = "" if self.model is None else (self.model / DESCRIPTION).read_text(errors="replace")
+        asked = json.dumps([asdict(self.job), stamps, model], default=str)
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
     @property
     def done(self) -> bool:
         """Whether the video is there, made from what the row says now."""
-        return Path(self.job.output).is_file() and self.said().get("key") == self.key and not self.said().get("error")
+        said = self.said()
+        return self.output.is_file() and said.get("key") == self.key and not said.get("error")
+
+    @property
+    def output(self) -> Path:
+        """A file that is there when the video is: of PNG files the first."""
+        path = Path(self.job.output)
+        return path.with_name(first_png(path.name)) if path.suffix.lower() == ".png" else path
 
     def said(self) -> dict[str, str]:
         """How it went."""
         try:
-            return json.loads(self.state.read_text())
+            said = json.loads(self.state.read_text())
         except (OSError, ValueError):
             return {}
+        return said if isinstance(said, dict) else {}
 
 
 def run_batch(
@@ -75,11 +94,13 @@ def run_batch(
     """
     if workers is not None and workers < 1:
         raise OutputError(f"--workers must be at least 1, not {workers}.")
-    rows = read_rows(path, defaults)
-    find_model(model)
+    folder = find_model(model)
+    rows = [replace(row, model=folder) for row in read_rows(path, defaults)]
     workers = workers or max(1, usable_cores() // 2)
     work = functools.partial(_make, model=model, threads=max(1, usable_cores() // workers))
     waiting = [row for row in rows if not row.done]
+    for row in waiting:
+        _forget(row)
     bar = tqdm(total=len(rows), initial=len(rows) - len(waiting), unit="video")
     try:
         for _ in run_on_cluster(work, waiting, cluster, workers) if cluster else run_here(work, waiting, workers):
@@ -130,6 +151,8 @@ def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
     outputs = [row.job.output for row in rows]
     if twice := next((row for row in rows if outputs.count(row.job.output) > 1), None):
         raise MediaError(f"{path} writes {twice.job.output} more than once.")
+    if piped := next((row for row in rows if Path(row.job.output).name == "-"), None):
+        raise MediaError(f"Line {piped.line} of {path} writes to stdout, which a list cannot.")
     return rows
 
 
@@ -167,20 +190,34 @@ def _yes(cell: str) -> bool:
 
 
 def _make(row: Row, model: str, threads: int) -> None:
-    """Makes one video and notes how it went; never fails for what is the input's fault."""
+    """Makes one video and notes how it went; a row that fails stops no other."""
     began = time.monotonic()
+    error = ""
     try:
         run_job(row.job, lambda: _animator(model, threads), quiet=True)
-        _note(row, "", time.monotonic() - began)
-    except StillspeakError as error:
-        _note(row, str(error), time.monotonic() - began)
+    except StillspeakError as failure:
+        error = str(failure)
+    except Exception as failure:  # a fault of ours: it is this row's alone
+        error = f"an error in stillspeak itself: {type(failure).__name__}: {failure}."
+    _note(row, error, time.monotonic() - began)
 
 
 def _note(row: Row, error: str, seconds: float) -> None:
-    row.state.parent.mkdir(exist_ok=True)
-    part = row.state.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps({"key": row.key, "error": error, "seconds": round(seconds, 3)}))
-    part.replace(row.state)
+    try:
+        row.state.parent.mkdir(exist_ok=True)
+        part = row.state.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps({"key": row.key, "error": error, "seconds": round(seconds, 3)}))
+        part.replace(row.state)
+    except OSError as failure:
+        raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
+
+
+def _forget(row: Row) -> None:
+    """What an earlier run said of a row is not said of this one."""
+    try:
+        row.state.unlink(missing_ok=True)
+    except OSError as failure:
+        raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
 
 
 @cache

@@ -1,6 +1,7 @@
 """One video to make, or a list of them: what the command line does once its arguments are read."""
 
 import contextlib
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from stillspeak.media.signing import Signature
 _FPS_LIMITS = (1, 120)
 _NTSC = (24, 30, 60)  # and these a thousandth slower, as television has them
 _CLOSE = 0.01
+_RATE = re.compile(r"\d{1,6}(\.\d{1,6})?|\d{1,6}/\d{1,6}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def frame_rate(text: str) -> Fraction:
         OutputError: if it is none, or not from 1 to 120.
     """
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    except ZeroDivisionError:
         rate = Fraction(0)
     if not _FPS_LIMITS[0] <= rate <= _FPS_LIMITS[1]:
         raise OutputError(f"--fps must lie between {_FPS_LIMITS[0]} and {_FPS_LIMITS[1]}, not {text}.")

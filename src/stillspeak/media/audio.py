@@ -19,6 +19,7 @@ from stillspeak.errors import MediaError, SpeechError
 
 _GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
 _MOST_GAP_SECONDS = 60.0  # ours: a longer one is a time stamp that lies
+_MOST_SILENCE_SECONDS = 600.0  # ours: of all gaps together; a small file must not become hours
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _blocks(path: str | Path) -> Iterator[tuple[int, Any]]:
     with open_media(path) as container:
         if not container.streams.audio:
             raise MediaError(f"{path} has no sound in it.")
-        frames = _decoded(container)
+        frames = decoded(container)
         first = next(frames, None)
         if first is None:
             raise MediaError(f"{path} has a sound stream with nothing in it that can be decoded.")
@@ -165,7 +166,7 @@ def sound_seconds(path: str | Path) -> float | None:
         return container.duration / av.time_base if container.duration else None
 
 
-def _decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
+def decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
     """The frames of the first sound stream; damaged packets are skipped."""
     for packet in packets(container, container.streams.audio[0]):
         try:
@@ -186,7 +187,7 @@ def packets(container: av.container.InputContainer, stream: av.AudioStream | av.
 def _joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int) -> Iterator[NDArray[np.float32]]:
     """Samples at one rate, ``(channels, n)``; a gap in time, where a packet was damaged, becomes silence."""
     first: float | None = None
-    made, signature, resampler = 0, None, None
+    made, silent, signature, resampler = 0, 0, None, None
     for frame in frames:
         first = (frame.time or 0.0) if first is None else first
         now = frame.format.name, frame.layout.name, frame.sample_rate
@@ -195,7 +196,8 @@ def _joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int) -> Ite
         missing = round(((frame.time or 0.0) - first) * rate_hz) - made
         if missing > _GAP_SECONDS * rate_hz:
             made += missing
-            if missing <= _MOST_GAP_SECONDS * rate_hz:
+            if missing <= _MOST_GAP_SECONDS * rate_hz and silent + missing <= _MOST_SILENCE_SECONDS * rate_hz:
+                silent += missing
                 yield np.zeros((channels, missing), np.float32)
         for out in resampler.resample(frame):
             block = np.asarray(out.to_ndarray(), np.float32)
@@ -209,7 +211,8 @@ def _lead_seconds(container: av.container.InputContainer, audio_seconds: float) 
     """How much later the sound starts than the picture; 0 where there is no moving picture (cover art is none)."""
     for stream in container.streams.video:
         if stream.start_time is not None and stream.time_base is not None and (stream.frames or 2) > 1:
-            return audio_seconds - float(stream.start_time * stream.time_base)
+            lead = audio_seconds - float(stream.start_time * stream.time_base)
+            return lead if abs(lead) <= _MOST_GAP_SECONDS else 0.0
     return 0.0
 
 

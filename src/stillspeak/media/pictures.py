@@ -1,5 +1,6 @@
 """Frames as pictures, without sound: an animated GIF, a sequence of PNG files, raw bytes for a pipe."""
 
+import contextlib
 import json
 import os
 import sys
@@ -21,7 +22,6 @@ from stillspeak.media.soundtrack import Heard
 from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter, part_file
 
 _GIF_FPS = 50  # players show what is faster slowly
-_NUMBER = "%"
 
 
 class Writer(Protocol):
@@ -84,13 +84,31 @@ class RawWriter:
             about = {"pixel_format": "rgb24", "width": width, "height": height, "fps": str(self._fps)} | statement()
             print(json.dumps(about), file=sys.stderr, flush=True)
             self._said = True
-        self._to.write(np.ascontiguousarray(frame).data)
+        try:
+            self._to.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:  # whoever reads has seen enough
+            raise
+        except OSError as failure:
+            raise OutputError(f"The frames could not be written to stdout: {failure.strerror or failure}.") from failure
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
             self._to.flush()
+
+
+def numbered(pattern: str) -> bool:
+    """Whether a name has exactly one place for a number, as ``frame_%05d.png`` has."""
+    try:
+        return pattern % 0 != pattern % 1
+    except (TypeError, ValueError):
+        return False
+
+
+def first_png(pattern: str) -> str:
+    """The name of the first file of a pattern; of a name that is none, itself."""
+    return pattern % 0 if numbered(pattern) else pattern
 
 
 class PngWriter:
@@ -109,11 +127,7 @@ class PngWriter:
         self, pattern: Path, alpha: NDArray[np.uint8] | None = None, signature: Signature | None = None
     ) -> None:
         self._pattern, self._alpha, self._signature, self._frames = pattern, alpha, signature, 0
-        try:
-            numbered = pattern.name % 0 != pattern.name % 1
-        except (TypeError, ValueError):
-            numbered = False
-        if not numbered:
+        if not numbered(pattern.name):
             raise OutputError(f"Frames as PNG need a number in their name, such as frame_%05d.png, not {pattern.name}.")
         part_file(pattern.with_name("stillspeak")).unlink()  # the folder can be written, or it is said now
 
@@ -178,7 +192,7 @@ class GifWriter:
             self._frames += 1
             self._source.push(picture)
             self._take()
-        except OSError as failure:
+        except (OSError, av.error.FFmpegError) as failure:
             raise self._unwritten(failure) from failure
 
     def __exit__(
@@ -187,11 +201,12 @@ class GifWriter:
         try:
             if kind is None:
                 self._finish()
-        except OSError as failure:
+        except (OSError, av.error.FFmpegError) as failure:
             raise self._unwritten(failure) from failure
         finally:
             if self._container is not None:
-                self._container.close()
+                with contextlib.suppress(OSError, av.error.FFmpegError):
+                    self._container.close()
             self._part.unlink(missing_ok=True)
 
     def _finish(self) -> None:
@@ -243,8 +258,8 @@ class GifWriter:
             assert isinstance(picture, av.VideoFrame)
             self._container.mux(self._stream.encode(picture))
 
-    def _unwritten(self, failure: OSError) -> OutputError:
-        return OutputError(f"{self._path} could not be written: {failure.strerror or failure}.")
+    def _unwritten(self, failure: Exception) -> OutputError:
+        return OutputError(f"{self._path} could not be written: {getattr(failure, 'strerror', None) or failure}.")
 
 
 def _palette(frame: NDArray[np.uint8]) -> av.VideoFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import c2pa
 
 SIGNED_SUFFIXES = (".mp4", ".mov", ".gif", ".png")
+_OF_CURVES = {256: b"es256", 384: b"es384", 521: b"es512"}  # what keys of so many bits sign with
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def _algorithm(key: bytes) -> bytes:
 
     found = load_pem_private_key(key, None)
     if isinstance(found, ec.EllipticCurvePrivateKey):
-        return {256: b"es256", 384: b"es384", 521: b"es512"}[found.key_size]
+        if found.key_size in _OF_CURVES:
+            return _OF_CURVES[found.key_size]
+        raise ValueError(f"C2PA knows no EC key of {found.key_size} bits.")
     if isinstance(found, ed25519.Ed25519PrivateKey):
         return b"ed25519"
     if isinstance(found, rsa.RSAPrivateKey):

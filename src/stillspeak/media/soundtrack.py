@@ -12,11 +12,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.media.audio import Sound, SoundStream, open_media, open_sound
+from stillspeak.media.audio import Sound, SoundStream, decoded, open_media, open_sound, packets
 
 Heard = Sound | Path | list[Path]  # samples, a file, or several files that speak at once
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _OPUS_RATE_HZ = 48000
+_TOGETHER_SECONDS = 1e-3
 _BLOCK = 1024  # samples that are encoded at once: an AAC frame
 _BITS = {1: 128_000, 2: 192_000}
 
@@ -105,15 +106,16 @@ class CopiedTrack:
     Args:
         container: being written; no packet has been muxed yet.
         source: the file.
+        start_seconds: time stamp of what is heard first; some encoders' first packets are not heard.
     """
 
-    def __init__(self, container: av.container.OutputContainer, source: Path) -> None:
+    def __init__(self, container: av.container.OutputContainer, source: Path, start_seconds: float) -> None:
         self._container = container
         self._source = open_media(source)
         stream = self._source.streams.audio[0]
         self._stream = container.add_stream_from_template(stream)
-        self._start = _start(source)
-        self._packets = (packet for packet in self._source.demux(stream) if packet.size and packet.pts is not None)
+        self._start = round(start_seconds / float(stream.time_base or 1))
+        self._packets = (packet for packet in packets(self._source, stream) if packet.size and packet.pts is not None)
         self._next = next(self._packets, None)
 
     def write_until(self, seconds: float) -> None:
@@ -148,8 +150,8 @@ def open_track(
     Raises:
         MediaError: if a file is missing, unreadable or holds no sound.
     """
-    if isinstance(sound, Path) and _codec(sound) in copied and _starts_with_its_picture(sound):
-        return CopiedTrack(container, sound)
+    if isinstance(sound, Path) and (start := _copied_from(sound, copied)) is not None:
+        return CopiedTrack(container, sound, start)
     return EncodedTrack(container, codec, _stream_of(sound), fps)
 
 
@@ -189,22 +191,19 @@ def _encoded_rate(codec: str, rate_hz: int, fps: Fraction) -> int:
     return next((rate for rate in _AAC_RATES_HZ if rate >= fine), _AAC_RATES_HZ[-1])
 
 
-def _codec(path: Path) -> str:
+def _copied_from(path: Path, copied: tuple[str, ...]) -> float | None:
+    """The time stamp, in seconds, of what is heard first; None if the packets cannot be kept as they are.
+
+    They cannot where a video's sound begins before or after its picture, which must be cut or padded, or where nothing of
+    them can be decoded.
+    """
     with open_media(path) as container:
-        return container.streams.audio[0].codec_context.name if container.streams.audio else ""
-
-
-def _start(path: Path) -> int:
-    """The time stamp of what is heard first, in units of the stream: some encoders' first packets are not heard."""
-    with open_media(path) as container:
-        stream = container.streams.audio[0]
-        frame = next(container.decode(stream))
-        return round(float(frame.time or 0.0) / float(stream.time_base or 1))
-
-
-def _starts_with_its_picture(path: Path) -> bool:
-    """False where a video's sound begins before or after its picture: it must be cut or padded."""
-    with open_media(path) as container:
-        frame = next(container.decode(container.streams.audio[0]))
+        if not container.streams.audio or container.streams.audio[0].codec_context.name not in copied:
+            return None
+        if (first := next(decoded(container), None)) is None:
+            return None
         starts = [s.start_time * s.time_base for s in container.streams.video if s.start_time and s.time_base]
-        return not container.streams.video or abs(float(starts[0] if starts else 0) - (frame.time or 0.0)) < 1e-3  # noqa: PLR2004 - a millisecond
+        heard = first.time or 0.0
+        if container.streams.video and abs(float(starts[0] if starts else 0) - heard) >= _TOGETHER_SECONDS:
+            return None
+        return heard

@@ -119,7 +119,7 @@ class VideoWriter:
             self.frames += 1
             while len(self._waiting) * frame.nbytes > _WAITING_BYTES or len(self._waiting) > _WAITING:
                 self._waiting.popleft().result()
-        except OSError as failure:  # FFmpeg's errors are OSErrors too
+        except (OSError, av.error.FFmpegError) as failure:
             raise self._unwritten(failure) from failure
 
     def __exit__(
@@ -132,11 +132,11 @@ class VideoWriter:
             self._close()
             if kind is None:
                 os.replace(self._part, self.path)
-        except OSError as failure:
+        except (OSError, av.error.FFmpegError) as failure:
             raise self._unwritten(failure) from failure
         finally:
             self._failed = True  # whatever is not closed by now is given up
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, av.error.FFmpegError):
                 self._close()
             self._part.unlink(missing_ok=True)
 
@@ -155,8 +155,8 @@ class VideoWriter:
         if self.signature is not None:
             self.signature.sign(self._part)
 
-    def _unwritten(self, failure: OSError) -> OutputError:
-        return OutputError(f"{self.path} could not be written: {failure.strerror or failure}.")
+    def _unwritten(self, failure: Exception) -> OutputError:
+        return OutputError(f"{self.path} could not be written: {getattr(failure, 'strerror', None) or failure}.")
 
     def _encode(self, frame: NDArray[np.uint8], number: int) -> None:
         if self._container is None or self._video is None or self._failed:

@@ -1,5 +1,6 @@
 """A photo with the faces in it that are to talk."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,7 @@ def open_scene(photo: Photo, face: str | Sequence[int] = "largest", scale: float
     name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
     faces = _chosen(image, name, face)
     factor = min(1.0, MOST_PX / max(image.shape[:2])) if scale is None else scale
-    if factor != 1:
-        image = _scaled(image, factor)
+    image = _scaled(image, factor)
     to_crop = [similarity(face.points * factor + (factor - 1) / 2) for face in faces]
     return Scene(image, [Composer(image, matrix) for matrix in to_crop])
 
@@ -113,10 +113,12 @@ def _numbers(face: str | Sequence[int]) -> list[int]:
 
 
 def _scaled(image: Image, factor: float) -> Image:
-    if not factor >= _LEAST_SCALE:
-        raise MediaError(f"--scale must be at least {_LEAST_SCALE}, not {factor:g}.")
+    if not _LEAST_SCALE <= factor < math.inf:
+        raise MediaError(f"--scale must be a number of at least {_LEAST_SCALE}, not {factor:g}.")
     height, width = (round(side * factor) for side in image.shape[:2])
     if max(height, width) > _LARGEST_PX:
         raise MediaError(f"--scale {factor:g} would give {width} x {height} pixels; {_LARGEST_PX} is the most.")
+    if factor == 1:
+        return image
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LANCZOS4
     return np.asarray(cv2.resize(image, (max(1, width), max(1, height)), interpolation=how), np.uint8)
