@@ -139,12 +139,18 @@ class Animator:
     ) -> Iterator[Frames]:
         """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
         scene = open_scene(photo, face, scale)
-        talk = self.begin_aligned(scene.faces[0].still, seed=seed)
+        faces = scene.faces[:1] if crop else scene.faces
+        talks = [self.begin_aligned(one.still, seed=seed + number) for number, one in enumerate(faces)]
+
+        def drawn(steps: list[tuple[Talk, Layers]]) -> Iterator[Frames]:
+            layers = [made for _, made in steps]
+            yield from layers[0].frames if crop else scene.film(layers)
+
         for chunk in chunks:
-            talk, layers = self.push(talk, chunk)
-            yield from layers.frames if crop else scene.film([layers])
-        layers = self.finish(talk)[1]
-        yield from layers.frames if crop else scene.film([layers])
+            steps = [self.push(talk, chunk) for talk in talks]
+            talks = [talk for talk, _ in steps]
+            yield from drawn(steps)
+        yield from drawn([self.finish(talk) for talk in talks])
 
     def begin(self, photo: Photo, *, seed: int = 0, face: str = "largest") -> Talk:
         """Finds the face and encodes it once. Raises MediaError or FaceError."""

@@ -114,22 +114,20 @@ def ablate(
 def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
     """The exported model of a row: trained, gone on with, or there already."""
     model, run = destination / "models" / name, RunFolder(destination / "runs" / name)
+    if run.exists and run.config() != (config, data.resolve()):
+        raise RunError(f"{run.path} was begun with other settings or data; give this ablation another folder.")
     if (model / DESCRIPTION).is_file():
         return model
-    if not run.exists:
-        train(config, data, run.path)
-    elif run.config() != (config, data.resolve()):
-        raise RunError(f"{run.path} was begun with other settings or data; give this ablation another folder.")
-    else:
+    if run.exists:
         resume(run.path)
+    else:
+        train(config, data, run.path)
     return export(run.path, model)
 
 
 def _model(given: str, destination: Path) -> str | Path:
     """A model as ``evaluate`` takes it; a run is exported first."""
-    if not RunFolder(given).exists:
-        return given
-    return destination if (destination / DESCRIPTION).is_file() else export(given, destination)
+    return export(given, destination) if RunFolder(given).exists else given  # a run may have gone on since
 
 
 def _made(folder: Path) -> Path:

@@ -58,11 +58,16 @@ def _tags(path: Path) -> dict[str, Any]:
             tags = {key.lower(): value for key, value in container.metadata.items()}
     except (av.error.FFmpegError, OSError, ValueError):
         return {}
-    with contextlib.suppress(ValueError, AttributeError):
+    with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(tags.get("comment", ""))
-        return {"digitalSourceType": said.get("digitalSourceType"), "software": said.get("software")}
+        if isinstance(said, dict) and isinstance(kind := said.get("digitalSourceType"), str):
+            return {"digitalSourceType": kind, "software": _text(said.get("software"))}
     kind = tags.get("digitalsourcetype")
     return {"digitalSourceType": kind, "software": tags.get("encoder")} if kind else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _xmp(path: Path) -> dict[str, Any]:
@@ -87,16 +92,21 @@ def _c2pa(path: Path) -> dict[str, Any]:
 
     try:
         store = json.loads(c2pa.Reader(path).json())
-        manifest = store["manifests"][store["active_manifest"]]
-    except (c2pa.C2paError, KeyError, ValueError, OSError):
+        return _said_by(store, store["manifests"][store["active_manifest"]])
+    except (c2pa.C2paError, KeyError, TypeError, AttributeError, ValueError, OSError):  # a manifest may hold anything
         return {}
-    actions = [a for one in manifest.get("assertions", []) if "actions" in one["label"] for a in one["data"]["actions"]]
-    kinds = [action["digitalSourceType"] for action in actions if "digitalSourceType" in action]
+
+
+def _said_by(store: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the active manifest of a C2PA store says. Raises KeyError, TypeError or AttributeError if it is none."""
+    claims = [a for a in manifest.get("assertions", []) if "actions" in a.get("label", "")]
+    actions = [action for claim in claims for action in claim["data"]["actions"]]
+    kinds = [kind for action in actions if (kind := _text(action.get("digitalSourceType")))]
     makers = manifest.get("claim_generator_info") or [{}]
     return {
         "digitalSourceType": kinds[0] if kinds else None,
         "software": " ".join(str(makers[0].get(key, "")) for key in ("name", "version")).strip() or None,
         "state": store.get("validation_state"),
-        "signed_by": manifest.get("signature_info", {}).get("common_name"),
-        "problems": [status["code"] for status in store.get("validation_status", [])],
+        "signed_by": (manifest.get("signature_info") or {}).get("common_name"),
+        "problems": [status["code"] for status in store.get("validation_status") or []],
     }

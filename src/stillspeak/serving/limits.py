@@ -2,31 +2,46 @@
 
 import contextlib
 import hmac
-from typing import Any
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stillspeak.serving.service import Service
 
 
-def allowed_by(service: Service) -> Any:
-    """A dependency of FastAPI: 403 for pages of other origins, 401 for those who do not know the key."""
+class Gate:
+    """Asks who it is before anything of a request's body is read: 403 for pages of other origins, 401 without the key.
 
-    async def check(request: Request) -> None:
-        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
-            raise HTTPException(403, "Pages of other places may not use this server.")
-        if not knows_key(service, key_of(request.headers.get("x-api-key"), request.headers.get("authorization"))):
-            raise HTTPException(401, "The API key is missing or wrong.", {"WWW-Authenticate": "Bearer"})
+    Args:
+        app: what is behind the gate.
+        service: knows the key.
+        open_paths: what anybody may ask for.
+    """
 
-    return check
+    def __init__(self, app: ASGIApp, service: Service, open_paths: Collection[str]) -> None:
+        self._app, self._service, self._open = app, service, open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._app
+        if scope["type"] == "http" and scope["path"] not in self._open:
+            headers = Headers(scope=scope)
+            if not same_origin(headers.get("origin"), headers.get("host")):
+                answer = JSONResponse({"detail": "Pages of other places may not use this server."}, 403)
+            elif not knows_key(self._service, key_of(headers.get("x-api-key"), headers.get("authorization"))):
+                told = {"WWW-Authenticate": "Bearer"}
+                answer = JSONResponse({"detail": "The API key is missing or wrong."}, 401, told)
+        await answer(scope, receive, send)
 
 
 def same_origin(origin: str | None, host: str | None) -> bool:
     """A browser says which page asks; programs say nothing."""
-    return origin is None or urlsplit(origin).netloc == host
+    try:
+        return origin is None or urlsplit(origin).netloc == host
+    except ValueError:  # no address at all
+        return False
 
 
 def key_of(header: str | None, bearer: str | None) -> str:

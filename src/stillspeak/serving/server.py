@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, File, Form, HTTPException, Query, Request, Response, UploadFile, WebSocket
+from fastapi import FastAPI, File, Form, HTTPException, Query, Request, Response, UploadFile, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -26,7 +26,7 @@ from stillspeak.jobs import Job
 from stillspeak.media.faces import decode_image
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
-from stillspeak.serving.limits import BodyLimit, allowed_by, key_of, knows_key, same_origin
+from stillspeak.serving.limits import BodyLimit, Gate, key_of, knows_key, same_origin
 from stillspeak.serving.protocol import Hello
 from stillspeak.serving.service import BusyError, Progress, Service, Settings, WorkerError
 from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
@@ -35,6 +35,9 @@ STATIC = Path(__file__).parent / "static"
 _RETRY_SECONDS = 10
 _ASK_SECONDS = 0.3  # how often a client's leaving is looked for, and progress is told
 _NAME = "^[A-Za-z0-9_-]{1,64}$"
+_OPEN = {"/", "/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"} | {
+    f"/{path.name}" for path in STATIC.iterdir()
+}
 
 
 class Said(BaseModel):
@@ -101,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.add_middleware(BodyLimit, most=round(service.settings.body_mb * 1e6))
+    app.add_middleware(Gate, service=service, open_paths=_OPEN)
     _add_errors(app)
     _add_asking(app, service)
     _add_making(app, service)
@@ -134,8 +138,6 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_asking(app: FastAPI, service: Service) -> None:
-    allowed = Depends(allowed_by(service))
-
     @app.get("/health")
     async def health() -> Health:
         """Whether the server runs, and how busy it is."""
@@ -149,15 +151,15 @@ def _add_asking(app: FastAPI, service: Service) -> None:
             sessions=service.counts.live,
         )
 
-    @app.get("/metrics", dependencies=[allowed], responses={c: _ERRORS[c] for c in (401, 403)}, response_class=Response)
+    @app.get("/metrics", responses={c: _ERRORS[c] for c in (401, 403)}, response_class=Response)
     async def metrics() -> Response:
         """Counts for Prometheus."""
         return Response(service.counts.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.post("/faces", dependencies=[allowed], responses=_ERRORS)
+    @app.post("/faces", responses={**_ERRORS, 503: _MAKING[503]})
     async def faces(photo: Annotated[UploadFile, File(description="a picture with faces in it")]) -> list[FoundFace]:
         """The faces of a photo, best first."""
-        data = await photo.read()
+        data = await _photo(photo, service)
         found = (await service.begin(lambda: numbered(decode_image(data, "The photo"))))[1]
         return [
             FoundFace(number=n, left=f.box[0], top=f.box[1], right=f.box[2], bottom=f.box[3])
@@ -166,7 +168,6 @@ def _add_asking(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/animate/{job}/events",
-        dependencies=[allowed],
         response_class=StreamingResponse,
         responses={
             200: {
@@ -182,11 +183,8 @@ def _add_asking(app: FastAPI, service: Service) -> None:
 
 
 def _add_making(app: FastAPI, service: Service) -> None:
-    allowed = Depends(allowed_by(service))
-
     @app.post(
         "/animate",
-        dependencies=[allowed],
         response_class=FileResponse,
         responses={200: {"content": {"video/mp4": {}}, "description": "The video."}, **_ERRORS, **_MAKING},
     )
@@ -202,6 +200,8 @@ def _add_making(app: FastAPI, service: Service) -> None:
         job: Annotated[str | None, Form(pattern=_NAME, description="a name to ask for progress by")] = None,
     ) -> FileResponse:
         """A video of the photo saying the speech."""
+        service.require_place()
+        _require_small(photo, service)
         folder = Path(tempfile.mkdtemp(prefix="stillspeak"))
         try:
             await service.begin(_keep, photo, folder / "photo")
@@ -239,7 +239,7 @@ def _add_calling(app: FastAPI, service: Service) -> None:
     """WebRTC, where the extra is installed."""
     callers: set[object] = set()
 
-    @app.post("/offer", dependencies=[Depends(allowed_by(service))], responses={**_ERRORS, 503: _MAKING[503]})
+    @app.post("/offer", responses={**_ERRORS, 503: _MAKING[503]})
     async def offer(
         photo: Annotated[UploadFile, File(description="a picture with a face in it")],
         sdp: Annotated[str, Form(max_length=65536, description="an offer that sends audio and receives video")],
@@ -252,13 +252,23 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         caller = Caller(service, callers.discard)
         callers.add(caller)  # or it would be collected while it talks
         hello = Hello.model_validate({"face": face, "side": side, "rate_hz": service.animator.rate_hz})
-        return Answer(sdp=await caller.answer(sdp, await photo.read(), hello))
+        return Answer(sdp=await caller.answer(sdp, await _photo(photo, service), hello))
 
 
 def _named() -> Any:
     from fastapi import Path as PathField
 
     return PathField(pattern=_NAME)
+
+
+async def _photo(upload: UploadFile, service: Service) -> bytes:
+    _require_small(upload, service)
+    return await upload.read()
+
+
+def _require_small(photo: UploadFile, service: Service) -> None:
+    if (photo.size or 0) > service.settings.photo_mb * 1e6:
+        raise HTTPException(413, f"A photo may have {service.settings.photo_mb:g} MB.")
 
 
 def _keep(upload: UploadFile, path: Path) -> None:

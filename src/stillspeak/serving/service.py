@@ -21,6 +21,7 @@ from stillspeak.runtime.engine import usable_cores
 
 Result = TypeVar("Result")
 _LATENCIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 1.0)
+_MOST_BEGINNING = 64  # ours: requests that wait for their photo to be looked at
 _REMEMBERED_SECONDS = 60.0  # how long the progress of a job that ended can be asked for
 
 
@@ -85,7 +86,7 @@ class Service:
             settings.model, threads=1
         )  # one thread a call: the calls of many sessions run side by side
         self.sessions = settings.sessions or 2 * usable_cores()
-        self._waiting = 0
+        self._waiting = self._begun = 0
         self.progress: dict[str, Progress] = {}
         self.counts = Counts()
 
@@ -94,8 +95,19 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._drawing, work, *arguments)
 
     async def begin(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Runs a function, one at a time, behind those that draw: however many come, talks that go on keep their rate."""
-        return await asyncio.get_running_loop().run_in_executor(self._beginning, work, *arguments)
+        """Runs a function, one at a time, behind those that draw: however many come, talks that go on keep their rate.
+
+        Raises:
+            BusyError: if too many wait already.
+        """
+        if self._begun >= _MOST_BEGINNING:
+            self.counts.refused.labels("begin").inc()
+            raise BusyError("Too many photos are looked at already; come back in a while.")
+        self._begun += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._beginning, work, *arguments)
+        finally:
+            self._begun -= 1
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -123,6 +135,12 @@ class Service:
             self.counts.live -= 1
             self.counts.sessions.set(self.counts.live)
 
+    def require_place(self) -> None:
+        """Raises BusyError if no more videos may wait."""
+        if self._waiting >= self.settings.queue + self.settings.jobs:
+            self.counts.refused.labels("animate").inc()
+            raise BusyError(f"{self._waiting} videos are made or wait already; come back in a while.")
+
     async def make(self, job: Job, name: str) -> None:
         """Makes a video in a process of its own, when there is a place.
 
@@ -131,11 +149,9 @@ class Service:
             StillspeakError: if the input cannot be used.
             WorkerError: if the process ended without a result, or took too long.
         """
-        if self._waiting >= self.settings.queue + self.settings.jobs:
-            self.counts.refused.labels("animate").inc()
-            raise BusyError(f"{self._waiting} videos are made or wait already; come back in a while.")
+        self.require_place()
         self._forget()
-        progress = self.progress.setdefault(name, Progress())
+        progress = self.progress[name] = Progress()
         self._waiting += 1
         try:
             async with self._places, asyncio.timeout(self.settings.job_seconds):

@@ -19,6 +19,7 @@ from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import open_scene
 from stillspeak.serving.protocol import Frame, Hello
 
+_MOST_FACES = 4  # ours: each costs as much as a talk
 _QUALITY = "LQ"  # soxr's: keeps 20 ms of 48 kHz back, where HQ keeps 37
 
 
@@ -47,6 +48,10 @@ class Session:
         self._animator, self._hello = animator, hello
         image = decode_image(photo, "The photo")
         self._scene = open_scene(image, hello.face, min(1.0, hello.side / max(image.shape[:2])))
+        if len(self._scene.faces) > _MOST_FACES:
+            raise MediaError(
+                f"A live talk moves at most {_MOST_FACES} faces, not {len(self._scene.faces)}; choose one."
+            )
         self._talks = [
             animator.begin_aligned(face.still, seed=hello.seed + number)
             for number, face in enumerate(self._scene.faces)

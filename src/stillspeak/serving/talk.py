@@ -20,6 +20,7 @@ REFUSED, LATER = 1008, 1013  # RFC 6455 and its registry: policy violation, try 
 _UNSENT = 25  # frames that may wait for a slow client; the oldest are dropped
 _GRACE_SECONDS = 0.25  # sound may come so much later than it should before silence is put in
 _PIECE_SECONDS = 0.4  # longer messages are drawn piece by piece, so that other talks get their turn
+_GOODBYE_SECONDS = 2.0
 _INBOX = 4  # messages that are read ahead
 
 
@@ -45,9 +46,10 @@ class Conversation:
                     tasks.create_task(self._send())
                     await self._listen(session, hello)
                     reading.cancel()
-            await self._socket.close()
-        except* WebSocketDisconnect:
-            pass  # the client has gone
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self._socket.close()
+        except* (WebSocketDisconnect, RuntimeError):
+            pass  # the client has gone, or what is sent finds the connection closed
         except* StillspeakError as errors:
             await self._refuse(str(errors.exceptions[0]))
         except* TimeoutError:
@@ -83,9 +85,9 @@ class Conversation:
 
     async def _listen(self, session: Session, hello: Hello) -> None:
         """Draws what is heard, and silence while nothing is."""
-        covered = last = time.monotonic()  # until when there is sound, and when some came
+        covered = heard = time.monotonic()  # until when there is sound, and until when there is the client's own
         while True:
-            arrived, message = await self._next(covered if hello.idle else None, last)
+            arrived, message = await self._next(covered if hello.idle else None, heard)
             if message is None and arrived:
                 raise WebSocketDisconnect
             if message is None:
@@ -94,8 +96,8 @@ class Conversation:
                 covered += silent
             elif isinstance(message, bytes):
                 samples = read_samples(message, hello.samples)
-                covered = max(covered, arrived) + len(samples) / hello.rate_hz
-                last = arrived
+                seconds = len(samples) / hello.rate_hz
+                covered, heard = max(covered, arrived) + seconds, max(heard, arrived) + seconds
                 await self._hear(session, hello, samples, arrived)
             elif _is_end(message):
                 self._put(await self._drawn(hello, session.finish))
@@ -103,19 +105,19 @@ class Conversation:
                 self._news.set()
                 return
 
-    async def _next(self, covered: float | None, last: float) -> tuple[float, str | bytes | None]:
+    async def _next(self, covered: float | None, heard: float) -> tuple[float, str | bytes | None]:
         """The next message and when it came; (0, None) when silence is due."""
         settings = self._service.settings
         now = time.monotonic()
-        if now - last > settings.silent_seconds:
+        if self._inbox.empty() and now - heard > settings.silent_seconds:
             raise MediaError(f"No sound came for {settings.silent_seconds:g} s.")
-        until = last + settings.silent_seconds if covered is None else covered + _GRACE_SECONDS
+        until = heard + settings.silent_seconds if covered is None else covered + _GRACE_SECONDS
         frame = 1 / self._service.animator.fps
         try:
             async with asyncio.timeout(max(frame, until - now)):
                 return await self._inbox.get()
         except TimeoutError:
-            return (0.0, None) if covered is not None else await self._next(covered, last)
+            return (0.0, None) if covered is not None else await self._next(covered, heard)
 
     async def _hear(self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float) -> None:
         piece = int(_PIECE_SECONDS * hello.rate_hz)
@@ -157,9 +159,10 @@ class Conversation:
 
 async def refuse(socket: WebSocket, sentence: str, code: int) -> None:
     """Says why, and closes."""
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        await socket.send_text(json.dumps({"error": sentence}))
-        await socket.close(code, sentence[:120])
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(_GOODBYE_SECONDS):  # a client that reads nothing holds no place
+            await socket.send_text(json.dumps({"error": sentence}))
+            await socket.close(code, sentence[:120])
 
 
 def _is_end(text: str) -> bool:

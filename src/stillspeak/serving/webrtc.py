@@ -26,12 +26,18 @@ _UNSENT = 5  # frames that may wait; the oldest are dropped
 
 
 class TalkTrack(VideoStreamTrack):
-    """The talking photo as a video track: feed it with ``hear``."""
+    """The talking photo as a video track: feed it with ``show``. Every frame gets the label.
+
+    Args:
+        still: what is seen first.
+        fps: frames a second.
+    """
 
     kind = "video"
 
-    def __init__(self, still: Drawn) -> None:
+    def __init__(self, still: Drawn, fps: int) -> None:
         super().__init__()
+        self._fps = fps
         self._due: deque[Drawn] = deque([still], _UNSENT)
         self._news = asyncio.Event()
         self._news.set()
@@ -49,8 +55,9 @@ class TalkTrack(VideoStreamTrack):
             if self.readyState != "live":
                 raise MediaStreamError
         drawn = self._due.popleft()
+        draw_label(drawn.picture)  # a track has no place for a mark that a program reads
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn.picture), format="rgb24")
-        frame.pts, frame.time_base = drawn.number * _CLOCK_HZ // 25, Fraction(1, _CLOCK_HZ)
+        frame.pts, frame.time_base = drawn.number * _CLOCK_HZ // self._fps, Fraction(1, _CLOCK_HZ)
         return frame
 
     def stop(self) -> None:
@@ -93,7 +100,7 @@ class Caller:
         await self._peer.close()
 
     async def _connected(self, offer: str, session: Session, hello: Hello) -> str:
-        track = TalkTrack(Drawn(0, 0.0, True, session.first))
+        track = TalkTrack(Drawn(0, 0.0, True, session.first), self._service.animator.fps)
 
         @self._peer.on("connectionstatechange")
         async def changed() -> None:
@@ -119,20 +126,24 @@ class Caller:
             AttributeError,
         ) as error:  # of a parser of what anyone sends
             raise MediaError("The offer is not an SDP that sends audio and receives video.") from error
+        if self._listening is None:
+            raise MediaError("The offer sends no sound.")
         return self._peer.localDescription.sdp
 
     async def _listen(self, sound: MediaStreamTrack, session: Session, track: TalkTrack, hello: Hello) -> None:
         resampler = av.AudioResampler(format="flt", layout="mono", rate=hello.rate_hz)
-        limit = self._service.settings.session_seconds
-        with contextlib.suppress(MediaStreamError, TimeoutError):
-            async with asyncio.timeout(limit):
+        settings = self._service.settings
+        try:
+            async with asyncio.timeout(settings.session_seconds):
                 while True:
-                    frame = await sound.recv()
+                    async with asyncio.timeout(settings.silent_seconds):
+                        frame = await sound.recv()
                     assert isinstance(frame, av.AudioFrame)
                     samples = [np.asarray(part.to_ndarray(), np.float32).ravel() for part in resampler.resample(frame)]
                     drawn = await self._service.draw(session.hear, np.concatenate([np.zeros(0, np.float32), *samples]))
                     self._service.counts.frames.inc(len(drawn))
-                    for one in drawn:
-                        draw_label(one.picture)  # a track has no place for a mark that a program reads
                     track.show(drawn)
-        await self.close()
+        except (MediaStreamError, TimeoutError):
+            pass  # the peer is gone, silent for long, or has talked long enough
+        finally:
+            await self.close()

@@ -82,7 +82,10 @@ class Trainer:
             self._restore(*saved)
 
     def run(self) -> None:
-        """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError."""
+        """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError.
+
+        One that comes after the last step is a KeyboardInterrupt when all is saved.
+        """
         self._saved_at = time.monotonic()
         with held_interrupts() as interrupted, self.watch:
             while self.phase_index < len(self.phases):
@@ -94,6 +97,8 @@ class Trainer:
                 self.phase_index, self.step = self.phase_index + 1, 0
                 self.save()
         self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")
+        if interrupted():
+            raise KeyboardInterrupt
 
     def save(self) -> None:
         """Writes the checkpoint."""
