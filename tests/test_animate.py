@@ -92,6 +92,13 @@ def test_a_face_is_chosen_by_number(astronaut: np.ndarray):
         still(two, "leftmost")
 
 
+def test_all_faces_of_a_photo_talk_live_as_they_do_offline(animator: Animator, astronaut: np.ndarray):
+    two = np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)
+    speech = tone(0.5, animator.rate_hz)
+    live = list(animator.stream(two, np.array_split(speech.samples, 7), face="all"))
+    assert np.array_equal(live, list(animator.frames(two, speech, face="all")))
+
+
 def test_an_unknown_model_is_refused_by_name(tmp_path: Path):
     with pytest.raises(ModelError, match="nonsense"):
         find_model("nonsense")

@@ -60,6 +60,26 @@ def test_a_row_that_ends_its_process_is_the_only_one_lost(
         run_batch(jobs, str(tiny_model), 2)
 
 
+def test_png_files_are_done_once_and_another_model_makes_them_again(jobs: Path, tiny_model: Path, tmp_path: Path):
+    jobs.write_text("photo,speech,output,crop\nface.png,speech.wav,f_%03d.png,yes\n")
+    run_batch(jobs, str(tiny_model), 1)
+    first = jobs.parent / "f_000.png"
+    before = first.stat().st_mtime_ns
+    run_batch(jobs, str(tiny_model), 1)
+    assert first.stat().st_mtime_ns == before
+    other = shutil.copytree(tiny_model, tmp_path / "other")
+    (other / "model.json").write_text((other / "model.json").read_text().replace('"tiny"', '"other"'))
+    run_batch(jobs, str(other), 1)
+    assert first.stat().st_mtime_ns > before
+
+
+def test_a_fault_of_ours_is_one_rows_fault(jobs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batch, "run_job", lambda *_, **__: 1 / 0)
+    row = read_rows(jobs)[0]
+    batch._make(row, str(tiny_model), 1)
+    assert "an error in stillspeak itself: ZeroDivisionError" in row.said()["error"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -71,6 +91,7 @@ def test_a_row_that_ends_its_process_is_the_only_one_lost(
         ("photo,speech,output,seed\na,b,c.mp4,x\n", "makes no sense"),
         ("photo,speech,output,label\na,b,c.mp4,perhaps\n", "neither yes nor no"),
         ("photo,speech,output\na,b,c.mp4\na,d,c.mp4\n", "more than once"),
+        ("photo,speech,output\na,b,-\n", "Line 2 .* writes to stdout"),
     ],
 )
 def test_a_list_that_makes_no_sense_is_said_before_anything_is_made(tmp_path: Path, text: str, said: str):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from helpers import tone, write_video
 from stillspeak.cli import main
+from stillspeak.errors import OutputError
 from stillspeak.jobs import frame_rate
 from stillspeak.media.video import read_video
 
@@ -299,3 +300,9 @@ def test_a_label_is_seen_and_a_transparent_photo_stays_so(inputs: Path, tiny_mod
 def test_television_rates_are_what_they_mean(text: str):
     exact = {"23.976": Fraction(24_000, 1001), "59.94": Fraction(60_000, 1001), "25": Fraction(25)}
     assert frame_rate(text) == exact.get(text, Fraction(30_000, 1001))
+
+
+@pytest.mark.parametrize("text", ["", "nan", "1e999999999", "25/0", "0.5", "121", "-25", " 25", "9" * 5000])
+def test_what_is_no_rate_is_said(text: str):
+    with pytest.raises(OutputError, match="--fps must lie between 1 and 120"):
+        frame_rate(text)

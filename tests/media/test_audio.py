@@ -92,6 +92,17 @@ def test_files_that_are_no_sound_are_refused_with_their_name(tmp_path: Path):
             read_audio(tmp_path / name)
 
 
+def test_time_stamps_that_lie_make_no_hours_of_silence(tmp_path: Path):
+    with av.open(str(tmp_path / "a.mka"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for number in range(30):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+            frame.sample_rate, frame.pts = 8000, number * 50 * 8000
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert 500 < read_audio(tmp_path / "a.mka").seconds < 610
+
+
 def test_speech_shorter_than_a_frame_is_refused_and_silence_is_not():
     with pytest.raises(SpeechError, match="10 ms"):
         require_speech(0.01, 0.04)

@@ -5,6 +5,7 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -112,6 +113,17 @@ def test_marks_of_others_are_understood(tmp_path: Path):
         (tmp_path / "a.jpg").write_bytes(jpeg.tobytes()[:2] + segment + jpeg.tobytes()[2:])
         said = inspect(tmp_path / "a.jpg")
         assert (said["synthetic"], said["found_in"]) == (synthetic, ["xmp"])
+
+
+@pytest.mark.parametrize("comment", ["[]", "3", '{"digitalSourceType": 3}', '{"digitalSourceType": {}}', "[" * 9000])
+def test_comments_of_others_may_be_anything(tmp_path: Path, comment: str):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        container.metadata["comment"] = comment
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 16
+        container.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        container.mux(stream.encode(None))
+    assert inspect(tmp_path / "a.mkv")["synthetic"] is None
 
 
 def test_a_file_without_marks_may_be_anything(tmp_path: Path):

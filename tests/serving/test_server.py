@@ -1,5 +1,6 @@
 """The server: the same frames as offline, sentences for what is wrong, places that come back, nothing left behind."""
 
+import asyncio
 import io
 import json
 import tempfile
@@ -253,6 +254,36 @@ def test_only_those_who_know_the_key_get_in_and_no_other_page(tiny_model: Path, 
         assert client.post("/faces", files=files, headers=other).status_code == 403
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/talk?key=sesame", headers=other):
             pass
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/").status_code == client.get("/app.js").status_code == 200
+        nonsense = {"X-API-Key": "sesame", "Origin": "http://["}
+        assert client.post("/faces", files=files, headers=nonsense).status_code == 403
+
+
+def test_nothing_of_a_strangers_body_is_read(tiny_model: Path):
+    app = create_app(Settings(str(tiny_model), api_key="sesame"))
+    sent: list[dict] = []
+
+    async def receive() -> dict:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/animate", "headers": [], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    assert sent[0]["status"] == 401
+
+
+def test_photos_and_crowds_have_a_limit(tiny_model: Path, face: bytes, astronaut: np.ndarray):
+    with TestClient(create_app(Settings(str(tiny_model), photo_mb=0.1))) as client:
+        assert client.post("/faces", files={"photo": ("a", face)}).status_code == 413
+    row = np.concatenate([astronaut[:256, 100:300]] * 5, axis=1)
+    file = io.BytesIO()
+    Image.fromarray(row).save(file, "png")
+    with TestClient(create_app(Settings(str(tiny_model)))) as client, client.websocket_connect("/talk") as socket:
+        said = greet(socket, file.getvalue(), face="all")
+        assert "at most 4 faces, not 5" in str(said["error"])
 
 
 def test_the_page_is_there_and_says_that_it_is_synthetic(client: TestClient):

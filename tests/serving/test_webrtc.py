@@ -65,6 +65,12 @@ def test_a_peer_that_speaks_sees_the_face_move(tiny_model: Path, astronaut: np.n
                 answer = (await client.post("/offer", files=files, data=data)).json()
                 refused = await client.post("/offer", files=files, data={"sdp": "hello"})
                 assert refused.status_code == 400
+                mute = RTCPeerConnection()
+                mute.addTransceiver("video", "recvonly")
+                await mute.setLocalDescription(await mute.createOffer())
+                refused = await client.post("/offer", files=files, data={"sdp": mute.localDescription.sdp})
+                assert refused.json()["detail"] == "The offer sends no sound."
+                await mute.close()
             await peer.setRemoteDescription(RTCSessionDescription(**answer))
             frames = [(await asyncio.wait_for(seen.get(), 20)).to_ndarray(format="rgb24") for _ in range(15)]
             assert service.counts.live == 1
