@@ -1,6 +1,6 @@
 // The page: a photo, a voice, a talking picture. The protocol of /talk: src/stillspeak/serving/protocol.py.
 
-const RATE_HZ = 16000, AHEAD_SECONDS = 0.6, HEADER_BYTES = 13;
+const RATE_HZ = 16000, AHEAD_SECONDS = 0.6, HEADER_BYTES = 13, MOST_WAITING = 100;
 const $ = (id) => document.getElementById(id);
 const screen = $("screen"), pen = screen.getContext("2d");
 const state = { photo: null, picture: null, faces: [], face: "1", talk: null, speech: null };
@@ -87,20 +87,27 @@ class Talk {
         this.socket.send(await state.photo.arrayBuffer());
       };
       this.socket.onmessage = (event) => this.hear(event.data, done, failed);
-      this.socket.onclose = () => { failed(new Error("The server closed the talk.")); if (!this.ended) stopTalk(); };
+      this.socket.onclose = () => { failed(new Error("closed")); if (!this.ended) this.over("The server closed the talk."); };
     });
+  }
+
+  over(why = "") { // a talk that another has followed stops nothing
+    if (state.talk !== this) return;
+    stopTalk();
+    if (why) say(why, true);
   }
 
   hear(data, done, failed) {
     if (typeof data === "string") {
       const said = JSON.parse(data);
-      if (said.error) { failed(new Error(said.error)); this.ended = true; stopTalk(); say(said.error, true); }
-      if (said.ready) { screen.width = said.width; screen.height = said.height; done(said); this.show(); }
+      if (said.error) { failed(new Error(said.error)); this.ended = true; this.over(said.error); }
+      if (said.ready && state.talk === this) { screen.width = said.width; screen.height = said.height; done(said); this.show(); }
       if (said.end) this.ended = true;
       return;
     }
     const seconds = new DataView(data).getFloat64(4, true), idle = new Uint8Array(data)[12] === 1;
-    this.waiting.push({ seconds, idle, picture: createImageBitmap(new Blob([data.slice(HEADER_BYTES)])) });
+    this.waiting.push({ seconds, idle, picture: new Blob([data.slice(HEADER_BYTES)]) });
+    if (this.waiting.length > MOST_WAITING && document.hidden) this.waiting.shift(); // a hidden page draws nothing
     window.stillspeak.frames += 1;
   }
 
@@ -111,10 +118,13 @@ class Talk {
       let due = null;
       while (this.waiting.length && (this.waiting[0].idle || this.waiting[0].seconds <= now)) due = this.waiting.shift();
       if (due) {
-        pen.drawImage(await due.picture, 0, 0, screen.width, screen.height);
+        const picture = await createImageBitmap(due.picture);
+        if (state.talk !== this) return;
+        pen.drawImage(picture, 0, 0, screen.width, screen.height);
+        picture.close();
         window.stillspeak.shown += 1;
       }
-      if (this.ended && !this.waiting.length) { stopTalk(); return; }
+      if (this.ended && !this.waiting.length) { this.over(); return; }
       requestAnimationFrame(draw);
     };
     requestAnimationFrame(draw);
@@ -156,7 +166,8 @@ async function talkByMicrophone() {
   try {
     await talk.ready;
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([CATCHER], { type: "text/javascript" })));
-  } catch (error) { say(error.message, true); stopTalk(); return; }
+  } catch (error) { talk.over(error.message); return; }
+  if (state.talk !== talk) return; // stopped while it began
   const catcher = new AudioWorkletNode(context, "catcher");
   let pieces = [], count = 0;
   catcher.port.onmessage = ({ data }) => {
@@ -182,6 +193,7 @@ async function talkByFile(file) {
   let sound;
   const context = new AudioContext();
   try { sound = await context.decodeAudioData(await file.arrayBuffer()); } catch {
+    context.close();
     say("The browser cannot play this file; the video can still be made.");
     return;
   }
@@ -191,10 +203,13 @@ async function talkByFile(file) {
   voice.connect(offline.destination);
   voice.start();
   const samples = (await offline.startRendering()).getChannelData(0);
+  if (state.talk || state.speech !== file) { context.close(); return; } // something else was begun meanwhile
   let begins = Infinity;
   const heard = () => context.currentTime - begins - (context.outputLatency || 0);
   const talk = (state.talk = new Talk(heard));
-  try { await talk.ready; } catch (error) { say(error.message, true); return; }
+  talk.stop = () => context.close();
+  try { await talk.ready; } catch (error) { talk.over(error.message); return; }
+  if (state.talk !== talk) return;
   const player = context.createBufferSource();
   player.buffer = sound;
   player.connect(context.destination);
