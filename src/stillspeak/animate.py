@@ -161,6 +161,11 @@ class Animator:
         identity = self.engine.identify(crop)
         return Talk(identity, self.windows.begin(), self.engine.begin(), seed)
 
+    def animate_aligned(self, crop: Frames, sound: Sound, *, seed: int = 0) -> Frames:
+        """All frames of an aligned face, ``(128, 96, 3)`` uint8, saying a sound: ``(time, 128, 96, 3)`` at the model's rate."""
+        talk, first = self.push(self.begin_aligned(crop, seed=seed), sound.at(self.rate_hz).samples)
+        return np.concatenate([first.frames, self.finish(talk)[1].frames])
+
     def push(self, talk: Talk, samples: NDArray[np.float32]) -> tuple[Talk, Layers]:
         """Takes the next samples, of any number; returns the new state and the frames that are due, with how they were made."""
         sound, windows = self.windows.push(talk.sound, samples)

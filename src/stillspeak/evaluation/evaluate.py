@@ -149,15 +149,15 @@ def _judge(
 def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embeddings]) -> report.Figures:
     """All rows of one clip."""
     real = read_video(data / job.record.path)
-    sound = _sound(data, job.record)
+    sound, animator = clip_sound(data, job.record), _animator(model)
     if len(real) < _LEAST_FRAMES:
         raise DataError(f"{job.name} has {len(real)} frames; at least {_LEAST_FRAMES} are needed to judge it.")
     require_speech(sound.seconds, 1 / FPS)
     others = [found for speaker, found in strangers.items() if speaker != job.record.speaker]
     held = reference(real, sound, FPS, job.record.text, np.stack(others) if others else np.zeros((0, 128)))
-    videos = {"ground_truth": real, "model": _animated(model, real[0], sound, job.seed), "still": real[:1]}
+    videos = {"ground_truth": real, "model": animator.animate_aligned(real[0], sound, seed=job.seed), "still": real[:1]}
     if job.other is not None:
-        videos["shuffled_audio"] = _animated(model, real[0], _sound(data, job.other), job.seed)
+        videos["shuffled_audio"] = animator.animate_aligned(real[0], clip_sound(data, job.other), seed=job.seed)
     return {row: measure(video, held, _judges()) for row, video in videos.items()}
 
 
@@ -251,14 +251,8 @@ def _fingerprint(model: Path, everyone: list[ClipRecord]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _animated(model: Path, still: Frames, sound: Sound, seed: int) -> Frames:
-    animator = _animator(model)
-    talk = animator.begin_aligned(still, seed=seed)
-    talk, first = animator.push(talk, sound.at(animator.rate_hz).samples)
-    return np.concatenate([first.frames, animator.finish(talk)[1].frames])
-
-
-def _sound(data: Path, record: ClipRecord) -> Sound:
+def clip_sound(data: Path, record: ClipRecord) -> Sound:
+    """The sound of a prepared clip."""
     return read_audio((data / record.path).with_suffix(".flac"))
 
 

@@ -82,7 +82,7 @@ def ablate(
         split, speakers, clips, workers: as of ``evaluate``.
 
     Returns:
-        What ``results.json`` holds: ``rows`` as of ``evaluate``, ``paper`` beside them.
+        What ``results.json`` holds: ``rows`` as of ``evaluate``, ``paper`` beside them, ``models`` of the rows.
 
     Raises:
         StillspeakError: as training, export and evaluation do.
@@ -91,6 +91,7 @@ def ablate(
     if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
         raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
     found: dict[str, dict[str, Any]] = {}
+    models: dict[str, str] = {}
     for name, row in ROWS.items():
         if not row.preset:
             continue
@@ -101,12 +102,14 @@ def ablate(
             if name in taken
             else _trained(config, name, data, destination)
         )
+        models[name] = str(model)
         how = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
         judged = evaluate(model, data, _made(destination / "evaluations" / name), **how)["rows"]
         found.setdefault("ground_truth", judged["ground_truth"])
         found[name] = judged["model"]
     results = {"rows": {name: found[name] for name in ROWS}, "paper": {name: row.paper for name, row in ROWS.items()}}
     results["about"] = {"data": str(data), "split": split, "overrides": list(overrides), "taken": taken}
+    results["models"] = models
     _write(destination, results)
     return results
 

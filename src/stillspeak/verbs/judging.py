@@ -1,4 +1,4 @@
-"""Verbs that judge models and make the paper's tables: evaluate, ablate, bench."""
+"""Verbs that judge models and make the paper's tables and figures: evaluate, ablate, figures, bench."""
 
 import argparse
 from pathlib import Path
@@ -10,6 +10,7 @@ def add(verbs: Verbs) -> None:
     """Adds the verbs of this file to the parser."""
     _add_evaluate(verbs)
     _add_ablate(verbs)
+    _add_figures(verbs)
     _add_bench(verbs)
 
 
@@ -58,10 +59,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 def _add_ablate(verbs: Verbs) -> None:
     example = "stillspeak ablate --data prepared -o ablation --train.hours 2"
-    what = "The paper's Tables 2 and 3: trains l1, l1_frame, full and static, judges them; resumable."
+    what = (
+        "The paper's Tables 2 and 3 and figures 4 to 8: trains l1, l1_frame, full and static, judges them; resumable."
+    )
     parser = verb(verbs, "ablate", what, example, _ablate)
     parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of runs, models, evaluations, tables")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder of runs, models, evaluations, tables, figures"
+    )
     parser.add_argument(
         "--take",
         action="append",
@@ -78,11 +83,12 @@ def _add_ablate(verbs: Verbs) -> None:
 def _ablate(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import RunError
     from stillspeak.experiments.ablation import ablate
+    from stillspeak.experiments.figures import make_figures
 
     if wrong := [given for given in arguments.take if "=" not in given]:
         raise RunError(f"--take wants ROW=MODEL, such as full=default, not {wrong[0]}.")
     speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
-    ablate(
+    results = ablate(
         arguments.data,
         arguments.output,
         overrides=arguments.overrides,
@@ -92,7 +98,53 @@ def _ablate(arguments: argparse.Namespace) -> None:
         clips=arguments.clips,
         workers=arguments.workers,
     )
+    models = results["models"]
+    make_figures(
+        arguments.data,
+        arguments.output / "figures",
+        model=models["full"],
+        l1=models["l1"],
+        static=models["static_baseline"],
+        split=arguments.split,
+        speakers=speakers or None,
+    )
     print((arguments.output / "results.md").read_text())
+
+
+def _add_figures(verbs: Verbs) -> None:
+    example = "stillspeak figures --data prepared --l1 ablation/models/l1 -o figures"
+    what = "The paper's figures 4 to 8 of a model: PNG and PDF with captions."
+    parser = verb(verbs, "figures", what, example, _figures)
+    parser.add_argument("model", nargs="?", default="default", help="a shipped model's name or an exported folder")
+    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the figures")
+    parser.add_argument("--l1", default=None, metavar="MODEL", help="trained with L1 alone: for figure 4")
+    parser.add_argument("--static", default=None, metavar="MODEL", help="the static baseline: for figure 8")
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--clips", type=int, default=8, help="in how many clips moments are looked for (8)")
+    parser.add_argument("--faces", nargs="+", default=[], metavar="PHOTO", help="for figure 6")
+    parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
+
+
+def _figures(arguments: argparse.Namespace) -> None:
+    from stillspeak.experiments.figures import make_figures
+
+    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
+    said = make_figures(
+        arguments.data,
+        arguments.output,
+        model=arguments.model,
+        l1=arguments.l1,
+        static=arguments.static,
+        split=arguments.split,
+        speakers=speakers or None,
+        clips=arguments.clips,
+        faces=arguments.faces,
+        seed=arguments.seed,
+    )
+    for name, text in said.items():
+        print(f"{name}: {text}")
 
 
 def _add_bench(verbs: Verbs) -> None:

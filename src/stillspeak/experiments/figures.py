@@ -1,0 +1,340 @@
+"""Figures 4 to 8 of the paper, of any model and any prepared clips; the moments that are shown are found, not chosen by hand.
+
+Each is a PNG, which says that it is synthetic, and a PDF; ``captions.md`` says what is seen.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from stillspeak.animate import Animator, load
+from stillspeak.data.landmarks import crop_landmarks, mouth_opening
+from stillspeak.data.manifest import ClipRecord, Word, read_manifest
+from stillspeak.errors import DataError, OutputError
+from stillspeak.evaluation.blinks import eye_aspect_ratio
+from stillspeak.evaluation.evaluate import FPS, clip_sound
+from stillspeak.evaluation.mouth import silent_frames
+from stillspeak.media.audio import Sound
+from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, marked_png, software
+from stillspeak.media.video import read_video
+from stillspeak.runtime.scene import still
+
+Frames = NDArray[np.uint8]
+_PAPERS_WORDS = (("bin", "blue"), ("white", ""))  # figure 5: a word, and the one that follows it if that matters
+_LONGEST_FIRST_LETTERS = 3  # words shorter than this are letters and articles
+_COLUMNS = 8
+_FACES = 3
+_SEEDS = 4  # of noise, among which the deepest blink and frown are looked for
+_LEAST_DEPTH = 0.25  # a blink closes the eye by so much of its opening, as in blinks.py
+_BROWS, _EYES = slice(17, 27), slice(36, 48)  # of the 68 points
+_STRIP = 6  # consecutive frames of figures 7 and 8
+_CELL_INCHES = 0.9
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A real clip in memory."""
+
+    data: Path
+    record: ClipRecord
+
+    @property
+    def name(self) -> str:
+        """Speaker and clip."""
+        return f"{self.record.speaker}/{self.record.clip}"
+
+    @cached_property
+    def real(self) -> Frames:
+        """``(time, 128, 96, 3)``."""
+        return read_video(self.data / self.record.path)
+
+    @cached_property
+    def sound(self) -> Sound:
+        """What is said."""
+        return clip_sound(self.data, self.record)
+
+    @cached_property
+    def opening(self) -> NDArray[np.float32]:
+        """Of the real mouth, in pixels, ``(time,)``."""
+        return mouth_opening(self.record.points())
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure before it is drawn: rows of pictures with a name each, what is above the columns, and the caption."""
+
+    rows: list[tuple[str, list[Frames]]]
+    titles: list[str]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Models:
+    """What is compared: ours, and the rows of Tables 2 and 3 that figures 4 and 8 need."""
+
+    full: Animator
+    l1: Animator | None = None
+    static: Animator | None = None
+
+
+def make_figures(
+    data: Path,
+    destination: Path,
+    *,
+    model: str | Path = "default",
+    l1: str | Path | None = None,
+    static: str | Path | None = None,
+    split: str = "test",
+    speakers: list[str] | None = None,
+    clips: int = 8,
+    faces: Sequence[str | Path] = (),
+    seed: int = 0,
+) -> dict[str, str]:
+    """Writes ``figure4.png``, ``figure4.pdf`` and so on to ``figure8``, and ``captions.md``.
+
+    Args:
+        data: a prepared folder; figure 5 needs clips with word times.
+        destination: made if it is not there.
+        model: a shipped model's name or an exported folder.
+        l1: the model of Table 2's first row, for figure 4.
+        static: the model of Table 3's baseline, for figure 8.
+        split, speakers: as of ``evaluate``.
+        clips: in how many clips, evenly from the whole list, moments are looked for.
+        faces: photos for figure 6; by default other speakers' clips.
+        seed: of the noise.
+
+    Returns:
+        What each figure shows, or why it was not made.
+
+    Raises:
+        DataError, ModelError, MediaError, FaceError, OutputError: if it cannot be done.
+    """
+    if clips < 1 or seed < 0:
+        raise DataError(f"--clips must be at least 1 and --seed at least 0, not {clips} and {seed}.")
+    models = Models(load(model), load(l1) if l1 else None, load(static) if static else None)
+    every = [Clip(data, record) for record in read_manifest(data, split, speakers)]
+    if not every:
+        raise DataError(f"{data} holds no clips of split {split}.")
+    some = [every[k] for k in sorted({round(k) for k in np.linspace(0, len(every) - 1, clips)})]
+    others = _other_faces(data, every, faces)
+    drawings: dict[str, Callable[[], Drawing | str]] = {
+        "figure4": lambda: figure4(models, every, seed),
+        "figure5": lambda: figure5(models, every, seed),
+        "figure6": lambda: figure6(models, every[0], others, seed),
+        "figure7": lambda: figure7(models, some, seed),
+        "figure8": lambda: figure8(models, some, seed),
+    }
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        said = {}
+        for name, make in drawings.items():
+            drawing = make()
+            said[name] = drawing if isinstance(drawing, str) else drawing.caption
+            if isinstance(drawing, Drawing):
+                _write(destination / name, drawing)
+        lines = [f"**{name.replace('figure', 'Figure ')}.** {text}\n" for name, text in said.items()]
+        (destination / "captions.md").write_text("\n".join(lines))
+    except OSError as error:
+        raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+    return said
+
+
+def figure4(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
+    """Sharpness: the frame of each clip whose real mouth is widest open, with L1 alone and with adversaries."""
+    if models.l1 is None:
+        return "Not made: it needs a model trained with L1 alone (--l1)."
+    chosen = _of_several_speakers(clips)
+    rows: dict[str, list[Frames]] = {"real": [], "L1": [], "ours": []}
+    for clip in chosen:
+        made = {"real": clip.real, "L1": _made(models.l1, clip, seed), "ours": _made(models.full, clip, seed)}
+        at = int(clip.opening[: min(map(len, made.values()))].argmax())
+        for name, frames in made.items():
+            rows[name] += [frames[at], _mouth(frames[at])]
+    titles = [title for clip in chosen for title in (clip.name, "")]
+    caption = "The frame of each clip in which the real mouth is widest open, and the mouth enlarged: real, a model "
+    return Drawing([*rows.items()], titles, caption + "trained with an L1 loss on the whole face alone, and ours.")
+
+
+def figure5(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
+    """Words: their frames, real and generated."""
+    found = _words(clips)
+    if not found:
+        return "Not made: no clip says when its words are spoken."
+    rows: list[tuple[str, list[Frames]]] = []
+    for clip, word in found:
+        made = _made(models.full, clip, seed)
+        length = min(len(made), len(clip.real))
+        first, last = max(0, int(word.start * FPS) - 1), min(length - 1, int(np.ceil(word.end * FPS)) + 1)
+        at = np.linspace(first, last, _COLUMNS).round().astype(int)
+        rows += [(f"“{word.word}”, real", [*clip.real[at]]), ("ours", [*made[at]])]
+    said = " and ".join(f"“{word.word}” of “{clip.record.text}” ({clip.name})" for clip, word in found)
+    caption = f"From one frame before a word to one after it, evenly: {said}. The alignment says when words are spoken."
+    return Drawing(rows, [""] * _COLUMNS, caption)
+
+
+def figure6(models: Models, clip: Clip, others: Sequence[tuple[str, Frames]], seed: int) -> Drawing | str:
+    """One sound on several faces, beside the truth."""
+    if not others:
+        return "Not made: there is no other face; give photos with --faces."
+    made = {name: models.full.animate_aligned(face, clip.sound, seed=seed) for name, face in others}
+    length = min(len(clip.real), *map(len, made.values()))
+    times = [(word.start, word.end) for word in clip.record.words if word.word != "sil"]
+    first, last = (times[0][0] * FPS, times[-1][1] * FPS) if times else (0, length - 1)
+    at = np.linspace(first, min(last, length - 1), _COLUMNS).round().astype(int)
+    rows = [("real", [*clip.real[at]]), *((name, [*frames[at]]) for name, frames in made.items())]
+    said = f"“{clip.record.text}” ({clip.name})" if clip.record.text else clip.name
+    return Drawing(
+        rows, [f"{k / FPS:.2f} s" for k in at], f"The sound of {said} on other faces, beside the real speaker."
+    )
+
+
+def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
+    """A frown and a blink: the deepest that are found in generated videos."""
+    deepest: dict[str, tuple[float, list[Frames], str]] = {}
+    for clip, number in ((clip, number) for clip in clips for number in range(seed, seed + _SEEDS)):
+        made = _made(models.full, clip, number)
+        points = crop_landmarks(made)
+        for name, curve in (("frown", _brow_height(points)), ("blink", eye_aspect_ratio(points))):
+            closing = 1 - curve / max(float(np.median(curve)), 1e-6)
+            at = int(closing.argmax())
+            if name not in deepest or closing[at] > deepest[name][0]:
+                deepest[name] = float(closing[at]), _around(made, at), f"{clip.name}, seed {number}"
+    frown, blink = deepest["frown"], deepest["blink"]
+    caption = (
+        f"Every second frame around the moment at which brows come closest to the eyes, by {frown[0]:.0%} of their usual "
+        f"distance ({frown[2]}), and at which eyes are most closed, by {blink[0]:.0%} ({blink[2]}), in {len(clips)} clips of "
+        f"{_SEEDS} seeds."
+    )
+    if blink[0] < _LEAST_DEPTH:
+        caption += " That is no blink: this model does not close the eyes."
+    return Drawing([("frown", frown[1]), ("blink", blink[1])], [""] * _STRIP, caption)
+
+
+def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
+    """The static baseline: a mouth that opens in silence, and one that jumps."""
+    if models.static is None:
+        return "Not made: it needs a model of the static baseline (--static)."
+    opens: tuple[float, list[tuple[str, list[Frames]]], str] | None = None
+    jumps: tuple[float, list[tuple[str, list[Frames]]], str] | None = None
+    for clip in clips:
+        made = {"static": _made(models.static, clip, seed), "ours": _made(models.full, clip, seed), "real": clip.real}
+        length = min(map(len, made.values()))
+        curves = {name: mouth_opening(crop_landmarks(frames[:length])) for name, frames in made.items()}
+        silent = silent_frames(clip.sound.samples, clip.sound.rate_hz, FPS, length)
+        wide = np.where(silent, curves["static"] - curves["real"], -np.inf)
+        opens = _further(opens, wide, made, clip)
+        steps = [np.abs(np.diff(curves[name], prepend=curves[name][:1])) for name in ("static", "real")]
+        jumps = _further(jumps, steps[0] - steps[1], made, clip)
+    assert jumps is not None
+    parts = [part for part in (opens, jumps) if part is not None]
+    said = [f"the baseline opens the mouth in silence, {opens[0]:.1f} px wider than real ({opens[2]})"] if opens else []
+    said.append(f"its mouth moves from one frame to the next by {jumps[0]:.1f} px more than the real one ({jumps[2]})")
+    caption = f"Consecutive frames where {'; and where '.join(said)}: the furthest of {len(clips)} clips."
+    return Drawing([row for part in parts for row in part[1]], [""] * _STRIP, caption)
+
+
+def _further(
+    before: tuple[float, list[tuple[str, list[Frames]]], str] | None,
+    curve: NDArray[np.floating],
+    made: Mapping[str, Frames],
+    clip: Clip,
+) -> tuple[float, list[tuple[str, list[Frames]]], str] | None:
+    """The moment at which a curve is highest, if it is higher than what was found before."""
+    at = int(curve.argmax())
+    if not np.isfinite(curve[at]) or (before is not None and curve[at] <= before[0]):
+        return before
+    rows = [(name, _around(frames[: len(curve)], at, 1)) for name, frames in made.items()]
+    return float(curve[at]), rows, f"{clip.name}, {at / FPS:.2f} s"
+
+
+def _made(model: Animator, clip: Clip, seed: int) -> Frames:
+    return model.animate_aligned(clip.real[0], clip.sound, seed=seed)
+
+
+def _mouth(frame: Frames) -> Frames:
+    """The mouth of an aligned face; drawn as large as a whole one."""
+    return frame[72:120, 30:66]
+
+
+def _around(frames: Frames, at: int, step: int = 2) -> list[Frames]:
+    """``_STRIP`` frames around a moment."""
+    first = at - step * (_STRIP // 2 - 1)
+    return [frames[k] for k in np.clip(np.arange(_STRIP) * step + first, 0, len(frames) - 1)]
+
+
+def _brow_height(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far brows are above the eyes, ``(time, 68, 2)`` -> ``(time,)`` in pixels."""
+    return points[:, _EYES, 1].mean(axis=1) - points[:, _BROWS, 1].mean(axis=1)
+
+
+def _of_several_speakers(clips: Sequence[Clip]) -> list[Clip]:
+    """One clip each of at most ``_FACES`` speakers; if there are fewer, more of each."""
+    first = {clip.record.speaker: clip for clip in reversed(clips)}
+    return [*first.values(), *(clip for clip in clips if clip not in first.values())][:_FACES]
+
+
+def _words(clips: Sequence[Clip]) -> list[tuple[Clip, Word]]:
+    """Two words to show: the paper's, where they are said, else the longest."""
+    spoken = [
+        (clip, word, after)
+        for clip in clips
+        for word, after in pairwise([*clip.record.words, Word(0, 0, "")])
+        if len(word.word) >= _LONGEST_FIRST_LETTERS and word.word != "sil"
+    ]
+    found = []
+    for text, follower in _PAPERS_WORDS:
+        said = (s for s in spoken if s[1].word == text and follower in ("", s[2].word))
+        if one := next(said, None):
+            found.append(one[:2])
+    longest = sorted(spoken, key=lambda one: one[1].start - one[1].end)
+    return [*found, *(one[:2] for one in longest if one[1].word not in {word.word for _, word in found})][:2]
+
+
+def _other_faces(data: Path, clips: Sequence[Clip], photos: Sequence[str | Path]) -> list[tuple[str, Frames]]:
+    """Names and aligned faces for figure 6."""
+    if photos:
+        return [(Path(photo).stem, still(photo)) for photo in photos]
+    speaker, elsewhere = clips[0].record.speaker, (Clip(data, record) for record in read_manifest(data))
+    first: dict[str, Clip] = {}
+    for clip in [*clips, *_untrained_first(elsewhere)]:
+        first.setdefault(clip.record.speaker, clip)
+    return [(name, clip.real[0]) for name, clip in first.items() if name != speaker][: _FACES - 1]
+
+
+def _untrained_first(clips: Iterator[Clip]) -> list[Clip]:
+    return sorted(clips, key=lambda clip: clip.record.split == "train")
+
+
+def _write(path: Path, drawing: Drawing) -> None:
+    """Draws a figure as PNG and PDF."""
+    columns, rows = len(drawing.titles), len(drawing.rows)
+    width, tall = _CELL_INCHES * columns + 0.9, _CELL_INCHES * 4 / 3 * rows
+    text = fill(drawing.caption, round(width * 16))
+    below = 0.16 * (text.count("\n") + 1) + 0.2
+    figure = Figure((width, tall + below + 0.25), layout=None)
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    height = tall + below + 0.25
+    figure.subplots_adjust(0.9 / width, below / height, 1, 1 - 0.25 / height, 0.03, 0.03)
+    for number, (name, pictures) in enumerate(drawing.rows):
+        for cell, picture in zip(grid[number], pictures, strict=True):
+            cell.imshow(picture, interpolation="nearest")
+            cell.set_axis_off()
+        grid[number][0].text(-0.08, 0.5, name, transform=grid[number][0].transAxes, ha="right", va="center", fontsize=7)
+    for cell, title in zip(grid[0], drawing.titles, strict=True):
+        cell.set_title(title, fontsize=7, pad=3)
+    figure.text(0.02, below / height - 0.1 / height, text, fontsize=7, va="top")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=150, metadata={"Software": software()})
+    path.with_suffix(".png").write_bytes(marked_png(png.getvalue()))
+    about = {"Creator": software(), "Keywords": DIGITAL_SOURCE_TYPE, "CreationDate": None}
+    figure.savefig(path.with_suffix(".pdf"), dpi=150, metadata=about)
