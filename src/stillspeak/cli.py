@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from stillspeak.errors import StillspeakError
 from stillspeak.media.provenance import package_version
-from stillspeak.verbs import film, judging, learning
+from stillspeak.verbs import film, judging, learning, study
 
 _EXTRAS = {"ray": "cluster", "c2pa": "sign"} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stillspeak {package_version()}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for room in (film, learning, judging):
+    for room in (film, learning, judging, study):
         room.add(verbs)
     return parser
 

@@ -25,6 +25,7 @@ from stillspeak.data.show import EYES_AND_NOSE, by_speaker, misplaced_px
 from stillspeak.errors import DataError, FaceError
 from stillspeak.media.audio import Sound
 from stillspeak.media.faces import CANONICAL
+from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
 
 
@@ -36,6 +37,10 @@ def test_good_clips_are_kept_and_bad_ones_dropped_with_a_reason(prepared: Path):
     assert "no face" in reasons["noface"]
     assert "blank" in reasons["blank"]
     assert "dropped s1/noface" in (prepared / "report.md").read_text()
+
+
+def test_a_recording_does_not_say_that_it_is_synthetic(prepared: Path):
+    assert inspect(prepared / read_manifest(prepared)[0].path)["synthetic"] is None
 
 
 def test_eyes_and_nose_land_on_the_canonical_points(prepared: Path):

@@ -267,7 +267,7 @@ def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
     part = flac.with_suffix(".part.flac")
     soundfile.write(part, np.clip(sound.samples, -1, 1), sound.rate_hz, subtype="PCM_16")
     part.replace(flac)
-    with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p") as writer:
+    with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=False) as writer:
         for frame in frames:
             writer.write(frame)
 

@@ -73,6 +73,7 @@ class VideoWriter:
         pixel_format: ``yuv420p`` plays everywhere; ``yuv444p`` keeps colour detail for training data.
         alpha: opacity of every frame, uint8 ``(height, width)``; webm alone keeps it.
         signature: signs the file (C2PA), if given.
+        synthetic: whether the file says that it is; False for recordings, which must not.
 
     Raises:
         OutputError: if the folder is missing or cannot be written, or the suffix is unknown.
@@ -88,6 +89,7 @@ class VideoWriter:
         pixel_format: str = "yuv420p",
         alpha: NDArray[np.uint8] | None = None,
         signature: Signature | None = None,
+        synthetic: bool = True,
     ) -> None:
         self.path = Path(path)
         if self.path.suffix.lower() not in _KINDS and not self.path.is_dir():
@@ -95,7 +97,8 @@ class VideoWriter:
         self._part = part_file(self.path)
         self._kind = _KINDS[self.path.suffix.lower()]
         self.fps = Fraction(fps).limit_denominator(1001)
-        self.sound, self.crf, self.pixel_format, self.signature = sound, crf, pixel_format, signature
+        self.sound, self.crf, self.pixel_format = sound, crf, pixel_format
+        self.signature, self._synthetic = signature, synthetic
         self.alpha = alpha if self._kind.video == "libvpx-vp9" else None
         if self.alpha is not None:
             self.pixel_format = "yuva420p"
@@ -151,7 +154,8 @@ class VideoWriter:
         if self._track is not None:
             self._track.finish(float(self.frames / self.fps))
         self._close()
-        mark_file(self._part)
+        if self._synthetic:
+            mark_file(self._part)
         if self.signature is not None:
             self.signature.sign(self._part)
 
@@ -186,7 +190,8 @@ class VideoWriter:
         kind = self._kind
         container = av.open(str(self._part), "w", format=kind.format, options=kind.options)
         self._container = container
-        container.metadata.update(container_metadata())
+        if self._synthetic:
+            container.metadata.update(container_metadata())
         video = container.add_stream(kind.video, rate=self.fps, options=self._options(height * width))
         video.height, video.width = height + height % 2, width + width % 2  # of every second pixel there is one colour
         video.pix_fmt = self.pixel_format

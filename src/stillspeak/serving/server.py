@@ -6,6 +6,7 @@ No name that a client gives becomes a path: uploads are kept under names of our 
 import asyncio
 import json
 import shutil
+import socket
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
+import uvicorn
 from fastapi import FastAPI, File, Form, HTTPException, Query, Request, Response, UploadFile, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
@@ -21,7 +23,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
-from stillspeak.errors import StillspeakError
+from stillspeak.errors import OutputError, StillspeakError
 from stillspeak.jobs import Job
 from stillspeak.media.faces import decode_image
 from stillspeak.media.provenance import package_version
@@ -313,26 +315,18 @@ async def _told(service: Service, job: str) -> AsyncIterator[str]:
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Runs the server until it is stopped. Raises ModelError, or OutputError if the port cannot be had."""
-    import socket
+    listen(create_app(settings), host, port, ws_max_size=round(settings.photo_mb * 1e6) + 1)
 
-    import uvicorn
 
-    from stillspeak.errors import OutputError
-
-    app = create_app(settings)
+def listen(app: FastAPI, host: str, port: int, **options: Any) -> None:
+    """Runs an application until it is stopped; options as of uvicorn. Raises OutputError if the port cannot be had."""
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise OutputError(
             f"Nobody can listen at {host}:{port}: {getattr(error, 'strerror', None) or error}."
         ) from error
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        ws_max_size=round(settings.photo_mb * 1e6) + 1,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=5,
-    )
+    config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=15, timeout_graceful_shutdown=5, **options)
     print(f"stillspeak listens at http://{host}:{listening.getsockname()[1]}", flush=True)
     with listening:
         uvicorn.Server(config).run(sockets=[listening])

@@ -12,9 +12,10 @@ def verb(
     name: str,
     what: str,
     example: str,
-    run: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], None] | None = None,
 ) -> argparse.ArgumentParser:
-    """Adds a verb: its name, what it does, an example for its help, and what runs it."""
+    """Adds a verb: its name, what it does, an example for its help, and what runs it (its steps, if it has some)."""
     parser = verbs.add_parser(name, help=what, description=what, epilog=f"Example: {example}")
-    parser.set_defaults(run=run)
+    if run is not None:
+        parser.set_defaults(run=run)
     return parser

@@ -1,0 +1,163 @@
+"""Who is shown what, and what they say: SQLite in the study's folder. No names, no addresses: a visitor is a random token.
+
+What a visitor sees is drawn when they come: videos that were shown least, in random order, with one attention check. The first
+answer to a question stays; an answer is on the disk before the visitor hears that it was taken.
+"""
+
+import datetime
+import secrets
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from stillspeak.errors import DataError, OutputError
+from stillspeak.experiments.study import REAL, Film, Study
+
+ANSWERS = "answers.sqlite"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS visitors (token TEXT PRIMARY KEY, begun TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS questions (visitor TEXT, number INTEGER, left TEXT NOT NULL, right TEXT NOT NULL,
+    PRIMARY KEY (visitor, number));
+CREATE TABLE IF NOT EXISTS answers (visitor TEXT, number INTEGER, answer TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (visitor, number));
+"""
+_MOST_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a visitor is asked: about one video (``left``), or which of two is more natural; and what they said, if anything."""
+
+    number: int
+    left: str
+    right: str
+    answer: str = ""
+    seconds: float = 0.0
+
+
+class Answers:
+    """The answers of a study; may be used from several threads.
+
+    Raises:
+        OutputError: if the file cannot be opened or written.
+    """
+
+    def __init__(self, folder: Path, study: Study, seed: int | None = None) -> None:
+        self._study, self._lock = study, threading.Lock()
+        self._random = Random(secrets.randbits(64) if seed is None else seed)
+        try:
+            self._base = sqlite3.connect(folder / ANSWERS, check_same_thread=False, timeout=30)
+            self._base.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
+        except sqlite3.Error as error:
+            raise OutputError(f"{folder / ANSWERS} cannot be used: {error}.") from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._base.close()
+
+    def begin(self) -> str:
+        """A new visitor with questions of their own; returns their token."""
+        token = secrets.token_urlsafe(16)
+        with self._lock, self._base:
+            self._base.execute("BEGIN IMMEDIATE")
+            rows = self._base.execute("SELECT left FROM questions UNION ALL SELECT right FROM questions").fetchall()
+            questions = self._drawn(Counter(name for (name,) in rows if name))
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            self._base.execute("INSERT INTO visitors VALUES (?, ?)", (token, now))
+            self._base.executemany(
+                "INSERT INTO questions VALUES (?, ?, ?, ?)",
+                [(token, number, *names) for number, names in enumerate(questions, 1)],
+            )
+        return token
+
+    def questions(self, token: str) -> list[Question]:
+        """All questions of a visitor, in order. Raises DataError if there is no such visitor."""
+        with self._lock:
+            rows = self._base.execute(
+                "SELECT number, left, right, COALESCE(answer, ''), COALESCE(seconds, 0) FROM questions "
+                "LEFT JOIN answers USING (visitor, number) WHERE visitor = ? ORDER BY number",
+                (token,),
+            ).fetchall()
+        if not rows:
+            raise DataError("There is no such visitor; begin again.")
+        return [Question(*row) for row in rows]
+
+    def answer(self, token: str, number: int, answer: str, seconds: float) -> Question:
+        """Takes an answer, unless there is one already; returns the question with the answer that counts.
+
+        Raises:
+            DataError: if there is no such question, or it cannot be answered so.
+        """
+        if answer not in self._study.answers:
+            raise DataError(f"The answer must be {' or '.join(self._study.answers)}, not {answer}.")
+        if not any(question.number == number for question in self.questions(token)):
+            raise DataError(f"There is no question {number}.")
+        with self._lock, self._base:
+            self._base.execute(
+                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)",
+                (token, number, answer, min(max(seconds, 0.0), _MOST_SECONDS)),
+            )
+        return next(question for question in self.questions(token) if question.number == number)
+
+    def everyone(self) -> list[list[Question]]:
+        """The questions of every visitor, in the order in which they came."""
+        with self._lock:
+            tokens = self._base.execute("SELECT token FROM visitors ORDER BY rowid").fetchall()
+        return [self.questions(token) for (token,) in tokens]
+
+    def _drawn(self, shown: Counter[str]) -> list[tuple[str, str]]:
+        """The videos of a new visitor's questions, left and right."""
+        films = [film for film in self._study.films if not film.check]
+        checks = [film for film in self._study.films if film.check]
+        if self._study.kind == "turing":
+            questions = self._single(films, shown)
+            check = self._random.choice(checks).name, ""
+        else:
+            questions = self._pairs(films, shown)
+            check = self._sides(*(film.name for film in checks))
+        self._random.shuffle(questions)
+        questions.insert(self._random.randint(len(questions) // 2, len(questions)), check)
+        return questions
+
+    def _single(self, films: list[Film], shown: Counter[str]) -> list[tuple[str, str]]:
+        """Videos of different clips: generated ones and real ones, those shown least first."""
+        generated, real = self._study.shown
+        taken: list[Film] = []
+        for wanted, among in (
+            (generated, [film for film in films if film.method != REAL]),
+            (real, [film for film in films if film.method == REAL]),
+        ):
+            count = 0
+            for film in self._least_shown(among, shown):
+                if count < wanted and film.clip not in {other.clip for other in taken}:
+                    taken.append(film)
+                    count += 1
+        return [(film.name, "") for film in taken]
+
+    def _pairs(self, films: list[Film], shown: Counter[str]) -> list[tuple[str, str]]:
+        """Both videos of a clip, on random sides."""
+        first, second = self._study.methods
+        other = {film.clip: film for film in films if film.method == second}
+        least = self._least_shown([film for film in films if film.method == first], shown)
+        return [self._sides(film.name, other[film.clip].name) for film in least[: self._study.shown[0]]]
+
+    def _least_shown(self, films: Iterable[Film], shown: Counter[str]) -> list[Film]:
+        mixed = [*films]
+        self._random.shuffle(mixed)
+        return sorted(mixed, key=lambda film: shown[film.name])
+
+    def _sides(self, one: str, other: str) -> tuple[str, str]:
+        return (one, other) if self._random.random() < 0.5 else (other, one)  # noqa: PLR2004 - a coin
+
+
+def read_answers(folder: Path, study: Study) -> list[list[Question]]:
+    """The questions and answers of all visitors so far. Raises DataError if nobody came yet."""
+    if not (folder / ANSWERS).is_file():
+        raise DataError(f"Nobody has seen {folder} yet; show it with: stillspeak study serve {folder}")
+    with closing(Answers(folder, study)) as answers:
+        return answers.everyone()

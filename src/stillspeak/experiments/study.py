@@ -1,0 +1,186 @@
+"""The user study, section 4.4: what visitors are shown. Turing test (real or generated?) or preference (which is more natural?).
+
+A study is a folder: ``study.json``, ``videos/`` under names that say nothing, and ``answers.sqlite`` once it was served
+(``answers.py``). ``study_report.py`` counts them.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from stillspeak.animate import load
+from stillspeak.data.manifest import read_manifest
+from stillspeak.errors import DataError, OutputError
+from stillspeak.evaluation.evaluate import FPS, clip_sound
+from stillspeak.media.audio import Sound
+from stillspeak.media.video import read_video
+from stillspeak.media.writer import VideoWriter
+
+Kind = Literal["turing", "preference"]
+REAL = "real"
+GENERATED_SHOWN, REAL_SHOWN, PAIRS_SHOWN = 6, 4, 30  # section 4.4
+STUDY, VIDEOS = "study.json", "videos"
+_ENLARGED = 3  # ours: 96 x 128 pixels are small on a screen; real and generated alike
+
+
+@dataclass(frozen=True)
+class Film:
+    """A video of a study.
+
+    Attributes:
+        name: of its file; says nothing.
+        clip: speaker and clip that it shows.
+        method: ``real``, or the name of the model that made it.
+        check: what an attentive visitor answers, written in the picture; empty for all others.
+    """
+
+    name: str
+    clip: str
+    method: str
+    check: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What there is to show.
+
+    Attributes:
+        kind: turing or preference.
+        methods: models by name; a preference test has two.
+        films: all videos.
+        shown: generated and real videos that a visitor sees (Turing test), or pairs (preference: the first number).
+    """
+
+    kind: Kind
+    methods: list[str]
+    films: list[Film]
+    shown: tuple[int, int]
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """What a visitor can say."""
+        return ("real", "generated") if self.kind == "turing" else ("left", "right")
+
+    def film(self, name: str) -> Film:
+        """The video of a name."""
+        return next(film for film in self.films if film.name == name)
+
+
+def build_study(
+    kind: Kind,
+    data: Path,
+    destination: Path,
+    models: Mapping[str, str | Path],
+    *,
+    split: str = "test",
+    speakers: list[str] | None = None,
+    clips: int | None = None,
+    shown: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Study:
+    """Makes the videos of a study, and ``study.json`` last.
+
+    Args:
+        kind: turing or preference.
+        data: a prepared folder: its clips are the real videos, and what models are given.
+        destination: a folder that holds no study yet.
+        models: shipped models' names or exported folders, by the name in the report.
+        split, speakers, clips: as of ``evaluate``; by default as many clips as a visitor sees, twice.
+        shown: as of ``Study``; by default the paper's 6 and 4, or 30 pairs.
+        seed: of the models' noise, and of the videos' names.
+
+    Raises:
+        DataError: if there are too few clips, or models for the kind.
+        StillspeakError: as loading models and reading clips do.
+    """
+    shown = shown or ((GENERATED_SHOWN, REAL_SHOWN) if kind == "turing" else (PAIRS_SHOWN, 0))
+    _require_methods(kind, models)
+    if (destination / STUDY).exists():
+        raise OutputError(f"{destination} holds a study already; its answers belong to its videos.")
+    if min(shown) < 0 or sum(shown) < 1 or seed < 0:
+        raise DataError(f"A visitor must see at least one video and the seed be at least 0, not {shown} and {seed}.")
+    records, needed = read_manifest(data, split, speakers), sum(shown)
+    if len(records) < needed:
+        raise DataError(f"A visitor sees {needed} different clips; {data} holds {len(records)} of split {split}.")
+    wanted = min(len(records), max(needed, 2 * needed if clips is None else clips))
+    chosen = [records[round(k)] for k in np.linspace(0, len(records) - 1, wanted)]
+    animators = {name: load(model) for name, model in models.items()}
+    names = _names(seed)
+    films: list[Film] = []
+    try:
+        (destination / VIDEOS).mkdir(parents=True, exist_ok=True)
+        for record in tqdm(chosen, unit="clip", disable=None, delay=2):
+            real, sound = read_video(data / record.path), clip_sound(data, record)
+            made = {REAL: real} if kind == "turing" else {}
+            made |= {name: animator.animate_aligned(real[0], sound, seed=seed) for name, animator in animators.items()}
+            length = min(map(len, made.values()))
+            for method, frames in made.items():
+                films.append(Film(next(names), f"{record.speaker}/{record.clip}", method))
+                _write(destination, films[-1], frames[:length], sound, method != REAL)
+            if record is chosen[0]:
+                films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
+        study = Study(kind, [*models], films, shown)
+        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+    return study
+
+
+def read_study(folder: Path) -> Study:
+    """The study of a folder. Raises DataError if there is none."""
+    try:
+        said = json.loads((folder / STUDY).read_text())
+        films = [Film(**film) for film in said.pop("films")]
+        return Study(films=films, shown=tuple(said.pop("shown")), **said)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{folder} holds no study; make one with: stillspeak study build") from error
+
+
+def _require_methods(kind: str, models: Mapping[str, str | Path]) -> None:
+    if kind == "preference" and len(models) != 2:  # noqa: PLR2004 - a pair
+        raise DataError(f"A preference test sets two models beside each other, not {len(models)}.")
+    if not models or REAL in models:
+        raise DataError(f"A study needs models with names other than {REAL}.")
+
+
+def _names(seed: int) -> Iterator[str]:
+    """Names that say nothing."""
+    source = random.Random(seed)
+    while True:
+        yield f"{source.getrandbits(64):016x}.mp4"
+
+
+def _checks(kind: Kind, destination: Path, names: Iterator[str], frames: NDArray[np.uint8], sound: Sound) -> list[Film]:
+    """Videos in which it is written what to answer: one for each answer of a Turing test, a pair for a preference test."""
+    asked = (
+        {"real": "REAL", "generated": "GENERATED"} if kind == "turing" else {"this": "THIS ONE", "other": "THE OTHER"}
+    )
+    films = []
+    for answer, words in asked.items():
+        films.append(Film(next(names), "", "check", answer))
+        _write(destination, films[-1], frames, sound, True, f"choose {words}")
+    return films
+
+
+def _write(
+    destination: Path, film: Film, frames: NDArray[np.uint8], sound: Sound, synthetic: bool, text: str = ""
+) -> None:
+    """A video at the size at which it is shown; real and generated ones differ in what they say of themselves alone."""
+    path = destination / VIDEOS / film.name
+    with VideoWriter(path, FPS, sound, synthetic=synthetic) as writer:
+        for frame in frames:
+            size = frame.shape[1] * _ENLARGED, frame.shape[0] * _ENLARGED
+            large = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+            if text:
+                large //= 3
+                for line, at in (("Attention check:", 150), (text, 190)):
+                    cv2.putText(large, line, (12, at), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (255, 255, 255), 2, cv2.LINE_AA)
+            writer.write(large)

@@ -1,0 +1,213 @@
+"""What the answers of a user study say: section 4.4, figure 9 and the last row of Table 3.
+
+Visitors who answered everything and passed the attention check count. Intervals and tests are exact binomial (Clopper and
+Pearson 1934); they take answers as independent, which those of one visitor are only nearly.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import binomtest
+
+from stillspeak.errors import OutputError
+from stillspeak.experiments.answers import Question, read_answers
+from stillspeak.experiments.study import REAL, Film, Study, read_study
+from stillspeak.media.provenance import software
+
+_PAPER_ACCURACY, _PAPER_VISITORS = 0.63, 153  # section 4.4
+_CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of so many, the share with its exact 95 % interval, and how likely so far from one half is by chance."""
+
+    count: int
+    of: int
+    share: float
+    low: float
+    high: float
+    p: float
+
+
+def share(count: int, of: int) -> Share | None:
+    """Raises ValueError if more than all are counted; None of nothing."""
+    if not of:
+        return None
+    test = binomtest(count, of, _CHANCE)
+    interval = test.proportion_ci(method="exact")
+    return Share(count, of, count / of, float(interval.low), float(interval.high), float(test.pvalue))
+
+
+def report(folder: Path, destination: Path) -> dict[str, Any]:
+    """Writes ``report.json``, ``report.md``, ``answers.csv``, and ``figure9.png`` and ``.pdf``.
+
+    Args:
+        folder: a study that was served.
+        destination: made if it is not there.
+
+    Returns:
+        What ``report.json`` holds.
+
+    Raises:
+        DataError: if there is no study, or nobody answered.
+        OutputError: if the destination cannot be written.
+    """
+    study = read_study(folder)
+    everyone = read_answers(folder, study)
+    films = {film.name: film for film in study.films}
+    complete = [questions for questions in everyone if all(question.answer for question in questions)]
+    counted = [questions for questions in complete if _passed(questions, films)]
+    asked = [[q for q in questions if not films[q.left].check] for questions in counted]
+    said: dict[str, Any] = {
+        "kind": study.kind,
+        "visitors": len(everyone),
+        "complete": len(complete),
+        "failed the attention check": len(complete) - len(counted),
+        "counted": len(counted),
+    }
+    said |= _turing(asked, films) if study.kind == "turing" else _preference(asked, films, study.methods)
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        (destination / "report.json").write_text(json.dumps(said, indent=2) + "\n")
+        (destination / "report.md").write_text(_markdown(said))
+        (destination / "answers.csv").write_text(_table(study, everyone, films))
+        _figure_9(destination / "figure9", said)
+    except OSError as error:
+        raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+    return said
+
+
+def _passed(questions: Iterable[Question], films: dict[str, Film]) -> bool:
+    return all(_right(question, films) for question in questions if films[question.left].check)
+
+
+def _right(question: Question, films: dict[str, Film]) -> bool:
+    """Whether an answer is right; of a pair, whether it is what the check asked for."""
+    left = films[question.left]
+    if question.right:
+        return films[question.left if question.answer == "left" else question.right].check == "this"
+    return question.answer == (left.check or ("real" if left.method == REAL else "generated"))
+
+
+def _turing(asked: Sequence[Sequence[Question]], films: dict[str, Film]) -> dict[str, Any]:
+    scores = [sum(_right(question, films) for question in questions) for questions in asked]
+    most = max(map(len, asked), default=0)
+    answers = [question for questions in asked for question in questions]
+    return {
+        "accuracy": _as_dict(share(sum(scores), len(answers))),
+        "always generated": sum(films[q.left].method != REAL for q in answers) / len(answers) if answers else None,
+        "histogram": [scores.count(right) for right in range(most + 1)],
+        "taken for real": _by(answers, lambda q: films[q.left].method, lambda q: q.answer == "real"),
+        "videos": _by(answers, lambda q: f"{films[q.left].clip} {films[q.left].method}", lambda q: q.answer == "real"),
+    }
+
+
+def _preference(asked: Sequence[Sequence[Question]], films: dict[str, Film], methods: list[str]) -> dict[str, Any]:
+    answers = [question for questions in asked for question in questions]
+
+    def first_wins(question: Question) -> bool:
+        return films[question.left if question.answer == "left" else question.right].method == methods[0]
+
+    wins = sum(map(first_wins, answers))
+    return {
+        "preferred": {
+            method: _as_dict(share(count, len(answers)))
+            for method, count in zip(methods, (wins, len(answers) - wins), strict=True)
+        },
+        "left side": _as_dict(share(sum(q.answer == "left" for q in answers), len(answers))),
+        "histogram": [
+            sum(sum(map(first_wins, questions)) == count for questions in asked)
+            for count in range(max(map(len, asked), default=0) + 1)
+        ],
+        "videos": _by(answers, lambda q: films[q.left].clip, first_wins),
+    }
+
+
+def _by(
+    answers: Iterable[Question], group: Callable[[Question], str], counts: Callable[[Question], bool]
+) -> dict[str, Any]:
+    """Shares of groups of answers."""
+    groups: dict[str, list[bool]] = {}
+    for question in answers:
+        groups.setdefault(group(question), []).append(counts(question))
+    return {name: _as_dict(share(sum(found), len(found))) for name, found in sorted(groups.items())}
+
+
+def _as_dict(found: Share | None) -> dict[str, float] | None:
+    return None if found is None else asdict(found)
+
+
+def _table(study: Study, everyone: Sequence[Sequence[Question]], films: dict[str, Film]) -> str:
+    """All answers as CSV, those that do not count too."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["visitor", "question", "clip", "left", "right", "check", "answer", "right_answer", "seconds"])
+    for visitor, questions in enumerate(everyone, 1):
+        for q in questions:
+            left, right = films[q.left], films.get(q.right)
+            known = study.kind == "turing" or bool(left.check)
+            right_answer = int(_right(q, films)) if q.answer and known else ""
+            methods = left.method, right.method if right else ""
+            row = [visitor, q.number, left.clip, *methods, int(bool(left.check)), q.answer, right_answer]
+            rows.writerow([*row, round(q.seconds, 1)])
+    return text.getvalue()
+
+
+def _markdown(said: dict[str, Any]) -> str:
+    lines = [
+        f"# User study: {'real or generated?' if said['kind'] == 'turing' else 'which is more natural?'}",
+        "",
+        f"{said['visitors']} visitors, {said['complete']} answered everything, {said['failed the attention check']} of them "
+        f"failed the attention check; {said['counted']} count. Intervals are 95 %, exact binomial; p is against one half.",
+        "",
+    ]
+    if said["kind"] == "turing":
+        if said["accuracy"]:
+            always = f"Who always says generated is right in {said['always generated']:.0%}."
+            paper = f"The paper: {_PAPER_ACCURACY:.0%} of {_PAPER_VISITORS} users' answers."
+            lines += [f"**Right: {_cell(said['accuracy'])}**. {always} {paper}", ""]
+        lines += _rows("taken for real", said["taken for real"]) + _rows(
+            "taken for real, video by video", said["videos"]
+        )
+    else:
+        lines += _rows("preferred", said["preferred"])
+        if said["left side"]:
+            lines += [f"The left side was chosen in {_cell(said['left side'])}: sides are random.", ""]
+        first = next(iter(said["preferred"]))
+        lines += _rows(f"{first} preferred, clip by clip", said["videos"])
+    return "\n".join(lines)
+
+
+def _rows(title: str, shares: dict[str, dict[str, float] | None]) -> list[str]:
+    table = [f"| {name} | {_cell(found)} |" for name, found in shares.items() if found]
+    return [f"| | {title} |", "|---|---|", *table, ""]
+
+
+def _cell(found: dict[str, float]) -> str:
+    interval = f"{found['low']:.1%} to {found['high']:.1%}"
+    return f"{found['share']:.1%} ({interval}; {found['count']:.0f} of {found['of']:.0f}; p = {found['p']:.2g})"
+
+
+def _figure_9(path: Path, said: dict[str, Any]) -> None:
+    """How many visitors had so many right; of a preference test, how many preferred the first model so often."""
+    figure = Figure((4, 3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.bar(range(len(said["histogram"])), said["histogram"], width=0.9)
+    turing = said["kind"] == "turing"
+    axes.set_xlabel(
+        "videos labelled right" if turing else f"pairs in which {next(iter(said['preferred']))} was preferred"
+    )
+    axes.set_ylabel("visitors")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.savefig(path.with_suffix(".png"), dpi=150, metadata={"Software": software()})
+    figure.savefig(path.with_suffix(".pdf"), metadata={"Creator": software(), "CreationDate": None})

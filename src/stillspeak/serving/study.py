@@ -1,0 +1,121 @@
+"""The user study in the browser: a page of its own, questions one at a time, answers into the study's SQLite file.
+
+A visitor is a token in the address behind ``#``, which browsers do not send: nothing else is kept, and no cookie. Who comes
+back with it goes on where they stopped. Videos are asked for by question, so that no address says what made them.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, Field
+
+from stillspeak.errors import DataError
+from stillspeak.experiments.answers import Answers, Question
+from stillspeak.experiments.study import REAL, VIDEOS, Study, read_study
+from stillspeak.media.provenance import package_version
+from stillspeak.serving.server import listen
+
+PAGE = Path(__file__).parent / "study_page"
+
+
+class Consent(BaseModel):
+    """A visitor who wants to take part."""
+
+    consent: Literal[True]
+
+
+class Asked(BaseModel):
+    """A question as the page knows it: whether it has two videos, and whether it was answered."""
+
+    number: int
+    pair: bool
+    answered: bool
+
+
+class Visit(BaseModel):
+    """Where a visitor stands. ``right`` and ``of``: the score of a Turing test, when all was answered."""
+
+    visitor: str
+    kind: Literal["turing", "preference"]
+    questions: list[Asked]
+    right: int | None = None
+    of: int | None = None
+
+
+class Answer(BaseModel):
+    """What a visitor says, and how long they took."""
+
+    answer: str = Field(max_length=16)
+    seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
+
+
+def create_study_app(folder: Path) -> FastAPI:
+    """The study of a folder as an ASGI application. Raises DataError if there is none, OutputError if answers cannot be kept."""
+    study = read_study(folder)
+    answers = Answers(folder, study)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        answers.close()
+
+    app = FastAPI(title="stillspeak study", version=package_version(), lifespan=lifespan)
+
+    @app.exception_handler(DataError)
+    async def senseless(_: Request, error: DataError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 404)
+
+    @app.exception_handler(sqlite3.Error)
+    async def unkept(_: Request, error: sqlite3.Error) -> JSONResponse:
+        return JSONResponse({"detail": f"The answer could not be kept: {error}."}, 503, {"Retry-After": "10"})
+
+    @app.post("/visitors")
+    def begin(_: Consent) -> Visit:
+        """A new visitor."""
+        token = answers.begin()
+        return _visit(study, token, answers.questions(token))
+
+    @app.get("/visitors/{visitor}")
+    def visit(visitor: str) -> Visit:
+        """Where a visitor stands."""
+        return _visit(study, visitor, answers.questions(visitor))
+
+    @app.get("/visitors/{visitor}/questions/{number}/{side}.mp4", response_class=FileResponse)
+    def video(visitor: str, number: int, side: Literal["left", "right"]) -> FileResponse:
+        """A video of a question; the only one of a Turing test is on the left."""
+        question = next((q for q in answers.questions(visitor) if q.number == number), None)
+        name = getattr(question, side, "")
+        if not name:
+            raise HTTPException(404, "There is no such video.")
+        path = folder / VIDEOS / study.film(name).name
+        return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": "no-store"})
+
+    @app.put("/visitors/{visitor}/questions/{number}")
+    def answer(visitor: str, number: int, said: Annotated[Answer, "JSON"]) -> Visit:
+        """An answer; the first one counts, and a second changes nothing."""
+        answers.answer(visitor, number, said.answer, said.seconds)
+        return _visit(study, visitor, answers.questions(visitor))
+
+    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    return app
+
+
+def _visit(study: Study, token: str, questions: list[Question]) -> Visit:
+    asked = [Asked(number=q.number, pair=bool(q.right), answered=bool(q.answer)) for q in questions]
+    visit = Visit(visitor=token, kind=study.kind, questions=asked)
+    if study.kind == "turing" and all(q.answer for q in questions):
+        judged = [(q, film) for q in questions if not (film := study.film(q.left)).check]
+        visit.right = sum((q.answer == "real") == (film.method == REAL) for q, film in judged)
+        visit.of = len(judged)
+    return visit
+
+
+def serve_study(folder: Path, host: str, port: int) -> None:
+    """Shows a study until it is stopped. Raises DataError, or OutputError if the port cannot be had."""
+    listen(create_study_app(folder), host, port)

@@ -1,0 +1,133 @@
+// The study: consent, a tone, one question at a time. Where a visitor stands is what the server says; the address keeps who they are.
+
+const $ = (id) => document.getElementById(id);
+const KINDS = {
+  turing: { task: "For each video say whether it is real or was generated.", answers: [["real", "Real (R)", "r"], ["generated", "Generated (G)", "g"]] },
+  preference: {
+    task: "Two videos play one after the other. Say which of the two looks more natural.",
+    answers: [["left", "Left (←)", "ArrowLeft"], ["right", "Right (→)", "ArrowRight"]],
+  },
+};
+let visit = null, question = null, shownAt = 0, watched = false, sending = false;
+
+const say = (text = "") => { $("status").textContent = text; };
+const show = (name) => { for (const id of ["consent", "instructions", "question", "end"]) $(id).hidden = id !== name; };
+
+async function ask(path, options = {}) {
+  for (let wait = 1; ; wait = Math.min(wait * 2, 30)) { // an answer is never lost for want of a network
+    try {
+      const answer = await fetch(path, { ...options, headers: { "Content-Type": "application/json" } });
+      if (answer.ok) { say(); return await answer.json(); }
+      if (answer.status < 500) throw new RangeError((await answer.json()).detail);
+    } catch (error) { if (error instanceof RangeError) throw error; }
+    say(`The server cannot be reached; trying again in ${wait} s.`);
+    await new Promise((done) => setTimeout(done, 1000 * wait));
+  }
+}
+
+async function begin() {
+  $("begin").disabled = true;
+  visit = await ask("visitors", { method: "POST", body: JSON.stringify({ consent: true }) });
+  history.replaceState(null, "", `#${visit.visitor}`);
+  instruct();
+}
+
+function instruct() {
+  $("task").textContent = KINDS[visit.kind].task;
+  show("instructions");
+  $("tone").focus();
+}
+
+function playTone() {
+  const context = new AudioContext(), tone = context.createOscillator(), level = context.createGain();
+  level.gain.value = 0.15;
+  tone.connect(level).connect(context.destination);
+  tone.start();
+  tone.stop(context.currentTime + 0.8);
+  tone.onended = () => context.close();
+  $("heard").disabled = false;
+}
+
+function next() {
+  question = visit.questions.find((one) => !one.answered);
+  if (!question) { end(); return; }
+  show("question");
+  const done = visit.questions.filter((one) => one.answered).length;
+  $("where").textContent = `Question ${done + 1} of ${visit.questions.length}`;
+  $("progress").value = done / visit.questions.length;
+  document.querySelector(".videos").classList.toggle("pair", question.pair);
+  $("right-side").hidden = !question.pair;
+  const at = `visitors/${visit.visitor}/questions/${question.number}`;
+  $("left").src = `${at}/left.mp4`;
+  if (question.pair) $("right").src = `${at}/right.mp4`; else $("right").removeAttribute("src");
+  watched = sending = false;
+  shownAt = performance.now();
+  enable();
+  $("play").focus();
+}
+
+function enable() { for (const button of $("answers").children) button.disabled = !watched || sending; }
+
+async function play() {
+  for (const video of question.pair ? [$("left"), $("right")] : [$("left")]) {
+    video.currentTime = 0;
+    const over = new Promise((done) => { video.onended = () => done(true); video.onerror = () => done(false); });
+    try { await video.play(); } catch { say("The video does not play; press Play again."); return; }
+    const shown = question;
+    if (!(await over)) { say("The video could not be loaded; press Play again."); video.load(); return; }
+    if (question !== shown) return;
+  }
+  say();
+  watched = true;
+  enable();
+}
+
+async function answer(word) {
+  if (!watched || sending) return;
+  sending = true; // a second press changes nothing, here and on the server
+  enable();
+  const body = JSON.stringify({ answer: word, seconds: (performance.now() - shownAt) / 1000 });
+  visit = await ask(`visitors/${visit.visitor}/questions/${question.number}`, { method: "PUT", body });
+  next();
+}
+
+function end() {
+  show("end");
+  $("score").textContent = visit.of ? `You were right about ${visit.right} of ${visit.of} videos.` : "";
+}
+
+async function start() {
+  const token = location.hash.slice(1);
+  if (!token) { show("consent"); return; }
+  try { visit = await ask(`visitors/${token}`); } catch (error) {
+    say(error.message);
+    history.replaceState(null, "", location.pathname);
+    show("consent");
+    return;
+  }
+  if (visit.questions.every((one) => one.answered)) end(); else instruct();
+}
+
+function prepare() {
+  $("answers").replaceChildren(...KINDS[visit.kind].answers.map(([word, label]) => {
+    const button = document.createElement("button");
+    button.textContent = label;
+    button.id = word;
+    button.addEventListener("click", () => answer(word));
+    return button;
+  }));
+  next();
+}
+
+$("agree").addEventListener("change", ({ target }) => { $("begin").disabled = !target.checked; });
+$("begin").addEventListener("click", begin);
+$("tone").addEventListener("click", playTone);
+$("heard").addEventListener("click", prepare);
+$("play").addEventListener("click", play);
+document.addEventListener("keydown", (event) => {
+  if ($("question").hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === " ") { event.preventDefault(); play(); return; }
+  const said = KINDS[visit.kind].answers.find(([, , key]) => key === event.key || key === event.key.toLowerCase());
+  if (said) answer(said[0]);
+});
+start();

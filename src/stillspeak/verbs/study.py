@@ -1,0 +1,88 @@
+"""The verb study: build, serve, report."""
+
+import argparse
+from pathlib import Path
+
+from stillspeak.verbs import Verbs, verb
+
+
+def add(verbs: Verbs) -> None:
+    """Adds the verb of this file, with its three steps, to the parser."""
+    what = "The paper's user study: real or generated, or which of two models is more natural."
+    parser = verb(verbs, "study", what, "stillspeak study build turing --data prepared -o study")
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    _add_build(steps)
+    _add_serve(steps)
+    _add_report(steps)
+
+
+def _add_build(steps: Verbs) -> None:
+    example = "stillspeak study build preference --data prepared --model ours=default --model static=static -o study"
+    parser = verb(steps, "build", "Make the videos of a study.", example, _build)
+    parser.add_argument("kind", choices=("turing", "preference"), help="real or generated? or: which is more natural?")
+    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the study")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME=MODEL", help="default=default; twice for preference"
+    )
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--clips", type=int, default=None, help="of which videos are made (twice what a visitor sees)")
+    parser.add_argument(
+        "--shown", default="", metavar="G,R", help="generated and real videos a visitor sees (6,4), or pairs (30)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the noise and of the names (0)")
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import DataError
+    from stillspeak.experiments.study import build_study
+
+    given = arguments.model or ["default=default"]
+    if wrong := [one for one in given if "=" not in one]:
+        raise DataError(f"--model wants NAME=MODEL, such as ours=default, not {wrong[0]}.")
+    try:
+        shown = [int(part) for part in arguments.shown.split(",")] if arguments.shown else []
+    except ValueError as error:
+        raise DataError(f"--shown wants one or two numbers, such as 6,4, not {arguments.shown}.") from error
+    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
+    study = build_study(
+        arguments.kind,
+        arguments.data,
+        arguments.output,
+        dict(one.split("=", 1) for one in given),
+        split=arguments.split,
+        speakers=speakers or None,
+        clips=arguments.clips,
+        shown=(shown[0], sum(shown[1:])) if shown else None,
+        seed=arguments.seed,
+    )
+    print(f"{len(study.films)} videos; next: stillspeak study serve {arguments.output}")
+
+
+def _add_serve(steps: Verbs) -> None:
+    example = "stillspeak study serve study --host 0.0.0.0 --port 8000"
+    parser = verb(steps, "serve", "Show a study to visitors; answers are kept in its folder.", example, _serve)
+    parser.add_argument("study", type=Path, help="folder of a study")
+    parser.add_argument("--host", default="127.0.0.1", help="to listen at (127.0.0.1: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (8000)")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from stillspeak.serving.study import serve_study
+
+    serve_study(arguments.study, arguments.host, arguments.port)
+
+
+def _add_report(steps: Verbs) -> None:
+    example = "stillspeak study report study -o report"
+    parser = verb(steps, "report", "What the visitors said: shares, intervals, tests, figure 9, CSV.", example, _report)
+    parser.add_argument("study", type=Path, help="folder of a study that was served")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the report")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from stillspeak.experiments.study_report import report
+
+    report(arguments.study, arguments.output)
+    print((arguments.output / "report.md").read_text())
