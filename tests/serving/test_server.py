@@ -3,6 +3,9 @@
 import asyncio
 import io
 import json
+import os
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -236,6 +239,35 @@ def test_a_video_that_takes_too_long_is_given_up(tiny_model: Path, face: bytes):
         answer = client.post("/animate", files={"photo": ("a", face), "speech": ("b", wav(20.0))})
     assert answer.status_code == 500
     assert "longer than" in answer.json()["detail"]
+
+
+def workers_of(process: int) -> list[int]:
+    """The processes that make videos for a server."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    found = [int(child) for file in children for child in file.read_text().split()]
+    return [child for child in found if b"serving.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes under /proc")
+def test_a_worker_that_is_killed_is_said_and_the_server_goes_on(tiny_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(tiny_model)))) as client, client.websocket_connect("/talk") as socket:
+        assert greet(socket, face)["ready"] is True
+        answers = []
+        files = {"photo": ("a", face), "speech": ("b", wav(60.0))}
+        asking = threading.Thread(target=lambda: answers.append(client.post("/animate", files=files)))
+        asking.start()
+        while not (found := workers_of(os.getpid())):
+            time.sleep(0.02)
+        os.kill(found[0], signal.SIGKILL)
+        asking.join(20)
+        assert answers[0].status_code == 500
+        assert "ended without a result; try again" in answers[0].json()["detail"]
+        assert not workers_of(os.getpid())
+        socket.send_bytes((tone(1.0).samples * 32767).astype("<i2").tobytes())
+        socket.send_text('{"end": true}')
+        assert len(rest(socket)[0]) >= 25
+        files = {"photo": ("a", face), "speech": ("b", wav(0.5))}
+        assert client.post("/animate", files=files).status_code == 200
 
 
 def test_only_those_who_know_the_key_get_in_and_no_other_page(tiny_model: Path, face: bytes):
