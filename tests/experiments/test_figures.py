@@ -41,8 +41,10 @@ def test_a_mouth_that_opens_in_silence_is_found(prepared: Path):
     clip = Clip(prepared, record)
     made = {"static": clip.real, "ours": clip.real}
     curve = np.where(np.arange(len(clip.real)) == 7, 3.0, 0.0)
-    value, rows, where = figures._further(None, curve, made, clip) or (0, [], "")
-    assert (value, where) == (3.0, f"{clip.name}, 0.28 s")
-    assert np.array_equal(rows[0][1][2], clip.real[7])
-    assert figures._further((4.0, [], ""), curve, made, clip) == (4.0, [], "")
+    found = figures._further(None, curve, made, clip)
+    assert found is not None
+    assert (found.by, found.where) == (3.0, f"{clip.name}, 0.28 s")
+    assert np.array_equal(found.rows[0][1][2], clip.real[7])
+    further = figures.Moment(4.0, [], "")
+    assert figures._further(further, curve, made, clip) is further
     assert figures._further(None, np.full(len(clip.real), -np.inf), made, clip) is None

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -30,7 +31,7 @@ from stillspeak.runtime.scene import still
 
 Frames = NDArray[np.uint8]
 _PAPERS_WORDS = (("bin", "blue"), ("white", ""))  # figure 5: a word, and the one that follows it if that matters
-_LONGEST_FIRST_LETTERS = 3  # words shorter than this are letters and articles
+_LEAST_LETTERS = 3  # shorter words are letters and articles
 _COLUMNS = 8
 _FACES = 3
 _SEEDS = 4  # of noise, among which the deepest blink and frown are looked for
@@ -75,6 +76,14 @@ class Drawing:
     rows: list[tuple[str, list[Frames]]]
     titles: list[str]
     caption: str
+
+
+class Moment(NamedTuple):
+    """Frames of several videos around the same moment: what is seen there, by how much, and where it is."""
+
+    by: float
+    rows: list[tuple[str, list[Frames]]]
+    where: str
 
 
 @dataclass(frozen=True)
@@ -199,32 +208,33 @@ def figure6(models: Models, clip: Clip, others: Sequence[tuple[str, Frames]], se
 
 def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     """A frown and a blink: the deepest that are found in generated videos."""
-    deepest: dict[str, tuple[float, list[Frames], str]] = {}
+    deepest: dict[str, Moment] = {}
     for clip, number in ((clip, number) for clip in clips for number in range(seed, seed + _SEEDS)):
         made = _made(models.full, clip, number)
         points = crop_landmarks(made)
         for name, curve in (("frown", _brow_height(points)), ("blink", eye_aspect_ratio(points))):
             closing = 1 - curve / max(float(np.median(curve)), 1e-6)
             at = int(closing.argmax())
-            if name not in deepest or closing[at] > deepest[name][0]:
-                deepest[name] = float(closing[at]), _around(made, at), f"{clip.name}, seed {number}"
+            if name not in deepest or closing[at] > deepest[name].by:
+                rows = [(name, _around(made, at))]
+                deepest[name] = Moment(float(closing[at]), rows, f"{clip.name}, seed {number}")
     frown, blink = deepest["frown"], deepest["blink"]
     caption = (
-        f"Every second frame around the moment at which brows come closest to the eyes, by {frown[0]:.0%} of their usual "
-        f"distance ({frown[2]}), and at which eyes are most closed, by {blink[0]:.0%} ({blink[2]}), in {len(clips)} clips of "
-        f"{_SEEDS} seeds."
+        f"Every second frame around the moment at which brows come closest to the eyes, by {frown.by:.0%} of their usual "
+        f"distance ({frown.where}), and at which eyes are most closed, by {blink.by:.0%} ({blink.where}), in "
+        f"{len(clips)} clips of {_SEEDS} seeds."
     )
-    if blink[0] < _LEAST_DEPTH:
+    if blink.by < _LEAST_DEPTH:
         caption += " That is no blink: this model does not close the eyes."
-    return Drawing([("frown", frown[1]), ("blink", blink[1])], [""] * _STRIP, caption)
+    return Drawing(frown.rows + blink.rows, [""] * _STRIP, caption)
 
 
 def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     """The static baseline: a mouth that opens in silence, and one that jumps."""
     if models.static is None:
         return "Not made: it needs a model of the static baseline (--static)."
-    opens: tuple[float, list[tuple[str, list[Frames]]], str] | None = None
-    jumps: tuple[float, list[tuple[str, list[Frames]]], str] | None = None
+    opens: Moment | None = None
+    jumps: Moment | None = None
     for clip in clips:
         made = {"static": _made(models.static, clip, seed), "ours": _made(models.full, clip, seed), "real": clip.real}
         length = min(map(len, made.values()))
@@ -236,24 +246,25 @@ def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
         jumps = _further(jumps, steps[0] - steps[1], made, clip)
     assert jumps is not None
     parts = [part for part in (opens, jumps) if part is not None]
-    said = [f"the baseline opens the mouth in silence, {opens[0]:.1f} px wider than real ({opens[2]})"] if opens else []
-    said.append(f"its mouth moves from one frame to the next by {jumps[0]:.1f} px more than the real one ({jumps[2]})")
+    said = (
+        [f"the baseline opens the mouth in silence, {opens.by:.1f} px wider than real ({opens.where})"] if opens else []
+    )
+    said.append(
+        f"its mouth moves from one frame to the next by {jumps.by:.1f} px more than the real one ({jumps.where})"
+    )
     caption = f"Consecutive frames where {'; and where '.join(said)}: the furthest of {len(clips)} clips."
-    return Drawing([row for part in parts for row in part[1]], [""] * _STRIP, caption)
+    return Drawing([row for part in parts for row in part.rows], [""] * _STRIP, caption)
 
 
 def _further(
-    before: tuple[float, list[tuple[str, list[Frames]]], str] | None,
-    curve: NDArray[np.floating],
-    made: Mapping[str, Frames],
-    clip: Clip,
-) -> tuple[float, list[tuple[str, list[Frames]]], str] | None:
+    before: Moment | None, curve: NDArray[np.floating], made: Mapping[str, Frames], clip: Clip
+) -> Moment | None:
     """The moment at which a curve is highest, if it is higher than what was found before."""
     at = int(curve.argmax())
-    if not np.isfinite(curve[at]) or (before is not None and curve[at] <= before[0]):
+    if not np.isfinite(curve[at]) or (before is not None and curve[at] <= before.by):
         return before
     rows = [(name, _around(frames[: len(curve)], at, 1)) for name, frames in made.items()]
-    return float(curve[at]), rows, f"{clip.name}, {at / FPS:.2f} s"
+    return Moment(float(curve[at]), rows, f"{clip.name}, {at / FPS:.2f} s")
 
 
 def _made(model: Animator, clip: Clip, seed: int) -> Frames:
@@ -288,7 +299,7 @@ def _words(clips: Sequence[Clip]) -> list[tuple[Clip, Word]]:
         (clip, word, after)
         for clip in clips
         for word, after in pairwise([*clip.record.words, Word(0, 0, "")])
-        if len(word.word) >= _LONGEST_FIRST_LETTERS and word.word != "sil"
+        if len(word.word) >= _LEAST_LETTERS and word.word != "sil"
     ]
     found = []
     for text, follower in _PAPERS_WORDS:
