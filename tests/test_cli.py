@@ -306,3 +306,27 @@ def test_television_rates_are_what_they_mean(text: str):
 def test_what_is_no_rate_is_said(text: str):
     with pytest.raises(OutputError, match="--fps must lie between 1 and 120"):
         frame_rate(text)
+
+
+def test_an_input_is_never_overwritten(inputs: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]):
+    photo, speech, model = str(inputs / "face.png"), str(inputs / "speech.wav"), ["--model", str(tiny_model)]
+    write_video(inputs / "talk.mp4", np.zeros((25, 64, 64, 3)), tone(1.0))
+    before = (inputs / "talk.mp4").read_bytes(), (inputs / "face.png").read_bytes()
+    assert main(["animate", photo, str(inputs / "talk.mp4"), "-o", str(inputs / "." / "talk.mp4"), *model]) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert main(["faces", photo, "-o", photo]) == 2
+    assert ((inputs / "talk.mp4").read_bytes(), (inputs / "face.png").read_bytes()) == before
+    (inputs / "link.mp4").symlink_to(inputs / "elsewhere.mp4")
+    assert main(["animate", photo, speech, "-o", str(inputs / "link.mp4"), *model]) == 0
+    assert (inputs / "link.mp4").is_symlink()
+    assert read_video(inputs / "elsewhere.mp4").shape[0] > 10
+    os.mkfifo(inputs / "pipe.mp4")
+    assert main(["animate", photo, speech, "-o", str(inputs / "pipe.mp4"), *model]) == 2
+    assert "no plain file" in capsys.readouterr().err
+
+
+def test_nothing_is_told_to_the_makers_of_the_runtime(tmp_path: Path, tiny_model: Path):
+    code = f"import stillspeak; stillspeak.load({str(tiny_model)!r})"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True)
+    assert not [*tmp_path.rglob("*onnxruntime*")]

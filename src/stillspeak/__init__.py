@@ -7,6 +7,7 @@
 The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vougioukas, Petridis, Pantic 2018).
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from stillspeak.media.provenance import package_version
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from stillspeak import presets
     from stillspeak.animate import Animator, Video, load
     from stillspeak.media.audio import Sound
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would tell its makers about every use, from 1.31 on
 
 __version__ = package_version()
 __all__ = ["Animator", "Sound", "Video", "__version__", "load", "presets"]

@@ -1,5 +1,6 @@
 """Many videos from a list: a pool of processes or a Ray cluster, resumable; a bad row never stops the rest."""
 
+import contextlib
 import csv
 import functools
 import hashlib
@@ -19,7 +20,7 @@ from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.pictures import first_png
-from stillspeak.runtime.engine import DESCRIPTION, find_model, usable_cores
+from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, find_model, usable_cores
 
 _NEEDED = ("photo", "speech", "output")
 _OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
@@ -34,21 +35,20 @@ class Row:
         line: its number, counted as an editor counts.
         job: what is asked for.
         state: the file that says how it went.
-        model: the folder of the model that makes it.
+        model: what the model that makes it is made of, as a digest.
     """
 
     line: int
     job: Job
     state: Path
-    model: Path | None = None
+    model: str = ""
 
     @property
     def key(self) -> str:
         """Says what was asked for, of which files, of which model."""
         inputs = [Path(self.job.photo), Path(str(self.job.speech))]
         stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in inputs]
-        model = "" if self.model is None else (self.model / DESCRIPTION).read_text(errors="replace")
-        asked = json.dumps([asdict(self.job), stamps, model], default=str)
+        asked = json.dumps([asdict(self.job), stamps, self.model], default=str)
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
     @property
@@ -94,8 +94,8 @@ def run_batch(
     """
     if workers is not None and workers < 1:
         raise OutputError(f"--workers must be at least 1, not {workers}.")
-    folder = find_model(model)
-    rows = [replace(row, model=folder) for row in read_rows(path, defaults)]
+    digest = _digest(find_model(model))
+    rows = [replace(row, model=digest) for row in read_rows(path, defaults)]
     workers = workers or max(1, usable_cores() // 2)
     work = functools.partial(_make, model=model, threads=max(1, usable_cores() // workers))
     waiting = [row for row in rows if not row.done]
@@ -119,7 +119,7 @@ def _one_by_one(work: "functools.partial[None]", rows: Iterable[Row]) -> None:
         try:
             list(run_here(work, [row], 1))
         except BrokenProcessPool:
-            _note(row, "the process was ended from outside, perhaps for want of memory.", 0.0)
+            _note(row, "the process was ended from outside, perhaps for want of memory.", 0.0, row.key)
 
 
 def _require_all(rows: list[Row]) -> None:
@@ -191,7 +191,7 @@ def _yes(cell: str) -> bool:
 
 def _make(row: Row, model: str, threads: int) -> None:
     """Makes one video and notes how it went; a row that fails stops no other."""
-    began = time.monotonic()
+    began, key = time.monotonic(), row.key  # of the files as they are now: they may change while it is made
     error = ""
     try:
         run_job(row.job, lambda: _animator(model, threads), quiet=True)
@@ -199,17 +199,26 @@ def _make(row: Row, model: str, threads: int) -> None:
         error = str(failure)
     except Exception as failure:  # a fault of ours: it is this row's alone
         error = f"an error in stillspeak itself: {type(failure).__name__}: {failure}."
-    _note(row, error, time.monotonic() - began)
+    _note(row, error, time.monotonic() - began, key)
 
 
-def _note(row: Row, error: str, seconds: float) -> None:
+def _note(row: Row, error: str, seconds: float, key: str) -> None:
     try:
         row.state.parent.mkdir(exist_ok=True)
         part = row.state.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"key": row.key, "error": error, "seconds": round(seconds, 3)}))
+        part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}))
         part.replace(row.state)
     except OSError as failure:
         raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
+
+
+def _digest(model: Path) -> str:
+    """Of all files of a model that decide what it draws."""
+    digest = hashlib.sha256()
+    for name in (DESCRIPTION, IDENTITY, STEP):
+        with contextlib.suppress(OSError):  # a damaged model is said when it is loaded
+            digest.update((model / name).read_bytes())
+    return digest.hexdigest()
 
 
 def _forget(row: Row) -> None:

@@ -13,7 +13,7 @@ from stillspeak.errors import StillspeakError
 from stillspeak.media.provenance import package_version
 from stillspeak.verbs import film, judging, learning, study
 
-_EXTRAS = {"ray": "cluster", "c2pa": "sign"} | dict.fromkeys(
+_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
 )
 

@@ -4,7 +4,7 @@ import contextlib
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -69,12 +69,16 @@ def run_job(
     """
     if job.seed < 0:
         raise OutputError(f"--seed must not be negative, got {job.seed}.")
-    if job.crop and (job.face == "all" or isinstance(job.speech, Mapping)):
-        raise OutputError("--crop shows one face; give --face a number.")
+    several = isinstance(job.speech, Mapping)
+    if several and job.face != "largest":
+        raise OutputError("--speech N:FILE says which faces speak; leave --face out.")
+    if job.crop and (job.face == "all" or several):
+        raise OutputError("--crop shows one face: give --face a number, and one speech.")
     if job.signature is not None:
         job.signature.check(job.output)
     wanted = frame_rate(job.fps) if job.fps is not None else None
     with _files(job) as (photo, speeches):
+        require_other(job.output, [photo, *speeches.values()])
         image = read_image(photo)
         for path in speeches.values():
             open_sound(path)  # a wrong file is named before anything heavy is loaded
@@ -112,21 +116,29 @@ def frame_rate(text: str) -> Fraction:
     return next((ntsc for ntsc in slower if 0 < abs(rate - ntsc) < _CLOSE), rate)
 
 
+def require_other(output: str, inputs: Iterable[Path]) -> None:
+    """Raises OutputError if an output is one of the inputs: it would be gone."""
+    if any(path.exists() and Path(output).exists() and path.samefile(output) for path in inputs):
+        raise OutputError(f"{output} is one of the inputs; give the output another name.")
+
+
 @contextlib.contextmanager
 def _files(job: Job) -> Iterator[tuple[Path, dict[int, Path]]]:
     """The files of a job; what comes through stdin is kept in one of its own for a while."""
     speeches = dict(job.speech) if isinstance(job.speech, Mapping) else {1: job.speech}
     if [job.photo, *speeches.values()].count("-") > 1:
         raise MediaError("Only one input can come through stdin.")
-    with tempfile.TemporaryDirectory(prefix="stillspeak") as folder:
+    with contextlib.ExitStack() as kept:
 
         def file(name: str) -> Path:
             if name != "-":
                 return Path(name)
-            path = Path(folder) / "stdin"
+            path = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="stillspeak"))) / "stdin"
             with path.open("wb") as copy:
                 while block := sys.stdin.buffer.read(1 << 20):
                     copy.write(block)
+            if not path.stat().st_size:
+                raise MediaError("Nothing came through stdin.")
             return path
 
         yield file(job.photo), {number: file(name) for number, name in speeches.items()}

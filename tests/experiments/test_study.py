@@ -15,16 +15,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from scipy.stats import beta
 
 from stillspeak.cli import main
 from stillspeak.errors import DataError
 from stillspeak.experiments.answers import Answers
 from stillspeak.experiments.study import Film, Study, build_study, read_study
-from stillspeak.experiments.study_report import report
+from stillspeak.experiments.study_report import over_visitors, report
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
+from stillspeak.serving.study import create_study_app
 
 
 def planned(folder: Path, kind: str, clips: int = 24) -> Study:
@@ -34,7 +37,7 @@ def planned(folder: Path, kind: str, clips: int = 24) -> Study:
     films = [Film(f"{clip:03}{method}.mp4", f"s1/{clip}", method) for clip in range(clips) for method in made]
     checks = ("real", "generated") if kind == "turing" else ("this", "other")
     films += [Film(f"check_{check}.mp4", "", "check", check) for check in checks]
-    study = Study(kind, methods, films, (6, 4) if kind == "turing" else (10, 0))
+    study = Study(kind, methods, films, (6, 4) if kind == "turing" else (10, 0), "name")
     (folder / "videos").mkdir(parents=True)
     for film in films:
         (folder / "videos" / film.name).write_bytes(film.name.encode())
@@ -113,6 +116,8 @@ def test_twenty_visitors_at_once_and_a_server_that_is_killed_lose_nothing(tmp_pa
     assert (found["accuracy"]["low"], found["accuracy"]["high"]) == pytest.approx(by_hand)
     assert found["accuracy"]["low"] < 0.8 < found["accuracy"]["high"]
     assert found["always generated"] == pytest.approx(0.6)
+    assert found["told apart"]["low"] < 0.6 < found["told apart"]["high"]  # a skill of 0.8: 0.8 and 0.2
+    assert found["told apart"]["p"] < 0.001
     fooled = [answer == "real" for visitor in full for method, answer in visitor if method == "ours"]
     assert found["taken for real"]["ours"]["count"] == sum(fooled)
     assert found["taken for real"]["ours"]["of"] == len(fooled) == 19 * 6
@@ -145,7 +150,58 @@ def test_a_preference_is_found_with_its_sides_and_its_chance(tmp_path: Path):
     assert found["preferred"]["ours"]["low"] < 0.75 < found["preferred"]["ours"]["high"]
     assert found["preferred"]["ours"]["p"] < 1e-6
     assert found["left side"]["p"] > 0.01
+    assert found["over visitors"]["mean"] == pytest.approx(wins / 170 - 0.5)
+    assert found["over visitors"]["p"] < 0.01
     assert sum(found["histogram"]) == 17
+
+
+def test_who_says_generated_to_most_can_tell_nothing():
+    source = np.random.default_rng(0)
+    found = []
+    for _ in range(200):  # studies of 40 visitors who say real to 30 % of 6 generated and 4 real videos alike
+        said = source.random((40, 10)) < 0.3
+        found.append(over_visitors([*(said[:, 6:].mean(axis=1) - said[:, :6].mean(axis=1))]))
+    assert np.mean([one["p"] < 0.05 for one in found]) < 0.1
+    assert np.mean([one["low"] <= 0 <= one["high"] for one in found]) > 0.88
+
+
+def test_answers_stay_with_their_study_and_damage_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    study = planned(tmp_path / "s", "turing")
+    with closing(Answers(tmp_path / "s", study)) as answers:
+        answers.begin()
+    (tmp_path / "s" / "study.json").write_text(json.dumps(asdict(study) | {"name": "other"}))
+    command = ["study", "report", str(tmp_path / "s"), "-o", str(tmp_path / "r")]
+    assert main(command) == 2
+    assert "answers to another study" in capsys.readouterr().err
+    for change in ({"kind": "bogus"}, {"shown": [6]}, {"films": {}}, {"methods": None}):
+        (tmp_path / "s" / "study.json").write_text(json.dumps(asdict(study) | change))
+        assert main(command) == 2
+    (tmp_path / "s" / "study.json").write_text(json.dumps(asdict(study)))
+    data = (tmp_path / "s" / "answers.sqlite").read_bytes()
+    (tmp_path / "s" / "answers.sqlite").write_bytes(data[:100] + bytes(len(data) - 100))
+    assert main(command) == 2
+    (tmp_path / "s" / "answers.sqlite").write_bytes(data)
+    (tmp_path / "s" / "videos" / study.films[0].name).unlink()
+    assert main(command) == 2
+    assert "is missing" in capsys.readouterr().err
+
+
+def test_the_study_server_takes_small_sensible_requests_of_its_own_page(tmp_path: Path):
+    planned(tmp_path / "s", "turing")
+    with TestClient(create_study_app(tmp_path / "s")) as client:
+        visitor = client.post("/visitors", json={"consent": True}).json()["visitor"]
+        assert client.post("/visitors", json={"consent": False}).status_code == 422
+        assert client.post("/visitors", json={"consent": True}, headers={"Origin": "http://x.y"}).status_code == 403
+        assert client.post("/visitors", content=b"x" * 20_000).status_code == 413
+        at = f"/visitors/{visitor}/questions/1"
+        for body in (b'{"answer": "real", "seconds": 1e999}', b'{"answer": "real", "seconds": NaN}', b"{"):
+            answer = client.put(at, content=body, headers={"Content-Type": "application/json"})
+            assert answer.status_code == 422
+            assert isinstance(answer.json()["detail"], str)
+        surrogate = client.put(at, content=b'{"answer": "\\ud800"}', headers={"Content-Type": "application/json"})
+        assert surrogate.status_code in (404, 422)
+        assert client.get(f"/visitors/{visitor}/questions/1/right.mp4").status_code == 404
+        assert client.get("/visitors/nobody").json()["detail"].startswith("There is no such visitor")
 
 
 def test_what_visitors_see_is_balanced_and_of_different_clips(tmp_path: Path):
@@ -183,11 +239,14 @@ def test_a_study_is_built_and_only_what_is_generated_says_so(prepared: Path, tin
     ("arguments", "said"),
     [
         (["build", "turing", "--split", "train", "--shown", "90,90"], "A visitor sees 180 different clips"),
-        (["build", "turing", "--split", "train", "--shown", "six"], "--shown wants one or two numbers"),
-        (["build", "turing", "--split", "train", "--shown=-1,3"], "at least one video"),
+        (["build", "turing", "--split", "train", "--shown", "six"], "--shown wants 6,4"),
+        (["build", "turing", "--split", "train", "--shown=-1,3"], "--shown wants 6,4"),
         (["build", "preference", "--split", "train"], "two models beside each other, not 1"),
         (["build", "turing", "--model", "real=default"], "names other than real"),
         (["build", "turing", "--model", "default"], "NAME=MODEL"),
+        (["build", "turing", "--model", "=default"], "NAME=MODEL"),
+        (["build", "turing", "--model", "a=default", "--model", "a=x"], "the same name"),
+        (["build", "turing", "--split", "train", "--shown", "1,1", "--clips", "1"], "--clips 1 is too few"),
     ],
 )
 def test_studies_that_cannot_be_are_said(

@@ -16,10 +16,11 @@ from pathlib import Path
 from random import Random
 
 from stillspeak.errors import DataError, OutputError
-from stillspeak.experiments.study import REAL, Film, Study
+from stillspeak.experiments.study import ANSWERS, REAL, Film, Study
 
-ANSWERS = "answers.sqlite"
+_MOST_VISITORS = 20_000  # ours: more are no visitors
 _TABLES = """
+CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS visitors (token TEXT PRIMARY KEY, begun TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS questions (visitor TEXT, number INTEGER, left TEXT NOT NULL, right TEXT NOT NULL,
     PRIMARY KEY (visitor, number));
@@ -44,6 +45,7 @@ class Answers:
     """The answers of a study; may be used from several threads.
 
     Raises:
+        DataError: if the answers that are there belong to another study.
         OutputError: if the file cannot be opened or written.
     """
 
@@ -53,20 +55,29 @@ class Answers:
         try:
             self._base = sqlite3.connect(folder / ANSWERS, check_same_thread=False, timeout=30)
             self._base.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
+            with self._base:
+                if not self._base.execute("SELECT name FROM study").fetchall():
+                    self._base.execute("INSERT INTO study VALUES (?)", (study.name,))
+                names = self._base.execute("SELECT name FROM study").fetchall()
         except sqlite3.Error as error:
             raise OutputError(f"{folder / ANSWERS} cannot be used: {error}.") from error
+        if names != [(study.name,)]:
+            raise DataError(f"{folder / ANSWERS} holds answers to another study.")
 
     def close(self) -> None:
         """Closes the file."""
         self._base.close()
 
     def begin(self) -> str:
-        """A new visitor with questions of their own; returns their token."""
+        """A new visitor with questions of their own; returns their token. Raises DataError if too many came."""
         token = secrets.token_urlsafe(16)
         with self._lock, self._base:
             self._base.execute("BEGIN IMMEDIATE")
-            rows = self._base.execute("SELECT left FROM questions UNION ALL SELECT right FROM questions").fetchall()
-            questions = self._drawn(Counter(name for (name,) in rows if name))
+            if self._base.execute("SELECT COUNT(*) FROM visitors").fetchone()[0] >= _MOST_VISITORS:
+                raise DataError("The study has had all the visitors that it can have.")
+            sides = "(SELECT left AS film FROM questions UNION ALL SELECT right FROM questions)"
+            rows = self._base.execute(f"SELECT film, COUNT(*) FROM {sides} GROUP BY film").fetchall()
+            questions = self._drawn(Counter(dict(rows)))
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             self._base.execute("INSERT INTO visitors VALUES (?, ?)", (token, now))
             self._base.executemany(
@@ -94,7 +105,7 @@ class Answers:
             DataError: if there is no such question, or it cannot be answered so.
         """
         if answer not in self._study.answers:
-            raise DataError(f"The answer must be {' or '.join(self._study.answers)}, not {answer}.")
+            raise DataError(f"The answer must be {' or '.join(self._study.answers)}, not {answer!a}.")
         if not any(question.number == number for question in self.questions(token)):
             raise DataError(f"There is no question {number}.")
         with self._lock, self._base:
@@ -160,4 +171,7 @@ def read_answers(folder: Path, study: Study) -> list[list[Question]]:
     if not (folder / ANSWERS).is_file():
         raise DataError(f"Nobody has seen {folder} yet; show it with: stillspeak study serve {folder}")
     with closing(Answers(folder, study)) as answers:
-        return answers.everyone()
+        try:
+            return answers.everyone()
+        except sqlite3.Error as error:
+            raise DataError(f"{folder / ANSWERS} is damaged: {error}.") from error

@@ -307,13 +307,16 @@ def _words(clips: Sequence[Clip]) -> list[tuple[Clip, Word]]:
         if one := next(said, None):
             found.append(one[:2])
     longest = sorted(spoken, key=lambda one: one[1].start - one[1].end)
-    return [*found, *(one[:2] for one in longest if one[1].word not in {word.word for _, word in found})][:2]
+    for clip, word, _ in longest:
+        if word.word not in {other.word for _, other in found}:
+            found.append((clip, word))
+    return found[:2]
 
 
 def _other_faces(data: Path, clips: Sequence[Clip], photos: Sequence[str | Path]) -> list[tuple[str, Frames]]:
     """Names and aligned faces for figure 6."""
     if photos:
-        return [(Path(photo).stem, still(photo)) for photo in photos]
+        return [(f"{number}. {Path(photo).stem}", still(photo)) for number, photo in enumerate(photos, 1)]
     speaker, elsewhere = clips[0].record.speaker, (Clip(data, record) for record in read_manifest(data))
     first: dict[str, Clip] = {}
     for clip in [*clips, *_untrained_first(elsewhere)]:

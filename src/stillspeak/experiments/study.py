@@ -6,6 +6,7 @@ A study is a folder: ``study.json``, ``videos/`` under names that say nothing, a
 
 import json
 import random
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from stillspeak.animate import load
@@ -27,7 +29,7 @@ from stillspeak.media.writer import VideoWriter
 Kind = Literal["turing", "preference"]
 REAL = "real"
 GENERATED_SHOWN, REAL_SHOWN, PAIRS_SHOWN = 6, 4, 30  # section 4.4
-STUDY, VIDEOS = "study.json", "videos"
+STUDY, VIDEOS, ANSWERS = "study.json", "videos", "answers.sqlite"
 _ENLARGED = 3  # ours: 96 x 128 pixels are small on a screen; real and generated alike
 
 
@@ -57,12 +59,14 @@ class Study:
         methods: models by name; a preference test has two.
         films: all videos.
         shown: generated and real videos that a visitor sees (Turing test), or pairs (preference: the first number).
+        name: random; answers belong to the study that has it.
     """
 
     kind: Kind
     methods: list[str]
     films: list[Film]
     shown: tuple[int, int]
+    name: str
 
     @property
     def answers(self) -> tuple[str, str]:
@@ -70,8 +74,11 @@ class Study:
         return ("real", "generated") if self.kind == "turing" else ("left", "right")
 
     def film(self, name: str) -> Film:
-        """The video of a name."""
-        return next(film for film in self.films if film.name == name)
+        """The video of a name. Raises DataError if there is none."""
+        for film in self.films:
+            if film.name == name:
+                return film
+        raise DataError(f"The study has no video {name}.")
 
 
 def build_study(
@@ -103,14 +110,16 @@ def build_study(
     """
     shown = shown or ((GENERATED_SHOWN, REAL_SHOWN) if kind == "turing" else (PAIRS_SHOWN, 0))
     _require_methods(kind, models)
-    if (destination / STUDY).exists():
+    if (destination / STUDY).exists() or (destination / ANSWERS).exists():
         raise OutputError(f"{destination} holds a study already; its answers belong to its videos.")
     if min(shown) < 0 or sum(shown) < 1 or seed < 0:
         raise DataError(f"A visitor must see at least one video and the seed be at least 0, not {shown} and {seed}.")
     records, needed = read_manifest(data, split, speakers), sum(shown)
+    if clips is not None and clips < needed:
+        raise DataError(f"A visitor sees {needed} different clips; --clips {clips} is too few.")
     if len(records) < needed:
         raise DataError(f"A visitor sees {needed} different clips; {data} holds {len(records)} of split {split}.")
-    wanted = min(len(records), max(needed, 2 * needed if clips is None else clips))
+    wanted = min(len(records), 2 * needed if clips is None else clips)
     chosen = [records[round(k)] for k in np.linspace(0, len(records) - 1, wanted)]
     animators = {name: load(model) for name, model in models.items()}
     names = _names(seed)
@@ -127,28 +136,34 @@ def build_study(
                 _write(destination, films[-1], frames[:length], sound, method != REAL)
             if record is chosen[0]:
                 films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
-        study = Study(kind, [*models], films, shown)
+        study = Study(kind, [*models], films, shown, secrets.token_hex(8))
         (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n")
-    except OSError as error:
-        raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+    except BaseException as error:
+        for film in films:  # what was begun is not left
+            (destination / VIDEOS / film.name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+        raise
     return study
 
 
 def read_study(folder: Path) -> Study:
     """The study of a folder. Raises DataError if there is none."""
     try:
-        said = json.loads((folder / STUDY).read_text())
-        films = [Film(**film) for film in said.pop("films")]
-        return Study(films=films, shown=tuple(said.pop("shown")), **said)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        study = TypeAdapter(Study).validate_json((folder / STUDY).read_text())
+    except (OSError, ValueError) as error:  # pydantic's errors are ValueErrors
         raise DataError(f"{folder} holds no study; make one with: stillspeak study build") from error
+    lost = [film.name for film in study.films if not (folder / VIDEOS / film.name).is_file()]
+    if lost or not any(film.check for film in study.films):
+        raise DataError(f"The study in {folder} is damaged: {lost[0] if lost else 'its attention check'} is missing.")
+    return study
 
 
 def _require_methods(kind: str, models: Mapping[str, str | Path]) -> None:
     if kind == "preference" and len(models) != 2:  # noqa: PLR2004 - a pair
         raise DataError(f"A preference test sets two models beside each other, not {len(models)}.")
-    if not models or REAL in models:
-        raise DataError(f"A study needs models with names other than {REAL}.")
+    if not models or REAL in models or "check" in models:
+        raise DataError(f"A study needs models with names other than {REAL} and check.")
 
 
 def _names(seed: int) -> Iterator[str]:

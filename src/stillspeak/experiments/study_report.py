@@ -1,7 +1,8 @@
 """What the answers of a user study say: section 4.4, figure 9 and the last row of Table 3.
 
-Visitors who answered everything and passed the attention check count. Intervals and tests are exact binomial (Clopper and
-Pearson 1934); they take answers as independent, which those of one visitor are only nearly.
+Visitors who answered everything and passed the attention check count. Shares of answers have exact binomial intervals and tests
+(Clopper and Pearson 1934), which take answers as independent; those of one visitor are not. So the question whether people can
+tell, or prefer, is also asked over visitors: a figure for each, its mean, a bootstrap interval, Wilcoxon's signed-rank test.
 """
 
 import csv
@@ -12,10 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import binomtest
+from scipy.stats import binomtest, wilcoxon
 
 from stillspeak.errors import OutputError
 from stillspeak.experiments.answers import Question, read_answers
@@ -24,6 +26,7 @@ from stillspeak.media.provenance import software
 
 _PAPER_ACCURACY, _PAPER_VISITORS = 0.63, 153  # section 4.4
 _CHANCE = 0.5
+_DRAWS = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,17 @@ def share(count: int, of: int) -> Share | None:
     return Share(count, of, count / of, float(interval.low), float(interval.high), float(test.pvalue))
 
 
+def over_visitors(figures: Sequence[float]) -> dict[str, float] | None:
+    """Of a figure for each visitor: the mean, its 95 % bootstrap interval over visitors, and p of being 0 by Wilcoxon's test."""
+    if not figures:
+        return None
+    found = np.asarray(figures, float)
+    drawn = np.random.default_rng(0).choice(found, (_DRAWS, len(found))).mean(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    p = float(wilcoxon(found).pvalue) if np.any(found) else 1.0
+    return {"visitors": len(found), "mean": float(found.mean()), "low": float(low), "high": float(high), "p": p}
+
+
 def report(folder: Path, destination: Path) -> dict[str, Any]:
     """Writes ``report.json``, ``report.md``, ``answers.csv``, and ``figure9.png`` and ``.pdf``.
 
@@ -58,7 +72,7 @@ def report(folder: Path, destination: Path) -> dict[str, Any]:
         What ``report.json`` holds.
 
     Raises:
-        DataError: if there is no study, or nobody answered.
+        DataError: if there is no study, or nobody saw it yet.
         OutputError: if the destination cannot be written.
     """
     study = read_study(folder)
@@ -104,11 +118,21 @@ def _turing(asked: Sequence[Sequence[Question]], films: dict[str, Film]) -> dict
     answers = [question for questions in asked for question in questions]
     return {
         "accuracy": _as_dict(share(sum(scores), len(answers))),
+        "told apart": over_visitors([_told_apart(questions, films) for questions in asked]),
         "always generated": sum(films[q.left].method != REAL for q in answers) / len(answers) if answers else None,
         "histogram": [scores.count(right) for right in range(most + 1)],
         "taken for real": _by(answers, lambda q: films[q.left].method, lambda q: q.answer == "real"),
         "videos": _by(answers, lambda q: f"{films[q.left].clip} {films[q.left].method}", lambda q: q.answer == "real"),
     }
+
+
+def _told_apart(questions: Sequence[Question], films: dict[str, Film]) -> float:
+    """How much more often a visitor says real of real videos than of generated ones: 0 is chance, 1 is perfect."""
+    said = {
+        real: [q.answer == "real" for q in questions if (films[q.left].method == REAL) is real] or [False]
+        for real in (True, False)
+    }
+    return float(np.mean(said[True]) - np.mean(said[False]))
 
 
 def _preference(asked: Sequence[Sequence[Question]], films: dict[str, Film], methods: list[str]) -> dict[str, Any]:
@@ -123,6 +147,9 @@ def _preference(asked: Sequence[Sequence[Question]], films: dict[str, Film], met
             method: _as_dict(share(count, len(answers)))
             for method, count in zip(methods, (wins, len(answers) - wins), strict=True)
         },
+        "over visitors": over_visitors(
+            [sum(map(first_wins, questions)) / len(questions) - _CHANCE for questions in asked if questions]
+        ),
         "left side": _as_dict(share(sum(q.answer == "left" for q in answers), len(answers))),
         "histogram": [
             sum(sum(map(first_wins, questions)) == count for questions in asked)
@@ -167,34 +194,44 @@ def _markdown(said: dict[str, Any]) -> str:
         f"# User study: {'real or generated?' if said['kind'] == 'turing' else 'which is more natural?'}",
         "",
         f"{said['visitors']} visitors, {said['complete']} answered everything, {said['failed the attention check']} of them "
-        f"failed the attention check; {said['counted']} count. Intervals are 95 %, exact binomial; p is against one half.",
+        f"failed the attention check; {said['counted']} count. Intervals of shares are 95 %, exact binomial.",
         "",
     ]
     if said["kind"] == "turing":
         if said["accuracy"]:
             always = f"Who always says generated is right in {said['always generated']:.0%}."
             paper = f"The paper: {_PAPER_ACCURACY:.0%} of {_PAPER_VISITORS} users' answers."
-            lines += [f"**Right: {_cell(said['accuracy'])}**. {always} {paper}", ""]
+            lines += [f"**Right: {_cell(said['accuracy'], False)}**. {always} {paper}", ""]
+            apart = "Told apart (said real of real videos, less said real of generated ones; 0 is chance, 1 perfect)"
+            lines += [f"{apart}: {_mean(said['told apart'])}.", ""]
         lines += _rows("taken for real", said["taken for real"]) + _rows(
             "taken for real, video by video", said["videos"]
         )
     else:
-        lines += _rows("preferred", said["preferred"])
+        lines += _rows("preferred", said["preferred"], True)
         if said["left side"]:
-            lines += [f"The left side was chosen in {_cell(said['left side'])}: sides are random.", ""]
+            first = next(iter(said["preferred"]))
+            over = f"Share of {first} less one half, over visitors (the p above takes all answers as independent)"
+            lines += [f"{over}: {_mean(said['over visitors'])}.", ""]
+            lines += [f"The left side was chosen in {_cell(said['left side'], True)}: sides are random.", ""]
         first = next(iter(said["preferred"]))
         lines += _rows(f"{first} preferred, clip by clip", said["videos"])
     return "\n".join(lines)
 
 
-def _rows(title: str, shares: dict[str, dict[str, float] | None]) -> list[str]:
-    table = [f"| {name} | {_cell(found)} |" for name, found in shares.items() if found]
+def _rows(title: str, shares: dict[str, dict[str, float] | None], tested: bool = False) -> list[str]:
+    table = [f"| {name} | {_cell(found, tested)} |" for name, found in shares.items() if found]
     return [f"| | {title} |", "|---|---|", *table, ""]
 
 
-def _cell(found: dict[str, float]) -> str:
-    interval = f"{found['low']:.1%} to {found['high']:.1%}"
-    return f"{found['share']:.1%} ({interval}; {found['count']:.0f} of {found['of']:.0f}; p = {found['p']:.2g})"
+def _cell(found: dict[str, float], tested: bool) -> str:
+    p = f"; p = {found['p']:.2g}" if tested else ""
+    return f"{found['share']:.1%} ({found['low']:.1%} to {found['high']:.1%}; {found['count']:.0f} of {found['of']:.0f}{p})"
+
+
+def _mean(found: dict[str, float]) -> str:
+    interval = f"{found['low']:+.3f} to {found['high']:+.3f}"
+    return f"{found['mean']:+.3f} ({interval}, p = {found['p']:.2g}, {found['visitors']:.0f} visitors)"
 
 
 def _figure_9(path: Path, said: dict[str, Any]) -> None:

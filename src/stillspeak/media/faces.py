@@ -104,7 +104,7 @@ def write_image(path: Path, image: Image) -> None:
     except cv2.error:
         done, data = False, None
     if not done or data is None:
-        raise OutputError(f"{path.name} must end in .png or .jpg.")
+        raise OutputError(f"{path} must end in .png or .jpg.")
     try:
         path.write_bytes(data.tobytes())
     except OSError as error:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -19,8 +20,9 @@ from stillspeak.errors import OutputError
 from stillspeak.media.provenance import marked_gif, marked_png, statement
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard
-from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter, part_file
+from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter, part_file, publish
 
+_PATTERN = re.compile(r"[^%]*%(0?[1-9]\d?)?d[^%]*", re.ASCII)
 _GIF_FPS = 50  # players show what is faster slowly
 
 
@@ -100,10 +102,7 @@ class RawWriter:
 
 def numbered(pattern: str) -> bool:
     """Whether a name has exactly one place for a number, as ``frame_%05d.png`` has."""
-    try:
-        return pattern % 0 != pattern % 1
-    except (TypeError, ValueError):
-        return False
+    return bool(_PATTERN.fullmatch(pattern))
 
 
 def first_png(pattern: str) -> str:
@@ -148,7 +147,7 @@ class PngWriter:
             part.write_bytes(marked_png(png.tobytes()))
             if self._signature is not None:
                 self._signature.sign(part)
-            os.replace(part, path)
+            publish(part, path)
         except OSError as failure:
             raise OutputError(f"{path} could not be written: {failure.strerror}.") from failure
         finally:
@@ -224,7 +223,7 @@ class GifWriter:
             file.write(marked_gif(end))
         if self._signature is not None:
             self._signature.sign(self._part)
-        os.replace(self._part, self._path)
+        publish(self._part, self._path)
 
     def _open(self, frame: NDArray[np.uint8]) -> None:
         height, width = frame.shape[:2]

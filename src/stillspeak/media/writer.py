@@ -134,7 +134,7 @@ class VideoWriter:
                 self._finish()
             self._close()
             if kind is None:
-                os.replace(self._part, self.path)
+                publish(self._part, self.path)
         except (OSError, av.error.FFmpegError) as failure:
             raise self._unwritten(failure) from failure
         finally:
@@ -260,8 +260,11 @@ def part_file(path: Path) -> Path:
         OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
     """
     try:
+        path = Path(os.path.realpath(path))  # what a link leads to is written, and the link stays
         if path.is_dir():
             raise OutputError(f"{path} is a folder; give the name of a file in it.")
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path} is no plain file; - writes raw frames to stdout.")
         if not path.parent.is_dir():
             raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
@@ -270,6 +273,11 @@ def part_file(path: Path) -> Path:
     os.close(handle)
     Path(name).chmod(0o666 & ~_umask())
     return Path(name)
+
+
+def publish(part: Path, path: Path) -> None:
+    """Gives a finished file its name; what was there is gone."""
+    os.replace(part, os.path.realpath(path))
 
 
 def _umask() -> int:

@@ -119,6 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_errors(app: FastAPI) -> None:
     """Every error is a JSON object with a sentence."""
+    add_sentences(app)
 
     @app.exception_handler(StillspeakError)
     async def unusable(_: Request, error: StillspeakError) -> JSONResponse:
@@ -131,6 +132,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(WorkerError)
     async def broken(_: Request, error: WorkerError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 500)
+
+
+def add_sentences(app: FastAPI) -> None:
+    """What is wrong with a request is said in a sentence that does not repeat the request."""
 
     @app.exception_handler(RequestValidationError)
     async def senseless(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,7 +1,7 @@
 """The user study in the browser: a page of its own, questions one at a time, answers into the study's SQLite file.
 
-A visitor is a token in the address behind ``#``, which browsers do not send: nothing else is kept, and no cookie. Who comes
-back with it goes on where they stopped. Videos are asked for by question, so that no address says what made them.
+A visitor is a random token in the page's address behind ``#``: nothing else is kept, and no cookie. Who comes back with it goes
+on where they stopped. Videos are asked for by question, so that no address says what made them.
 """
 
 import sqlite3
@@ -19,9 +19,11 @@ from stillspeak.errors import DataError
 from stillspeak.experiments.answers import Answers, Question
 from stillspeak.experiments.study import REAL, VIDEOS, Study, read_study
 from stillspeak.media.provenance import package_version
-from stillspeak.serving.server import listen
+from stillspeak.serving.limits import BodyLimit, same_origin
+from stillspeak.serving.server import add_sentences, listen
 
 PAGE = Path(__file__).parent / "study_page"
+_MOST_BYTES = 10_000  # of a request
 
 
 class Consent(BaseModel):
@@ -66,9 +68,11 @@ def create_study_app(folder: Path) -> FastAPI:
         answers.close()
 
     app = FastAPI(title="stillspeak study", version=package_version(), lifespan=lifespan)
+    app.add_middleware(BodyLimit, most=_MOST_BYTES)
+    add_sentences(app)
 
     @app.exception_handler(DataError)
-    async def senseless(_: Request, error: DataError) -> JSONResponse:
+    async def unknown(_: Request, error: DataError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 404)
 
     @app.exception_handler(sqlite3.Error)
@@ -76,8 +80,10 @@ def create_study_app(folder: Path) -> FastAPI:
         return JSONResponse({"detail": f"The answer could not be kept: {error}."}, 503, {"Retry-After": "10"})
 
     @app.post("/visitors")
-    def begin(_: Consent) -> Visit:
+    def begin(request: Request, _: Consent) -> Visit:
         """A new visitor."""
+        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
+            raise HTTPException(403, "Pages of other places may not take part.")
         token = answers.begin()
         return _visit(study, token, answers.questions(token))
 

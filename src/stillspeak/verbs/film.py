@@ -111,11 +111,13 @@ def _add_faces(verbs: Verbs) -> None:
 
 
 def _faces(arguments: argparse.Namespace) -> None:
+    from stillspeak.jobs import require_other
     from stillspeak.media.faces import write_image
     from stillspeak.runtime.scene import numbered
 
-    drawn, faces = numbered(arguments.photo)
     output = arguments.output or Path("faces.png")
+    require_other(str(output), [arguments.photo])
+    drawn, faces = numbered(arguments.photo)
     write_image(output, drawn)
     for number, face in enumerate(faces, 1):
         print(f"{number}: {face.box[2] - face.box[0]} pixels wide at {face.box[0]}, {face.box[1]}")
@@ -144,7 +146,7 @@ def _add_serve(verbs: Verbs) -> None:
     parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
     parser.add_argument(
         "--api-key",
-        default=os.environ.get("STILLSPEAK_API_KEY", ""),
+        default=None,
         help="that clients must know (STILLSPEAK_API_KEY)",
     )
     parser.add_argument("--sessions", type=int, default=0, help="live talks at once (two for each core)")
@@ -159,5 +161,8 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     if arguments.jobs < 1 or min(arguments.sessions, arguments.queue) < 0:
         raise OutputError("--jobs must be at least 1, --sessions and --queue at least 0.")
-    how = arguments.model, arguments.api_key, arguments.sessions, arguments.jobs, arguments.queue
+    if arguments.api_key == "":
+        raise OutputError("--api-key is empty; leave it out if anybody may ask.")
+    key = os.environ.get("STILLSPEAK_API_KEY", "") if arguments.api_key is None else arguments.api_key
+    how = arguments.model, key, arguments.sessions, arguments.jobs, arguments.queue
     serve(Settings(*how), arguments.host, arguments.port)

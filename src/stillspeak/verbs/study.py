@@ -39,22 +39,28 @@ def _build(arguments: argparse.Namespace) -> None:
     from stillspeak.experiments.study import build_study
 
     given = arguments.model or ["default=default"]
-    if wrong := [one for one in given if "=" not in one]:
+    if wrong := [one for one in given if not all(one.partition("="))]:
         raise DataError(f"--model wants NAME=MODEL, such as ours=default, not {wrong[0]}.")
-    try:
-        shown = [int(part) for part in arguments.shown.split(",")] if arguments.shown else []
-    except ValueError as error:
-        raise DataError(f"--shown wants one or two numbers, such as 6,4, not {arguments.shown}.") from error
+    models = dict(one.split("=", 1) for one in given)
+    if len(models) < len(given):
+        raise DataError("Two models have the same name.")
+    shown = (
+        [int(part) if part.strip().isdecimal() else -1 for part in arguments.shown.split(",")]
+        if arguments.shown
+        else []
+    )
+    if shown and (min(shown) < 0 or len(shown) != {"turing": 2, "preference": 1}[arguments.kind]):
+        raise DataError(f"--shown wants 6,4 for a Turing test and 30 for preference, not {arguments.shown}.")
     speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
     study = build_study(
         arguments.kind,
         arguments.data,
         arguments.output,
-        dict(one.split("=", 1) for one in given),
+        models,
         split=arguments.split,
         speakers=speakers or None,
         clips=arguments.clips,
-        shown=(shown[0], sum(shown[1:])) if shown else None,
+        shown=(shown[0], shown[-1] if len(shown) > 1 else 0) if shown else None,
         seed=arguments.seed,
     )
     print(f"{len(study.films)} videos; next: stillspeak study serve {arguments.output}")

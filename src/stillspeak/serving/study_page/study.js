@@ -8,7 +8,7 @@ const KINDS = {
     answers: [["left", "Left (←)", "ArrowLeft"], ["right", "Right (→)", "ArrowRight"]],
   },
 };
-let visit = null, question = null, shownAt = 0, watched = false, sending = false;
+let visit = null, question = null, shownAt = 0, watched = false, sending = false, run = 0;
 
 const say = (text = "") => { $("status").textContent = text; };
 const show = (name) => { for (const id of ["consent", "instructions", "question", "end"]) $(id).hidden = id !== name; };
@@ -18,7 +18,10 @@ async function ask(path, options = {}) {
     try {
       const answer = await fetch(path, { ...options, headers: { "Content-Type": "application/json" } });
       if (answer.ok) { say(); return await answer.json(); }
-      if (answer.status < 500) throw new RangeError((await answer.json()).detail);
+      if (answer.status < 500) {
+        const said = await answer.json().catch(() => ({}));
+        throw new RangeError(said.detail ?? `The server answered ${answer.status}.`);
+      }
     } catch (error) { if (error instanceof RangeError) throw error; }
     say(`The server cannot be reached; trying again in ${wait} s.`);
     await new Promise((done) => setTimeout(done, 1000 * wait));
@@ -27,7 +30,11 @@ async function ask(path, options = {}) {
 
 async function begin() {
   $("begin").disabled = true;
-  visit = await ask("visitors", { method: "POST", body: JSON.stringify({ consent: true }) });
+  try { visit = await ask("visitors", { method: "POST", body: JSON.stringify({ consent: true }) }); } catch (error) {
+    say(error.message);
+    $("begin").disabled = false;
+    return;
+  }
   history.replaceState(null, "", `#${visit.visitor}`);
   instruct();
 }
@@ -61,6 +68,7 @@ function next() {
   $("left").src = `${at}/left.mp4`;
   if (question.pair) $("right").src = `${at}/right.mp4`; else $("right").removeAttribute("src");
   watched = sending = false;
+  run += 1;
   shownAt = performance.now();
   enable();
   $("play").focus();
@@ -69,13 +77,19 @@ function next() {
 function enable() { for (const button of $("answers").children) button.disabled = !watched || sending; }
 
 async function play() {
+  const mine = (run += 1); // pressed again, it begins again: two videos never play at once
+  for (const id of ["left", "right"]) $(id).pause();
   for (const video of question.pair ? [$("left"), $("right")] : [$("left")]) {
+    if (video.error) video.load();
     video.currentTime = 0;
     const over = new Promise((done) => { video.onended = () => done(true); video.onerror = () => done(false); });
-    try { await video.play(); } catch { say("The video does not play; press Play again."); return; }
-    const shown = question;
-    if (!(await over)) { say("The video could not be loaded; press Play again."); video.load(); return; }
-    if (question !== shown) return;
+    try { await video.play(); } catch {
+      if (run === mine) say("The video does not play; press Play again.");
+      return;
+    }
+    const whole = await over;
+    if (run !== mine) return;
+    if (!whole) { say("The video could not be loaded; press Play again."); return; }
   }
   say();
   watched = true;
@@ -87,7 +101,12 @@ async function answer(word) {
   sending = true; // a second press changes nothing, here and on the server
   enable();
   const body = JSON.stringify({ answer: word, seconds: (performance.now() - shownAt) / 1000 });
-  visit = await ask(`visitors/${visit.visitor}/questions/${question.number}`, { method: "PUT", body });
+  try { visit = await ask(`visitors/${visit.visitor}/questions/${question.number}`, { method: "PUT", body }); } catch (error) {
+    say(error.message);
+    sending = false;
+    enable();
+    return;
+  }
   next();
 }
 
@@ -112,7 +131,7 @@ function prepare() {
   $("answers").replaceChildren(...KINDS[visit.kind].answers.map(([word, label]) => {
     const button = document.createElement("button");
     button.textContent = label;
-    button.id = word;
+    button.id = `answer-${word}`;
     button.addEventListener("click", () => answer(word));
     return button;
   }));
