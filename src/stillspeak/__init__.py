@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from stillspeak.animate import Animator, Video, load
     from stillspeak.media.audio import Sound
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would tell its makers about every use, from 1.31 on
+for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # as newer and older ONNX Runtimes call it
+    os.environ.setdefault(_name, "1")  # or they tell their makers about every use
 
 __version__ = package_version()
 __all__ = ["Animator", "Sound", "Video", "__version__", "load", "presets"]

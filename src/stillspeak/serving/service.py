@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -115,11 +116,14 @@ class Service:
         self._places = asyncio.Semaphore(self.settings.jobs)
         self._drawing = ThreadPoolExecutor(usable_cores(), "draw")
         self._beginning = ThreadPoolExecutor(1, "begin", _stand_back)
+        gc.collect()
+        gc.freeze()  # the collector need not look at all that was imported again: it would hold frames up
         try:
             yield
         finally:
             self._drawing.shutdown(wait=False, cancel_futures=True)
             self._beginning.shutdown(wait=False, cancel_futures=True)
+            gc.unfreeze()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
