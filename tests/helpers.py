@@ -1,6 +1,11 @@
 """What several tests make: speech-like sound, small videos."""
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +28,18 @@ def write_video(path: Path, frames: np.ndarray, sound: Sound | None) -> None:
             writer.write(frame.astype(np.uint8))
 
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _make_row = batch._make
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A verb that serves: its process and its address."""
+    command = [sys.executable, "-m", "stillspeak.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield server, server.stdout.readline().split()[-1]
+        server.terminate()
 
 
 def killed_by_a(row: batch.Row, model: str, threads: int) -> None:

@@ -141,16 +141,11 @@ class Animator:
         scene = open_scene(photo, face, scale)
         faces = scene.faces[:1] if crop else scene.faces
         talks = [self.begin_aligned(one.still, seed=seed + number) for number, one in enumerate(faces)]
-
-        def drawn(steps: list[tuple[Talk, Layers]]) -> Iterator[Frames]:
-            layers = [made for _, made in steps]
-            yield from layers[0].frames if crop else scene.film(layers)
-
         for chunk in chunks:
             steps = [self.push(talk, chunk) for talk in talks]
             talks = [talk for talk, _ in steps]
-            yield from drawn(steps)
-        yield from drawn([self.finish(talk) for talk in talks])
+            yield from scene.film([made for _, made in steps], crop)
+        yield from scene.film([self.finish(talk)[1] for talk in talks], crop)
 
     def begin(self, photo: Photo, *, seed: int = 0, face: str = "largest") -> Talk:
         """Finds the face and encodes it once. Raises MediaError or FaceError."""
@@ -198,7 +193,7 @@ class Animator:
             for number, (face, voice) in enumerate(zip(faces, voices, strict=True))
         ]
         for layers in zip(*talks, strict=True):
-            yield from layers[0].frames if crop else scene.film(layers)
+            yield from scene.film(layers, crop)
 
     def _offline(self, still: Frames, pieces: Iterator[NDArray[np.float32]], seed: int) -> Iterator[Layers]:
         """All frames of a talk, about a second at a time."""

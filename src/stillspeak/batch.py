@@ -1,6 +1,5 @@
 """Many videos from a list: a pool of processes or a Ray cluster, resumable; a bad row never stops the rest."""
 
-import contextlib
 import csv
 import functools
 import hashlib
@@ -20,7 +19,7 @@ from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.pictures import first_png
-from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, find_model, usable_cores
+from stillspeak.runtime.engine import find_model, model_digest, usable_cores
 
 _NEEDED = ("photo", "speech", "output")
 _OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
@@ -94,7 +93,7 @@ def run_batch(
     """
     if workers is not None and workers < 1:
         raise OutputError(f"--workers must be at least 1, not {workers}.")
-    digest = _digest(find_model(model))
+    digest = model_digest(find_model(model))
     rows = [replace(row, model=digest) for row in read_rows(path, defaults)]
     workers = workers or max(1, usable_cores() // 2)
     work = functools.partial(_make, model=model, threads=max(1, usable_cores() // workers))
@@ -210,15 +209,6 @@ def _note(row: Row, error: str, seconds: float, key: str) -> None:
         part.replace(row.state)
     except OSError as failure:
         raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
-
-
-def _digest(model: Path) -> str:
-    """Of all files of a model that decide what it draws."""
-    digest = hashlib.sha256()
-    for name in (DESCRIPTION, IDENTITY, STEP):
-        with contextlib.suppress(OSError):  # a damaged model is said when it is loaded
-            digest.update((model / name).read_bytes())
-    return digest.hexdigest()
 
 
 def _forget(row: Row) -> None:

@@ -4,13 +4,10 @@ import csv
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import beta
 
+from helpers import served
 from stillspeak.cli import main
 from stillspeak.errors import DataError
 from stillspeak.experiments.answers import Answers
@@ -43,15 +41,6 @@ def planned(folder: Path, kind: str, clips: int = 24) -> Study:
         (folder / "videos" / film.name).write_bytes(film.name.encode())
     (folder / "study.json").write_text(json.dumps(asdict(study)))
     return study
-
-
-@contextmanager
-def served(folder: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "stillspeak.cli", "study", "serve", str(folder), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield server, server.stdout.readline().split()[-1]
-        server.terminate()
 
 
 def insist(client: httpx.Client, method: str, path: str, **content: object) -> dict:
@@ -96,12 +85,15 @@ def visit(address: str, study: Study, number: int, skill: float, answers: int) -
 
 def test_twenty_visitors_at_once_and_a_server_that_is_killed_lose_nothing(tmp_path: Path):
     study = planned(tmp_path / "s", "turing")
-    with served(tmp_path / "s") as (server, address), ThreadPoolExecutor(20) as pool:
+    with (
+        served("study", "serve", str(tmp_path / "s"), "--port", "0") as (server, address),
+        ThreadPoolExecutor(20) as pool,
+    ):
         running = [pool.submit(visit, address, study, k, 0.8, 5 if k == 7 else 11) for k in range(20)]
         time.sleep(1.5)
         server.send_signal(signal.SIGKILL)
         server.wait()
-        with served(tmp_path / "s", int(address.rsplit(":", 1)[1])):
+        with served("study", "serve", str(tmp_path / "s"), "--port", address.rsplit(":", 1)[1]):
             said = [visitor.result(120) for visitor in running]
     found = report(tmp_path / "s", tmp_path / "r")
     full = [[one for one in visitor if one[0] != "check"] for k, visitor in enumerate(said) if k != 7]

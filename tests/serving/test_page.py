@@ -1,9 +1,6 @@
 """The page, in a real Chromium: a photo, a sound file, a microphone, a video that downloads and has sound."""
 
 import itertools
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +10,11 @@ import soundfile
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from helpers import CHROMIUM, served
 from stillspeak.media.audio import read_audio
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
 HELLO = Path(__file__).parent.parent.parent / "examples" / "hello.flac"
 
@@ -37,11 +34,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> Pa
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    command = [sys.executable, "-m", "stillspeak.cli", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().split()[-1]
-        server.terminate()
+    with served("serve", "--port", "0") as (_, found):
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,15 @@
 """The study's page in a real Chromium: a visit by keyboard, a reload in the middle, a visit on a phone."""
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from helpers import CHROMIUM, served
 from stillspeak.experiments.answers import read_answers
 from stillspeak.experiments.study import build_study, read_study
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
 
 
@@ -45,11 +42,8 @@ def test_a_visit_by_keyboard_with_a_reload_in_the_middle(
     models = {"ours": tiny_model} | ({"other": tiny_model} if kind == "preference" else {})
     shown = (1, 1) if kind == "turing" else (2, 0)
     study = build_study(kind, prepared, tmp_path, models, split="train", shown=shown, clips=2)
-    command = [sys.executable, "-m", "stillspeak.cli", "study", "serve", str(tmp_path), "--port", "0"]
     keys = ["g", "r"] if kind == "turing" else ["ArrowLeft", "ArrowRight"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        address = server.stdout.readline().split()[-1]
+    with served("study", "serve", str(tmp_path), "--port", "0") as (_, address):
         page = browser.new_page(viewport={"width": 360, "height": 640}, has_touch=True)  # as a phone
         begin(page, address)
         first = page.locator("#answers button").first
@@ -76,7 +70,6 @@ def test_a_visit_by_keyboard_with_a_reload_in_the_middle(
         page.reload()
         expect(page.locator("#status")).to_contain_text("no such visitor")
         page.close()
-        server.terminate()
     (questions,) = read_answers(tmp_path, read_study(tmp_path))
     assert [question.answer for question in questions] == [study.answers[1 - (kind == "preference")]] + [
         study.answers[0 if kind == "turing" else 1]

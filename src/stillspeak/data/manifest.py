@@ -4,9 +4,10 @@ Parquet, so that any tool reads it. Clips themselves are read in ``clips.py``.
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from stillspeak.errors import DataError
 
+Item = TypeVar("Item")
 MANIFEST = "manifest.parquet"
 
 
@@ -115,6 +117,11 @@ def from_parquet(content: bytes, name: str) -> list[ClipRecord]:
         return [ClipRecord(**{**row, "words": [Word(**word) for word in row["words"]]}) for row in rows]
     except (pa.ArrowException, OSError, KeyError, TypeError) as error:
         raise DataError(f"{name} is damaged; make it again with: stillspeak prepare") from error
+
+
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """At most so many, evenly from the whole of a list."""
+    return [items[k] for k in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))]
 
 
 def read_manifest(

@@ -12,7 +12,7 @@ from scipy.signal import find_peaks
 
 _EYES = (36, 42)  # first of six points each, 68-point scheme
 _OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
-_DEPTH = 0.25  # ours: a blink closes the eye by at least a quarter of its opening
+DEPTH = 0.25  # ours: a blink closes the eye by at least a quarter of its opening
 _LONGEST_SECONDS = 0.6  # beyond it eyes are closed or look down
 _NEIGHBOURHOOD_SECONDS = 1.2  # within which a blink stands out
 
@@ -40,6 +40,6 @@ def blinks(ratio: NDArray[np.float32], fps: float) -> Blinks:
     closing = 1 - ratio / max(opened, 1e-6)
     limits = (1, _LONGEST_SECONDS * fps)
     neighbourhood = 2 * int(_NEIGHBOURHOOD_SECONDS * fps / 2) + 1
-    found, shape = find_peaks(closing, prominence=_DEPTH, width=limits, wlen=neighbourhood)
+    found, shape = find_peaks(closing, prominence=DEPTH, width=limits, wlen=neighbourhood)
     seconds = float(np.mean(shape["widths"]) / fps) if len(found) else float("nan")
     return Blinks(len(found) * fps / max(len(ratio), 1), seconds)

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
-from stillspeak.data.manifest import ClipRecord, read_manifest
+from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
 from stillspeak.data.prepare import aligned
 from stillspeak.errors import DataError, MediaError, OutputError, StillspeakError
 from stillspeak.evaluation import report
@@ -33,7 +33,7 @@ from stillspeak.media.audio import Sound, read_audio, require_speech
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.provenance import package_version
 from stillspeak.media.video import read_video
-from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, find_model
+from stillspeak.runtime.engine import find_model, model_digest
 
 FPS = 25
 _LEAST_FRAMES = 10  # ours: less than this is no video to judge
@@ -219,8 +219,8 @@ class _Done:
 
 def _jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
     """Each clip, with the next one in the list that says something else."""
-    if clips is not None and clips < len(records):
-        records = [records[i] for i in np.linspace(0, len(records) - 1, clips).round().astype(int)]
+    if clips is not None:
+        records = evenly(records, clips)
     jobs = []
     for index, record in enumerate(records):
         following = [*records[index + 1 :], *records[:index]]
@@ -244,9 +244,9 @@ def _fingerprint(model: Path, everyone: list[ClipRecord]) -> str:
     """What a figure depends on beside the clip: the model, the judges, the program, the other people."""
     digest = hashlib.sha256(package_version().encode())
     digest.update(" ".join(sorted({record.speaker for record in everyone})).encode())
-    paths = [model / name for name in (STEP, IDENTITY, DESCRIPTION)]
-    paths += [path for name in ("lipreader", "sync") for path in sorted(find_model(name).glob("*.onnx"))]
-    for path in [*paths, *sorted(Path(__file__).parent.glob("*.py"))]:
+    digest.update(model_digest(model).encode())
+    judges = [path for name in ("lipreader", "sync") for path in sorted(find_model(name).glob("*.onnx"))]
+    for path in [*judges, *sorted(Path(__file__).parent.glob("*.py"))]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

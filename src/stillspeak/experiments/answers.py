@@ -41,6 +41,14 @@ class Question:
     seconds: float = 0.0
 
 
+def is_right(question: Question, study: Study) -> bool:
+    """Whether an answer is right; of a pair, whether it is what the check asked for."""
+    left = study.film(question.left)
+    if question.right:
+        return study.film(question.left if question.answer == "left" else question.right).check == "this"
+    return question.answer == (left.check or ("real" if left.method == REAL else "generated"))
+
+
 class Answers:
     """The answers of a study; may be used from several threads.
 
@@ -98,8 +106,8 @@ class Answers:
             raise DataError("There is no such visitor; begin again.")
         return [Question(*row) for row in rows]
 
-    def answer(self, token: str, number: int, answer: str, seconds: float) -> Question:
-        """Takes an answer, unless there is one already; returns the question with the answer that counts.
+    def answer(self, token: str, number: int, answer: str, seconds: float) -> list[Question]:
+        """Takes an answer, unless there is one already; returns all questions, with the answers that count.
 
         Raises:
             DataError: if there is no such question, or it cannot be answered so.
@@ -113,7 +121,7 @@ class Answers:
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)",
                 (token, number, answer, min(max(seconds, 0.0), _MOST_SECONDS)),
             )
-        return next(question for question in self.questions(token) if question.number == number)
+        return self.questions(token)
 
     def everyone(self) -> list[list[Question]]:
         """The questions of every visitor, in the order in which they came."""

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from stillspeak.animate import Animator, load
 from stillspeak.data.landmarks import crop_landmarks, mouth_opening
-from stillspeak.data.manifest import ClipRecord, Word, read_manifest
+from stillspeak.data.manifest import ClipRecord, Word, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
-from stillspeak.evaluation.blinks import eye_aspect_ratio
+from stillspeak.evaluation.blinks import DEPTH, eye_aspect_ratio
 from stillspeak.evaluation.evaluate import FPS, clip_sound
-from stillspeak.evaluation.mouth import silent_frames
+from stillspeak.evaluation.mouth import opening, silent_frames
 from stillspeak.media.audio import Sound
 from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, marked_png, software
 from stillspeak.media.video import read_video
@@ -35,7 +35,6 @@ _LEAST_LETTERS = 3  # shorter words are letters and articles
 _COLUMNS = 8
 _FACES = 3
 _SEEDS = 4  # of noise, among which the deepest blink and frown are looked for
-_LEAST_DEPTH = 0.25  # a blink closes the eye by so much of its opening, as in blinks.py
 _BROWS, _EYES = slice(17, 27), slice(36, 48)  # of the 68 points
 _STRIP = 6  # consecutive frames of figures 7 and 8
 _CELL_INCHES = 0.9
@@ -131,9 +130,7 @@ def make_figures(
         raise DataError(f"--clips must be at least 1 and --seed at least 0, not {clips} and {seed}.")
     models = Models(load(model), load(l1) if l1 else None, load(static) if static else None)
     every = [Clip(data, record) for record in read_manifest(data, split, speakers)]
-    if not every:
-        raise DataError(f"{data} holds no clips of split {split}.")
-    some = [every[k] for k in sorted({round(k) for k in np.linspace(0, len(every) - 1, clips)})]
+    some = evenly(every, clips)
     others = _other_faces(data, every, faces)
     drawings: dict[str, Callable[[], Drawing | str]] = {
         "figure4": lambda: figure4(models, every, seed),
@@ -224,7 +221,7 @@ def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
         f"distance ({frown.where}), and at which eyes are most closed, by {blink.by:.0%} ({blink.where}), in "
         f"{len(clips)} clips of {_SEEDS} seeds."
     )
-    if blink.by < _LEAST_DEPTH:
+    if blink.by < DEPTH:
         caption += " That is no blink: this model does not close the eyes."
     return Drawing(frown.rows + blink.rows, [""] * _STRIP, caption)
 
@@ -238,7 +235,7 @@ def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     for clip in clips:
         made = {"static": _made(models.static, clip, seed), "ours": _made(models.full, clip, seed), "real": clip.real}
         length = min(map(len, made.values()))
-        curves = {name: mouth_opening(crop_landmarks(frames[:length])) for name, frames in made.items()}
+        curves = {name: opening(frames[:length]) for name, frames in made.items()}
         silent = silent_frames(clip.sound.samples, clip.sound.rate_hz, FPS, length)
         wide = np.where(silent, curves["static"] - curves["real"], -np.inf)
         opens = _further(opens, wide, made, clip)

@@ -9,6 +9,7 @@ import random
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from stillspeak.animate import load
-from stillspeak.data.manifest import read_manifest
+from stillspeak.data.manifest import evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.evaluate import FPS, clip_sound
 from stillspeak.media.audio import Sound
@@ -75,10 +76,14 @@ class Study:
 
     def film(self, name: str) -> Film:
         """The video of a name. Raises DataError if there is none."""
-        for film in self.films:
-            if film.name == name:
-                return film
-        raise DataError(f"The study has no video {name}.")
+        try:
+            return self._by_name[name]
+        except KeyError as error:
+            raise DataError(f"The study has no video {name}.") from error
+
+    @cached_property
+    def _by_name(self) -> dict[str, Film]:
+        return {film.name: film for film in self.films}
 
 
 def build_study(
@@ -119,8 +124,7 @@ def build_study(
         raise DataError(f"A visitor sees {needed} different clips; --clips {clips} is too few.")
     if len(records) < needed:
         raise DataError(f"A visitor sees {needed} different clips; {data} holds {len(records)} of split {split}.")
-    wanted = min(len(records), 2 * needed if clips is None else clips)
-    chosen = [records[round(k)] for k in np.linspace(0, len(records) - 1, wanted)]
+    chosen = evenly(records, 2 * needed if clips is None else clips)
     animators = {name: load(model) for name, model in models.items()}
     names = _names(seed)
     films: list[Film] = []

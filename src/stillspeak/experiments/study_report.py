@@ -20,8 +20,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import binomtest, wilcoxon
 
 from stillspeak.errors import OutputError
-from stillspeak.experiments.answers import Question, read_answers
-from stillspeak.experiments.study import REAL, Film, Study, read_study
+from stillspeak.experiments.answers import Question, is_right, read_answers
+from stillspeak.experiments.study import REAL, Study, read_study
 from stillspeak.media.provenance import software
 
 _PAPER_ACCURACY, _PAPER_VISITORS = 0.63, 153  # section 4.4
@@ -77,10 +77,9 @@ def report(folder: Path, destination: Path) -> dict[str, Any]:
     """
     study = read_study(folder)
     everyone = read_answers(folder, study)
-    films = {film.name: film for film in study.films}
     complete = [questions for questions in everyone if all(question.answer for question in questions)]
-    counted = [questions for questions in complete if _passed(questions, films)]
-    asked = [[q for q in questions if not films[q.left].check] for questions in counted]
+    counted = [questions for questions in complete if _passed(questions, study)]
+    asked = [[q for q in questions if not study.film(q.left).check] for questions in counted]
     said: dict[str, Any] = {
         "kind": study.kind,
         "visitors": len(everyone),
@@ -88,64 +87,58 @@ def report(folder: Path, destination: Path) -> dict[str, Any]:
         "failed the attention check": len(complete) - len(counted),
         "counted": len(counted),
     }
-    said |= _turing(asked, films) if study.kind == "turing" else _preference(asked, films, study.methods)
+    said |= _turing(asked, study) if study.kind == "turing" else _preference(asked, study)
     try:
         destination.mkdir(parents=True, exist_ok=True)
         (destination / "report.json").write_text(json.dumps(said, indent=2) + "\n")
         (destination / "report.md").write_text(_markdown(said))
-        (destination / "answers.csv").write_text(_table(study, everyone, films))
+        (destination / "answers.csv").write_text(_table(study, everyone))
         _figure_9(destination / "figure9", said)
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
     return said
 
 
-def _passed(questions: Iterable[Question], films: dict[str, Film]) -> bool:
-    return all(_right(question, films) for question in questions if films[question.left].check)
+def _passed(questions: Iterable[Question], study: Study) -> bool:
+    return all(is_right(question, study) for question in questions if study.film(question.left).check)
 
 
-def _right(question: Question, films: dict[str, Film]) -> bool:
-    """Whether an answer is right; of a pair, whether it is what the check asked for."""
-    left = films[question.left]
-    if question.right:
-        return films[question.left if question.answer == "left" else question.right].check == "this"
-    return question.answer == (left.check or ("real" if left.method == REAL else "generated"))
-
-
-def _turing(asked: Sequence[Sequence[Question]], films: dict[str, Film]) -> dict[str, Any]:
-    scores = [sum(_right(question, films) for question in questions) for questions in asked]
+def _turing(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]:
+    scores = [sum(is_right(question, study) for question in questions) for questions in asked]
     most = max(map(len, asked), default=0)
     answers = [question for questions in asked for question in questions]
     return {
         "accuracy": _as_dict(share(sum(scores), len(answers))),
-        "told apart": over_visitors([_told_apart(questions, films) for questions in asked]),
-        "always generated": sum(films[q.left].method != REAL for q in answers) / len(answers) if answers else None,
+        "told apart": over_visitors([_told_apart(questions, study) for questions in asked]),
+        "always generated": sum(study.film(q.left).method != REAL for q in answers) / len(answers) if answers else None,
         "histogram": [scores.count(right) for right in range(most + 1)],
-        "taken for real": _by(answers, lambda q: films[q.left].method, lambda q: q.answer == "real"),
-        "videos": _by(answers, lambda q: f"{films[q.left].clip} {films[q.left].method}", lambda q: q.answer == "real"),
+        "taken for real": _by(answers, lambda q: study.film(q.left).method, lambda q: q.answer == "real"),
+        "videos": _by(
+            answers, lambda q: f"{study.film(q.left).clip} {study.film(q.left).method}", lambda q: q.answer == "real"
+        ),
     }
 
 
-def _told_apart(questions: Sequence[Question], films: dict[str, Film]) -> float:
+def _told_apart(questions: Sequence[Question], study: Study) -> float:
     """How much more often a visitor says real of real videos than of generated ones: 0 is chance, 1 is perfect."""
     said = {
-        real: [q.answer == "real" for q in questions if (films[q.left].method == REAL) is real] or [False]
+        real: [q.answer == "real" for q in questions if (study.film(q.left).method == REAL) is real] or [False]
         for real in (True, False)
     }
     return float(np.mean(said[True]) - np.mean(said[False]))
 
 
-def _preference(asked: Sequence[Sequence[Question]], films: dict[str, Film], methods: list[str]) -> dict[str, Any]:
+def _preference(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]:
     answers = [question for questions in asked for question in questions]
 
     def first_wins(question: Question) -> bool:
-        return films[question.left if question.answer == "left" else question.right].method == methods[0]
+        return study.film(question.left if question.answer == "left" else question.right).method == study.methods[0]
 
     wins = sum(map(first_wins, answers))
     return {
         "preferred": {
             method: _as_dict(share(count, len(answers)))
-            for method, count in zip(methods, (wins, len(answers) - wins), strict=True)
+            for method, count in zip(study.methods, (wins, len(answers) - wins), strict=True)
         },
         "over visitors": over_visitors(
             [sum(map(first_wins, questions)) / len(questions) - _CHANCE for questions in asked if questions]
@@ -155,7 +148,7 @@ def _preference(asked: Sequence[Sequence[Question]], films: dict[str, Film], met
             sum(sum(map(first_wins, questions)) == count for questions in asked)
             for count in range(max(map(len, asked), default=0) + 1)
         ],
-        "videos": _by(answers, lambda q: films[q.left].clip, first_wins),
+        "videos": _by(answers, lambda q: study.film(q.left).clip, first_wins),
     }
 
 
@@ -173,16 +166,16 @@ def _as_dict(found: Share | None) -> dict[str, float] | None:
     return None if found is None else asdict(found)
 
 
-def _table(study: Study, everyone: Sequence[Sequence[Question]], films: dict[str, Film]) -> str:
+def _table(study: Study, everyone: Sequence[Sequence[Question]]) -> str:
     """All answers as CSV, those that do not count too."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["visitor", "question", "clip", "left", "right", "check", "answer", "right_answer", "seconds"])
     for visitor, questions in enumerate(everyone, 1):
         for q in questions:
-            left, right = films[q.left], films.get(q.right)
+            left, right = study.film(q.left), study.film(q.right) if q.right else None
             known = study.kind == "turing" or bool(left.check)
-            right_answer = int(_right(q, films)) if q.answer and known else ""
+            right_answer = int(is_right(q, study)) if q.answer and known else ""
             methods = left.method, right.method if right else ""
             row = [visitor, q.number, left.clip, *methods, int(bool(left.check)), q.answer, right_answer]
             rows.writerow([*row, round(q.seconds, 1)])
@@ -208,13 +201,12 @@ def _markdown(said: dict[str, Any]) -> str:
             "taken for real, video by video", said["videos"]
         )
     else:
+        first = next(iter(said["preferred"]))
         lines += _rows("preferred", said["preferred"], True)
         if said["left side"]:
-            first = next(iter(said["preferred"]))
             over = f"Share of {first} less one half, over visitors (the p above takes all answers as independent)"
             lines += [f"{over}: {_mean(said['over visitors'])}.", ""]
             lines += [f"The left side was chosen in {_cell(said['left side'], True)}: sides are random.", ""]
-        first = next(iter(said["preferred"]))
         lines += _rows(f"{first} preferred, clip by clip", said["videos"])
     return "\n".join(lines)
 

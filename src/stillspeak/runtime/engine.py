@@ -4,6 +4,7 @@ No PyTorch here. A model is a folder with ``identity.onnx``, ``step.onnx`` and `
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -210,6 +211,15 @@ def read_description(folder: Path) -> Description:
         raise ModelError(f"{folder / DESCRIPTION} is damaged.") from error
     except OSError as error:
         raise ModelError(f"{folder} cannot be read: {error.strerror}.") from error
+
+
+def model_digest(folder: Path) -> str:
+    """Of the files that decide what a model draws; one that is missing is said when the model is loaded."""
+    digest = hashlib.sha256()
+    for name in (STEP, IDENTITY, DESCRIPTION):
+        with contextlib.suppress(OSError):
+            digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
 
 
 def find_model(name_or_folder: str | Path) -> Path:

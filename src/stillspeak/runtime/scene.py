@@ -35,8 +35,14 @@ class Scene:
     photo: Image
     faces: list[Composer]
 
-    def film(self, layers: Sequence[Layers]) -> Iterator[Image]:
-        """The photo frame by frame, ``(height, width, 3)``: of each face what the model draws, as many frames of all."""
+    def film(self, layers: Sequence[Layers], crop: bool = False) -> Iterator[Image]:
+        """The photo frame by frame, ``(height, width, 3)``: of each face what the model draws, as many frames of all.
+
+        With ``crop``, the first face's aligned frames as they are.
+        """
+        if crop:
+            yield from layers[0].frames
+            return
         for index in range(len(layers[0].frames)):
             frame = self.photo.copy()
             for face, drawn in zip(self.faces, layers, strict=True):

@@ -103,9 +103,8 @@ class Session:
         return self._placed_all([layers for _, layers in pushed])
 
     def _placed_all(self, layers: list[Layers]) -> list[Drawn]:
-        pictures = iter(layers[0].frames) if self._hello.crop else self._scene.film(layers)
         made = []
-        for picture in pictures:
+        for picture in self._scene.film(layers, self._hello.crop):
             seconds, idle = self._placed(self.frames / self._animator.fps)
             made.append(Drawn(self.frames, seconds, idle, picture))
             self.frames += 1

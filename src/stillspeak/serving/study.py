@@ -16,8 +16,8 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 from stillspeak.errors import DataError
-from stillspeak.experiments.answers import Answers, Question
-from stillspeak.experiments.study import REAL, VIDEOS, Study, read_study
+from stillspeak.experiments.answers import Answers, Question, is_right
+from stillspeak.experiments.study import VIDEOS, Study, read_study
 from stillspeak.media.provenance import package_version
 from stillspeak.serving.limits import BodyLimit, same_origin
 from stillspeak.serving.server import add_sentences, listen
@@ -99,14 +99,12 @@ def create_study_app(folder: Path) -> FastAPI:
         name = getattr(question, side, "")
         if not name:
             raise HTTPException(404, "There is no such video.")
-        path = folder / VIDEOS / study.film(name).name
-        return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": "no-store"})
+        return FileResponse(folder / VIDEOS / name, media_type="video/mp4", headers={"Cache-Control": "no-store"})
 
     @app.put("/visitors/{visitor}/questions/{number}")
     def answer(visitor: str, number: int, said: Annotated[Answer, "JSON"]) -> Visit:
         """An answer; the first one counts, and a second changes nothing."""
-        answers.answer(visitor, number, said.answer, said.seconds)
-        return _visit(study, visitor, answers.questions(visitor))
+        return _visit(study, visitor, answers.answer(visitor, number, said.answer, said.seconds))
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app
@@ -116,9 +114,8 @@ def _visit(study: Study, token: str, questions: list[Question]) -> Visit:
     asked = [Asked(number=q.number, pair=bool(q.right), answered=bool(q.answer)) for q in questions]
     visit = Visit(visitor=token, kind=study.kind, questions=asked)
     if study.kind == "turing" and all(q.answer for q in questions):
-        judged = [(q, film) for q in questions if not (film := study.film(q.left)).check]
-        visit.right = sum((q.answer == "real") == (film.method == REAL) for q, film in judged)
-        visit.of = len(judged)
+        judged = [is_right(q, study) for q in questions if not study.film(q.left).check]
+        visit.right, visit.of = sum(judged), len(judged)
     return visit
 
 

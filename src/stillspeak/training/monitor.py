@@ -14,6 +14,7 @@ from stillspeak.animate import Video
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips
 from stillspeak.data.landmarks import mouth_opening
+from stillspeak.data.manifest import evenly
 from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import DataError
 from stillspeak.evaluation.mouth import match, opening
@@ -89,7 +90,7 @@ class Monitor:
         clips = self.sets.get("validation", self.sets.get("heldout"))
         if clips is None:
             return {}
-        chosen = np.unique(np.linspace(0, len(clips) - 1, _QUALITY_CLIPS).round().astype(int))
+        chosen = evenly(range(len(clips)), _QUALITY_CLIPS)
         pairs = [(render(generator, clips.frames(i)[0], clips.windows(i)), clips.frames(i)) for i in chosen]
         return {
             "psnr": float(np.mean([psnr(made, real) for made, real in pairs])),

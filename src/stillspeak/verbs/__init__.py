@@ -19,3 +19,14 @@ def verb(
     if run is not None:
         parser.set_defaults(run=run)
     return parser
+
+
+def choose_clips(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--split`` and ``--speakers`` of a prepared folder."""
+    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument("--speakers", default="", help="only these, with commas between")
+
+
+def speakers_of(arguments: argparse.Namespace) -> list[str] | None:
+    """The names of ``--speakers``; None for all."""
+    return [name.strip() for name in arguments.speakers.split(",") if name.strip()] or None

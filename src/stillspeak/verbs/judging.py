@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stillspeak.verbs import Verbs, verb
+from stillspeak.verbs import Verbs, choose_clips, speakers_of, verb
 
 
 def add(verbs: Verbs) -> None:
@@ -19,8 +19,7 @@ def _add_evaluate(verbs: Verbs) -> None:
     parser = verb(verbs, "evaluate", "Judge a model over prepared clips, or any two videos.", example, _evaluate)
     parser.add_argument("model", nargs="?", default=None, help="a shipped model's name or an exported folder")
     parser.add_argument("--data", type=Path, default=None, help="a prepared folder")
-    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
-    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    choose_clips(parser)
     parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
@@ -43,13 +42,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     elif arguments.model is None or arguments.data is None:
         raise DataError("evaluate needs a MODEL and --data PREPARED, or --video MADE REAL.")
     else:
-        speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
         evaluate(
             arguments.model,
             arguments.data,
             arguments.output,
             split=arguments.split,
-            speakers=speakers or None,
+            speakers=speakers_of(arguments),
             clips=arguments.clips,
             workers=arguments.workers,
             seed=arguments.seed,
@@ -74,8 +72,7 @@ def _add_ablate(verbs: Verbs) -> None:
         metavar="ROW=MODEL",
         help="l1, l1_frame, full or static_baseline as it is",
     )
-    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
-    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    choose_clips(parser)
     parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
     parser.add_argument("--workers", type=int, default=None, help="processes that judge (one a core)")
 
@@ -87,14 +84,13 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
     if wrong := [given for given in arguments.take if "=" not in given]:
         raise RunError(f"--take wants ROW=MODEL, such as full=default, not {wrong[0]}.")
-    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
     results = ablate(
         arguments.data,
         arguments.output,
         overrides=arguments.overrides,
         taken=dict(given.split("=", 1) for given in arguments.take),
         split=arguments.split,
-        speakers=speakers or None,
+        speakers=speakers_of(arguments),
         clips=arguments.clips,
         workers=arguments.workers,
     )
@@ -106,7 +102,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
         l1=models["l1"],
         static=models["static_baseline"],
         split=arguments.split,
-        speakers=speakers or None,
+        speakers=speakers_of(arguments),
     )
     print((arguments.output / "results.md").read_text())
 
@@ -120,8 +116,7 @@ def _add_figures(verbs: Verbs) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the figures")
     parser.add_argument("--l1", default=None, metavar="MODEL", help="trained with L1 alone: for figure 4")
     parser.add_argument("--static", default=None, metavar="MODEL", help="the static baseline: for figure 8")
-    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
-    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    choose_clips(parser)
     parser.add_argument("--clips", type=int, default=8, help="in how many clips moments are looked for (8)")
     parser.add_argument("--faces", nargs="+", default=[], metavar="PHOTO", help="for figure 6")
     parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
@@ -130,7 +125,6 @@ def _add_figures(verbs: Verbs) -> None:
 def _figures(arguments: argparse.Namespace) -> None:
     from stillspeak.experiments.figures import make_figures
 
-    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
     said = make_figures(
         arguments.data,
         arguments.output,
@@ -138,7 +132,7 @@ def _figures(arguments: argparse.Namespace) -> None:
         l1=arguments.l1,
         static=arguments.static,
         split=arguments.split,
-        speakers=speakers or None,
+        speakers=speakers_of(arguments),
         clips=arguments.clips,
         faces=arguments.faces,
         seed=arguments.seed,

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stillspeak.verbs import Verbs, verb
+from stillspeak.verbs import Verbs, choose_clips, speakers_of, verb
 
 
 def add(verbs: Verbs) -> None:
@@ -25,8 +25,7 @@ def _add_build(steps: Verbs) -> None:
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME=MODEL", help="default=default; twice for preference"
     )
-    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
-    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    choose_clips(parser)
     parser.add_argument("--clips", type=int, default=None, help="of which videos are made (twice what a visitor sees)")
     parser.add_argument(
         "--shown", default="", metavar="G,R", help="generated and real videos a visitor sees (6,4), or pairs (30)"
@@ -51,14 +50,13 @@ def _build(arguments: argparse.Namespace) -> None:
     )
     if shown and (min(shown) < 0 or len(shown) != {"turing": 2, "preference": 1}[arguments.kind]):
         raise DataError(f"--shown wants 6,4 for a Turing test and 30 for preference, not {arguments.shown}.")
-    speakers = [name.strip() for name in arguments.speakers.split(",") if name.strip()]
     study = build_study(
         arguments.kind,
         arguments.data,
         arguments.output,
         models,
         split=arguments.split,
-        speakers=speakers or None,
+        speakers=speakers_of(arguments),
         clips=arguments.clips,
         shown=(shown[0], shown[-1] if len(shown) > 1 else 0) if shown else None,
         seed=arguments.seed,
