@@ -75,7 +75,7 @@ class PlainLoop:
 
     def step(self, step: int, parts: list[Part]) -> None:
         """Discriminators, then the generator."""
-        stills, frames, windows, interior, codes = parts[0]
+        stills, frames, windows, interior, codes, _ = parts[0]
         stills, real = images(stills).contiguous(), images(frames).contiguous()
         (clips, time_), heard = codes.shape[:2], windows.shape[1]
         state = self.generator.begin(clips, self.device)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from stillspeak.errors import StillspeakError
 from stillspeak.media.provenance import package_version
@@ -51,8 +52,15 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence; argparse's own puts a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"stillspeak: {message} (see: {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="stillspeak",
         description="A photo and a speech clip in, a video of that person saying it out.",
         epilog="Example: stillspeak animate face.jpg speech.wav -o talk.mp4",

@@ -118,6 +118,7 @@ class LossConfig:
     reconstruction: float = 400.0  # lambda, section 3.3; on the mean over the pixels, architecture.md
     upper: float = 0.0  # weight of the upper half beside the lower half's 1; the paper's is 0
     mouth: float = 0.0  # ours: extra weight around the mouth
+    eyes: float = 0.0  # ours: extra weight around eyes and brows
     interior: float = 0.0  # ours: extra weight between the lips, where a photo with a shut mouth has nothing to warp
     code: float = 0.0  # ours: keeps the first elements of z_c the mouth's shape
 
@@ -134,6 +135,8 @@ class WarmStartConfig:
     picture_clips: int = 12
     picture_frames: int = 6
     picture_learning_rate: float = 1e-3
+    expression: bool = False  # z_n starts with the eyes' closing and the brows' height; pictures learn to follow
+    blinks_per_s: float = 0.4  # of people who speak: 0.28-0.45 (architecture.md, metrics)
     motion: float = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]
 
 
@@ -147,6 +150,7 @@ class DataConfig:
     voice_jitter: float = 0.0  # strength of speed, pitch, equalisation and noise changes
     as_recorded: float = 0.0  # share of sounds that are heard as they were recorded, voice_jitter or not
     any_still: bool = False  # the still is any frame of the clip and not its first
+    blinks: float = 0.0  # share of single frames drawn by how far the eyes are closed; portraits then blink too
     recombined: float = 0.0  # share of pictures that are a portrait moved by the clip's mouth; needs prepare portraits
 
 
@@ -166,7 +170,7 @@ class TrainConfig:
     adversaries_from: int = 0  # step at which the discriminators join
     keep_context: bool = False  # ours: the Context Encoder stays as the sound phase left it
     taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
-    calibrate: bool = False  # ours: after the last step, mouths open as far as real ones do
+    calibrate: bool = False  # ours: after the last step, mouths open and eyes shut as far as real ones do
     ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
     seed: int = 0
     log_every: int = 20

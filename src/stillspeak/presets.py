@@ -41,9 +41,9 @@ def default() -> Config:
         generator=GeneratorConfig(context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()),
         frame=FrameDiscriminatorConfig(channels=small, frames=4),
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
-        loss=LossConfig(upper=0.2, mouth=4.0, interior=15.0),
-        warm=WarmStartConfig(sound_steps=6000, picture_steps=4000),
-        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, as_recorded=0.6, any_still=True),
+        loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
+        warm=WarmStartConfig(sound_steps=6000, picture_steps=4000, expression=True),
+        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, as_recorded=0.6, any_still=True, blinks=0.5),
         train=TrainConfig(
             steps=6000, clips=6, frames=16, adversaries_from=100, keep_context=True, taught=0.5, calibrate=True
         ),
@@ -66,7 +66,12 @@ def static() -> Config:
     full = default()
     context = replace(full.generator.context, recurrent=False)
     generator = replace(full.generator, context=context, noise=NoiseConfig(recurrent=False))
-    return replace(full, name="static", generator=generator, sequence=None)
+    still_eyes = {  # without memory no blink can end
+        "warm": replace(full.warm, expression=False),
+        "loss": replace(full.loss, eyes=0.0),
+        "data": replace(full.data, blinks=0.0),
+    }
+    return replace(full, name="static", generator=generator, sequence=None, **still_eyes)
 
 
 def synchronised() -> Config:
@@ -87,9 +92,11 @@ def tiny() -> Config:
         ),
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
         sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16, context=context),
-        loss=LossConfig(upper=0.2, mouth=4.0, interior=15.0, code=0.05),
-        warm=WarmStartConfig(code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2),
-        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True),
+        loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0, code=0.05),
+        warm=WarmStartConfig(
+            code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2, expression=True
+        ),
+        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True, blinks=0.5),
         train=TrainConfig(
             steps=4, clips=2, taught=0.5, calibrate=True, frames=6, log_every=1, sample_every=4, threads=1, device="cpu"
         ),

@@ -68,8 +68,9 @@ def test_revoiced_copies_are_made_for_training_clips_alone(prepared: Path):
     assert (prepared / "clips" / "grid" / "s1" / "clip0.voice1.flac").is_file()
     assert not (prepared / "clips" / "grid" / "s20" / "clip0.voice1.flac").exists()
     clips = Clips(prepared, "train", ContextConfig(rate_hz=8000))
-    assert [len(sounds) for sounds in clips.sounds] == [2] * 4
-    assert len({len(sound) for sounds in clips.sounds for sound in sounds}) == 1
+    sounds = [clips.sounds(index) for index in range(len(clips))]
+    assert [len(copies) for copies in sounds] == [2] * 4
+    assert len({len(sound) for copies in sounds for sound in copies}) == 1
 
 
 def test_what_cannot_be_prepared_is_refused(tmp_path: Path):

@@ -9,15 +9,17 @@ import skimage.io
 
 from stillspeak.cli import main
 from stillspeak.data.clips import Clips, Drawer
-from stillspeak.data.landmarks import crop_landmarks, mouth_opening
+from stillspeak.data.expression import EXPRESSION
+from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.data.portraits import kept_back, read_portraits
-from stillspeak.data.recombine import move_points, recombine
+from stillspeak.data.recombine import coloured, move_points, recombine
 from stillspeak.errors import DataError
 from stillspeak.presets import tiny
 from stillspeak.runtime.scene import still
 
 LOWER_LIP_AND_CHIN = np.r_[4:13, 55:60, 65:68]
+AWAKE = np.zeros((3, EXPRESSION), np.float32)  # eyes as in the photo
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def opened(shut: np.ndarray, far: float) -> np.ndarray:
 
 
 def test_a_face_that_rests_as_its_clip_does_stays_what_it_is(face: np.ndarray, shut: np.ndarray):
-    made, moved = recombine(face, shut, face[None], shut[None], shut, 0.0)
+    made, moved = recombine(face, shut, face[None], shut[None], shut, 0.0, AWAKE[:1])
     assert np.allclose(moved[0], shut, atol=1e-4)
     assert np.abs(made[0].astype(float) - face).max() <= 1
 
@@ -53,7 +55,7 @@ def test_a_face_that_rests_as_its_clip_does_stays_what_it_is(face: np.ndarray, s
 def test_lips_part_as_far_as_the_clips_do_and_the_upper_half_stays(face: np.ndarray, shut: np.ndarray):
     clip = np.stack([opened(shut, far) for far in (0.0, 3.0, 6.0)])
     frames = np.repeat(face[None], 3, 0)
-    made, moved = recombine(face, shut, frames, clip, shut, 0.0)
+    made, moved = recombine(face, shut, frames, clip, shut, 0.0, AWAKE)
     assert mouth_opening(moved) == pytest.approx([0, 3, 6], abs=0.2)
     assert np.abs(made[:, :50].astype(float) - face[:50]).max() <= 1
     assert np.abs(made[2, 80:].astype(float) - face[80:]).mean() > 2
@@ -63,13 +65,32 @@ def test_an_open_smile_is_shut_by_a_clip_at_rest(points: np.ndarray, shut: np.nd
     smile = opened(points, 4.0)
     assert mouth_opening(smile[None])[0] > 3
     for kept in (0.0, 1.0):
-        assert mouth_opening(move_points(smile, shut[None], shut, kept))[0] < 0.3
+        assert mouth_opening(move_points(smile, shut[None], shut, kept, AWAKE[:1]))[0] < 0.3
+
+
+def test_a_portrait_blinks_and_its_mouth_does_not_know(face: np.ndarray, shut: np.ndarray):
+    closing = np.array([[0, 0], [0.5, 0], [1, 0]], np.float32)
+    made, moved = recombine(face, shut, np.repeat(face[None], 3, 0), np.repeat(shut[None], 3, 0), shut, 0.0, closing)
+    ratio = eye_aspect_ratio(moved) / eye_aspect_ratio(shut[None])
+    assert ratio == pytest.approx([1, 0.54, 0.08], abs=0.03)
+    assert np.abs(made[:, 80:].astype(float) - face[80:]).max() <= 1
+    seen = eye_aspect_ratio(crop_landmarks(made))
+    assert seen[2] < 0.7 * seen[0]
+
+
+def test_a_grey_portrait_takes_the_colours_of_a_face_and_keeps_its_light(face: np.ndarray, points: np.ndarray):
+    grey = np.repeat(face.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    made = coloured(grey, points, face, points)
+    assert np.abs(made.astype(float).mean(axis=2) - grey[..., 0]).mean() < 6
+    cheek = slice(70, 76), slice(25, 32)
+    assert made[cheek].astype(float).mean(axis=(0, 1)) == pytest.approx(face[cheek].mean(axis=(0, 1)), abs=12)
+    assert coloured(face, points, grey, points) is face
 
 
 def test_a_grey_portrait_gets_a_grey_mouth(face: np.ndarray, shut: np.ndarray):
     grey = np.repeat(face.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     red = np.full_like(face, (200, 20, 20))
-    made, _ = recombine(grey, shut, red[None], opened(shut, 6.0)[None], shut, 0.0)
+    made, _ = recombine(grey, shut, red[None], opened(shut, 6.0)[None], shut, 0.0, AWAKE[:1])
     assert np.ptp(made.astype(int), axis=3).max() <= 1
 
 

@@ -4,16 +4,19 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from stillspeak.cli import main
 from stillspeak.data import shards
-from stillspeak.data.clips import Clips
+from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.manifest import read_manifest
+from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.data.shards import pack, unpack
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import DataError
+from stillspeak.media.video import read_video
 from stillspeak.presets import tiny
 
 
@@ -123,3 +126,57 @@ def test_a_damaged_shard_is_said_and_one_that_points_elsewhere_writes_nothing_th
     with pytest.raises(DataError, match="no file of a prepared folder"):
         unpack(str(tmp_path / "s"), tmp_path / "back")
     assert not (tmp_path / "outside.md").exists()
+
+
+def test_clips_are_drawn_from_shards_as_from_the_folder(prepared: Path, tmp_path: Path):
+    pack(prepared, str(tmp_path / "s"), shard_mb=0.1)
+    context, config = tiny().generator.context, tiny().data
+    batches = []
+    for folder in (prepared, tmp_path / "s"):
+        clips = Clips(folder, "train", context)
+        drawer = Drawer(clips, config, fit_mouth_code(clips.points, 4))
+        batches.append(
+            (drawer.batch(4, 8, np.random.default_rng(1)), sum(len(clips.sounds(i)) for i in range(len(clips))))
+        )
+    (loose, voices), (packed, packed_voices) = batches
+    assert voices == packed_voices == len(clips) + 1
+    for one, other in zip(vars(loose).values(), vars(packed).values(), strict=True):
+        assert np.array_equal(one, other)
+    assert not (tmp_path / "s" / "cache").exists()
+
+
+def test_clips_that_do_not_fit_into_memory_are_decoded_again(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pack(prepared, str(tmp_path / "s"))
+    monkeypatch.setattr("stillspeak.data.clips._KEPT_BYTES", 1.0)
+    decoded: list[Path] = []
+    monkeypatch.setattr("stillspeak.data.clips.read_video", lambda path: decoded.append(path) or read_video(path))
+    clips = Clips(tmp_path / "s", "train", tiny().generator.context)
+    for index in (0, 0, 1, 0):
+        clips.frames(index)
+    assert len(decoded) == 3
+
+
+def test_training_reads_shards_and_says_what_is_wrong_with_them(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    names = pack(prepared, str(tmp_path / "s"))
+    (train,) = [tmp_path / "s" / name for name in names if name.startswith("train")]
+    base = ["train", "tiny", "--data", str(tmp_path / "s"), "--warm.picture-steps", "1", "--train.steps", "1"]
+    assert main([*base, "--run", str(tmp_path / "run")]) == 0
+    whole = train.read_bytes()
+    at = whole.index(b"ftyp")
+    train.write_bytes(whole[:at] + bytes(4000) + whole[at + 4000 :])
+    assert main([*base, "--run", str(tmp_path / "torn")]) == 2
+    assert "is damaged" in capsys.readouterr().err
+    train.write_bytes(whole[: len(whole) // 2])
+    assert main([*base, "--run", str(tmp_path / "cut")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    with tarfile.open(train, "w"):
+        pass
+    assert main([*base, "--run", str(tmp_path / "empty")]) == 2
+    assert "does not hold" in capsys.readouterr().err
+    train.unlink()
+    assert main([*base, "--run", str(tmp_path / "gone")]) == 2
+    assert "lacks train-000000.tar" in capsys.readouterr().err

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stillspeak.evaluation.blinks import blinks, eye_aspect_ratio
+from stillspeak.data.landmarks import eye_aspect_ratio
+from stillspeak.evaluation.blinks import blinks
 
 
 def curve(*at: int, frames: int = 150) -> np.ndarray:

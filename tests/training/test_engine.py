@@ -59,7 +59,7 @@ def small(config: Config) -> Config:
         frame=config.frame and size.frame,
         sequence=config.sequence and size.sequence,
         sync=sync,
-        warm=size.warm,
+        warm=replace(size.warm, expression=config.warm.expression),
         train=replace(size.train, sample_every=1000, keep_context=config.train.keep_context),
     )
 
@@ -484,8 +484,11 @@ def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Pat
     middle = blend(first, second, 0.5)
     name = "decoder.first.weight"
     torch.testing.assert_close(middle.weights[name], (first.weights[name] + second.weights[name]) / 2)
-    assert [stage["phase"] for stage in middle.history] == [
-        *["sound", "picture", "adversarial"] * 2,
+    first.weights["noise.memory.bias_ih_l0"].add_(1.0)
+    whole = blend(first, second, 0.5, "picture").weights["noise.memory.bias_ih_l0"]
+    assert torch.equal(whole, second.weights["noise.memory.bias_ih_l0"])  # half of a blink is none
+    assert [stage["phase"].split(" x ")[0] for stage in middle.history] == [
+        *["sound", "picture", "adversarial", "calibration: mouth"] * 2,
         "blend: 50% of all",
     ]
     out = ["-o", str(tmp_path / "m")]

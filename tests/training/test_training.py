@@ -19,7 +19,7 @@ from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training.calibration import calibrate_opening
+from stillspeak.training.calibration import calibrate
 from stillspeak.training.export import difference, export, fold_batch_norms
 from stillspeak.training.exported_warp import ExportedWarpingDecoder
 from stillspeak.training.loop import Trainer, chosen_device, train
@@ -147,11 +147,21 @@ def test_folding_batch_norms_changes_nothing(preset):
 
 def test_training_starts_from_an_exported_model(finished: Path, prepared: Path, tmp_path: Path):
     export(finished, tmp_path / "model")
-    config = overridden("tiny", ["--warm.sound-steps", "0", "--warm.picture-steps", "0", "--train.steps", "0"])
-    train(config, prepared, tmp_path / "next", tmp_path / "model", say=quiet)
+    nothing = [
+        "--warm.sound-steps",
+        "0",
+        "--warm.picture-steps",
+        "0",
+        "--train.steps",
+        "0",
+        "--train.calibrate",
+        "False",
+    ]
+    train(overridden("tiny", nothing), prepared, tmp_path / "next", tmp_path / "model", say=quiet)
     _, first, code, history = read_generator(finished)
     _, second, next_code, next_history = read_generator(tmp_path / "next")
-    assert [stage["steps"] for stage in next_history] == [stage["steps"] for stage in history] == [4, 4, 4]
+    assert [stage["steps"] for stage in next_history] == [stage["steps"] for stage in history] == [4, 4, 4, 0]
+    assert history[-1]["phase"].startswith("calibration: mouth x 1")
     for name, tensor in first.items():
         torch.testing.assert_close(second[name].float(), tensor.float(), atol=2e-3, rtol=2e-3)
     np.testing.assert_array_equal(next_code.basis, code.basis)
@@ -247,7 +257,7 @@ def test_a_device_that_is_not_there_is_refused():
         chosen_device("abacus")
 
 
-def test_calibration_widens_a_mouth_that_moves_too_little(
+def test_calibration_widens_a_mouth_and_eyes_that_move_too_little(
     finished: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config, weights, code, _ = read_generator(finished)
@@ -256,12 +266,17 @@ def test_calibration_widens_a_mouth_that_moves_too_little(
     clips = Clips(prepared, "train", config.generator.context)
     before = generator.decoder.first.weight.clone()
     curve = np.sin(np.arange(30) / 3).astype(np.float32)
-    openings = itertools.cycle([0.8 * curve, curve])  # made, real
-    monkeypatch.setattr("stillspeak.training.calibration.opening", lambda _: next(openings))
-    assert calibrate_opening(generator, clips, code) == pytest.approx(1.25, rel=1e-3)
-    size = len(code.basis)
-    torch.testing.assert_close(generator.decoder.first.weight[:size], 1.25 * before[:size])
-    torch.testing.assert_close(generator.decoder.first.weight[size:], before[size:])
+    for measure, scale in (("mouth_opening", 0.8), ("eye_aspect_ratio", 0.7)):
+        curves = itertools.cycle([scale * curve, curve])  # made, real
+        monkeypatch.setattr(f"stillspeak.training.calibration.{measure}", lambda _, curves=curves: next(curves))
+    blinks = np.ones((30, 2), np.float32)
+    monkeypatch.setattr("stillspeak.training.calibration.expression", lambda _: blinks)
+    monkeypatch.setattr("stillspeak.training.calibration.render", lambda *_: clips.frames(0))
+    factors = calibrate(generator, clips, code, expressions=True)
+    assert factors == pytest.approx((1.25, 1 / 0.7), rel=1e-3)
+    wider = torch.ones(len(before))
+    wider[: len(code.basis)], wider[config.generator.context.size] = factors
+    torch.testing.assert_close(generator.decoder.first.weight, wider[:, None, None, None] * before)
 
 
 def test_a_kept_context_encoder_is_not_changed_by_the_adversaries(prepared: Path, tmp_path: Path):
@@ -275,7 +290,7 @@ def test_a_kept_context_encoder_is_not_changed_by_the_adversaries(prepared: Path
         "--train.keep-context",
         "True",
     ]
-    config = overridden("tiny", [*settings, "--loss.code", "0"])
+    config = overridden("tiny", [*settings, "--loss.code", "0", "--warm.expression", "False"])
     RunFolder(tmp_path / "r").create(config, prepared)
     trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)
     before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}

@@ -1,7 +1,8 @@
-"""The training reader: a prepared folder in memory, and batches drawn from it. Paper, section 4.1.
+"""The training reader: a prepared folder or its shards, and batches drawn from it. Paper, section 4.1.
 
-Every batch is a pure function of a seed, so a resumed run sees what it would have seen. Frames are decoded once into one
-flat uint8 file under ``DEST/cache`` and mapped from there.
+Every batch is a pure function of a seed, so a resumed run sees what it would have seen. Frames of a folder are decoded once
+into one flat uint8 file under ``DEST/cache`` and mapped from there. Clips of shards are decoded when they are drawn, and
+kept in memory as far as it reaches: a small set is decoded once, of a large one nothing is written.
 """
 
 import os
@@ -9,8 +10,8 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 
 from stillspeak.config import ContextConfig, DataConfig
 from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
-from stillspeak.data.landmarks import mouth_interior
-from stillspeak.data.manifest import MANIFEST, ClipRecord, read_manifest
+from stillspeak.data.expression import expression
+from stillspeak.data.files import Files
+from stillspeak.data.landmarks import mouth_interior, mouth_opening
+from stillspeak.data.manifest import MANIFEST, read_manifest
 from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
 from stillspeak.data.portraits import Portraits, read_portraits
-from stillspeak.data.recombine import recombine
-from stillspeak.data.voices import copies_of
+from stillspeak.data.recombine import coloured, recombine
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
@@ -33,8 +35,11 @@ from stillspeak.media.windows import Windows
 Random = np.random.Generator
 _ALL = slice(None)
 _AT_ONCE = 32  # clips that are decoded side by side
+_KEPT_BYTES = 4e9  # of decoded frames of shards
 _AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
 _MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
+_COLOURED = 0.8  # ours: share of grey portraits that take the colours of the clip's face
+_BROWS = 0.5  # ours: spread of the brows that a portrait is given
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
 
 
@@ -48,6 +53,7 @@ class Batch:
         windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start.
         codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
         points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
+        expressions: what eyes and brows do on the way from the still to ``frames``, float32 ``(clips, time, 2)``.
         interior: where the mouth of ``frames`` is open, uint8 ``(clips, time, 128, 96)``.
     """
 
@@ -56,6 +62,7 @@ class Batch:
     windows: NDArray[np.float32]
     codes: NDArray[np.float32]
     points: NDArray[np.float32]
+    expressions: NDArray[np.float32]
     interior: NDArray[np.uint8]
 
 
@@ -66,11 +73,20 @@ class Order(NamedTuple):
     first: int
 
 
+class Picture(NamedTuple):
+    """One clip's part of a batch: still and frames, their landmarks, the frames' mouth codes and expressions from the still."""
+
+    frames: NDArray[np.uint8]
+    points: NDArray[np.float32]
+    codes: NDArray[np.float32]
+    expressions: NDArray[np.float32]
+
+
 class Clips:
-    """The clips of a prepared folder.
+    """The clips of a prepared folder or of a folder of shards.
 
     Args:
-        folder: as ``prepare`` left it.
+        folder: as ``prepare`` or ``data pack`` left it.
         split: train, heldout, validation or test.
         context: the sound rate and window of the model.
         speakers: only these, if given.
@@ -83,33 +99,31 @@ class Clips:
         self, folder: str | Path, split: str, context: ContextConfig, speakers: list[str] | None = None
     ) -> None:
         self.folder = Path(folder)
-        self.records = read_manifest(self.folder, split, speakers)
+        self.records = read_manifest(self.folder, split, speakers, shards=True)
+        self.files = Files(self.folder)
         self.cutter = Windows(context.rate_hz, Fraction(context.fps), context.window_seconds)
         self.points = [record.points() for record in self.records]
         self._starts = np.cumsum([0, *(record.frames for record in self.records)])
-        self._frames = self._cached_frames(split)
-        self._sounds: list[list[NDArray[np.float32]]] | None = None
-        self._reading = Lock()
+        packed = sorted({record.shard for record in self.records} - {""})
+        if missing := [name for name in packed if not (self.folder / name).is_file()]:
+            raise DataError(f"{self.folder} lacks {missing[0]}, which its manifest names.")
+        self._frames = None if packed else self._cached_frames(split)
+        at_hand = round(_KEPT_BYTES * len(self) / (int(self._starts[-1]) * HEIGHT_PX * WIDTH_PX * 3))
+        self._decoded = lru_cache(max(1, at_hand))(self._decode)
+        self.sounds = lru_cache(max(1, at_hand) if packed else None)(self._load_sounds)
 
     def __len__(self) -> int:
         return len(self.records)
 
-    @property
-    def sounds(self) -> list[list[NDArray[np.float32]]]:
-        """Of each clip its sound as recorded and its copies by other voices, ``(n,)`` each, read when first asked for."""
-        with self._reading:
-            if self._sounds is None:
-                with ThreadPoolExecutor() as pool:
-                    self._sounds = list(pool.map(self._load_sounds, self.records))
-        return self._sounds
-
     def frames(self, index: int) -> NDArray[np.uint8]:
         """All frames of a clip, ``(time, 128, 96, 3)``."""
+        if self._frames is None:
+            return self._decoded(index)
         return self._frames[self._starts[index] : self._starts[index + 1]]
 
     def windows(self, index: int) -> NDArray[np.float32]:
         """The sound windows of a clip as recorded, one to a frame: ``(time, samples)``."""
-        return self._heard(self.sounds[index][0], self.records[index].frames)
+        return self._heard(self.sounds(index)[0], self.records[index].frames)
 
     def speaker_weights(self, evenness: float) -> NDArray[np.float64]:
         """Chance of each clip: a speaker's share is its number of clips to the power 1 - evenness."""
@@ -124,9 +138,18 @@ class Clips:
         padded = np.concatenate([samples[:needed], np.zeros(max(0, needed - len(samples)), np.float32)])
         return self.cutter.cut(padded)[:frames]
 
-    def _load_sounds(self, record: ClipRecord) -> list[NDArray[np.float32]]:
-        flac = (self.folder / record.path).with_suffix(".flac")
-        return [read_audio(path).at(self.cutter.rate_hz).samples for path in [flac, *copies_of(flac)]]
+    def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
+        """A clip's sound as recorded and its copies by other voices, ``(n,)`` each."""
+        with self.files.of(self.records[index]) as (_, sounds):
+            return [read_audio(path).at(self.cutter.rate_hz).samples for path in sounds]
+
+    def _decode(self, index: int) -> NDArray[np.uint8]:
+        record = self.records[index]
+        with self.files.of(record) as (video, _):
+            frames = read_video(video)
+        if len(frames) < record.frames:
+            raise DataError(f"{record.clip} has {len(frames)} frames and not {record.frames}; prepare it again.")
+        return frames[: record.frames]
 
     def _cached_frames(self, split: str) -> NDArray[np.uint8]:
         key = zlib.crc32("".join(record.path for record in self.records).encode())
@@ -148,10 +171,9 @@ class Clips:
         try:
             with ThreadPoolExecutor() as pool:
                 for first in range(0, len(self.records), _AT_ONCE):
-                    records = self.records[first : first + _AT_ONCE]
-                    videos = pool.map(lambda record: read_video(self.folder / record.path), records)
+                    videos = pool.map(self._decode, range(first, min(first + _AT_ONCE, len(self))))
                     for video, start, end in zip(videos, self._starts[first:], self._starts[first + 1 :], strict=False):
-                        frames[start:end] = video[: end - start]
+                        frames[start:end] = video
             frames.flush()
             part.replace(path)
         finally:
@@ -165,11 +187,14 @@ class Drawer:
     """
 
     def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
+        if not 0 <= config.blinks <= 1:
+            raise DataError(f"data.blinks is a share, from 0 to 1, not {config.blinks:g}.")
         self.clips = clips
         self.config = config
         self.code = code
         self.codes = [code.encode(points) for points in clips.points]
         self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
+        self.expressions = [expression(points) for points in clips.points]
         self.weights = clips.speaker_weights(config.evenness)
         self.portraits = read_portraits(clips.folder) if config.recombined else None
 
@@ -192,8 +217,7 @@ class Drawer:
         """``count`` clips, ``time`` single frames of each from anywhere; no sound."""
         pictures = []
         for index, own in list(zip(self._choose(count, random), random.spawn(count), strict=True))[share]:
-            any_frames = own.integers(0, self.clips.records[index].frames, time)
-            pictures.append(self._picture(index, any_frames, own))
+            pictures.append(self._picture(index, self._any_frames(index, time, own), own))
         return _batch(pictures, np.zeros((len(pictures), 0, 0), np.float32))
 
     def sounds(
@@ -237,6 +261,14 @@ class Drawer:
         }
         return np.array([shuffled[e][i] for e, i in zip(epochs.tolist(), inside.tolist(), strict=True)])
 
+    def _any_frames(self, index: int, count: int, random: Random) -> NDArray[np.int64]:
+        """Single frames from anywhere in a clip; a share of them is drawn by how far the eyes are closed."""
+        frames, closing = self.clips.records[index].frames, self.expressions[index][:, 0]
+        if not self.config.blinks or not closing.any():
+            return random.integers(0, frames, count)
+        chances = (1 - self.config.blinks) / frames + self.config.blinks * closing / closing.sum(dtype=np.float64)
+        return random.choice(frames, count, p=chances / chances.sum())
+
     def _choose(self, count: int, random: Random) -> NDArray[np.int64]:
         return random.choice(len(self.clips), count, p=self.weights)
 
@@ -251,48 +283,61 @@ class Drawer:
         return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
 
     def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
-        sounds = self.clips.sounds[index]
+        sounds = self.clips.sounds(index)
         if not strength:
             return sounds[0]
         return jitter_voice(sounds[random.integers(len(sounds))], self.clips.cutter.rate_hz, strength, random)
 
-    def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> "Picture":
-        """Still and frames, their landmarks, and the frames' codes; varied alike."""
+    def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> Picture:
+        """Still and frames, varied alike."""
         video, points = self.clips.frames(index), self.clips.points[index]
         still = int(random.integers(len(video))) if self.config.any_still else 0
         shown = np.concatenate([[still], chosen])
         frames, points, code = video[shown], points[shown], self.codes[index][chosen]
+        expressions = self.expressions[index][shown]
         turned = self._mirror(random)
         if turned:
             frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
         if self.portraits and random.random() < self.config.recombined:
             rest = resting(self.clips.points[index])
             rest = mirrored(rest[None])[0] if turned else rest
-            frames, points = self._recombined(self.portraits, frames, points, rest, random)
+            if self.config.blinks:
+                expressions[1:, 1] += random.normal(0, _BROWS)
+            else:
+                expressions[:] = 0.0
+            frames, points = self._recombined(self.portraits, frames, points, rest, expressions, random)
         if self.config.face_jitter:
             frames, points = jitter_faces(np.ascontiguousarray(frames), points, self.config.face_jitter, random)
-        return frames, points, code
+        return Picture(frames, points, code, expressions[1:] - expressions[:1])
 
     def _recombined(
-        self, portraits: Portraits, frames: NDArray[np.uint8], points: NDArray[np.float32], rest: Points, random: Random
+        self,
+        portraits: Portraits,
+        frames: NDArray[np.uint8],
+        points: NDArray[np.float32],
+        rest: Points,
+        expressions: NDArray[np.float32],
+        random: Random,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Still and frames of another person; the still is mostly the portrait as it was taken, smile and all."""
+        """Still and frames of another person; the still is mostly the portrait as it was taken, smile and all.
+
+        ``expressions`` become those of what is shown.
+        """
         number = random.integers(len(portraits.crops))
         portrait, own = portraits.crops[number], portraits.points[number]
         if self._mirror(random):
             portrait, own = np.ascontiguousarray(portrait[:, ::-1]), mirrored(own[None])[0]
-        moved, there = recombine(portrait, own, frames, points, rest, random.uniform(0, _MOST_SMILE))
+        if random.random() < _COLOURED:
+            calm = int(mouth_opening(points).argmin())
+            portrait = coloured(portrait, own, frames[calm], points[calm])
+        smile = random.uniform(0, _MOST_SMILE)
+        moved, there = recombine(portrait, own, frames, points, rest, smile, expressions)
         if random.random() < _AS_TAKEN:
-            moved[0], there[0] = portrait, own
+            moved[0], there[0], expressions[0] = portrait, own, 0.0
         return moved, there
 
 
-Picture = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
-
-
 def _batch(pictures: list[Picture], windows: NDArray[np.float32]) -> Batch:
-    frames = np.stack([picture[0] for picture in pictures])
-    points = np.stack([picture[1] for picture in pictures])
-    codes = np.stack([picture[2] for picture in pictures])
+    frames, points, codes, expressions = (np.stack(arrays) for arrays in zip(*pictures, strict=True))
     interior = np.stack([mouth_interior(moved[1:]) for moved in points])
-    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, interior)
+    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, expressions, interior)

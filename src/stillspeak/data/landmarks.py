@@ -18,6 +18,7 @@ CROP_BOX = (8.5, 28.0, 96.5, 116.0)
 _ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, its points are whole pixels there
 _NUDGES_PX = ((-2, 0), (2, 0), (0, 2), (0, -2))  # ours: the mean over four boxes halves the predictor's jitter
 UPPER_INNER, LOWER_INNER = (61, 62, 63), (67, 66, 65)
+_EYES = (36, 42)  # first of six points each
 
 
 @cache
@@ -56,3 +57,13 @@ def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Inner-lip opening in crop pixels: mean distance of the three facing pairs, ``(time, 68, 2)`` -> ``(time,)``."""
     gap = landmarks[:, LOWER_INNER] - landmarks[:, UPPER_INNER]
     return np.linalg.norm(gap, axis=2).mean(axis=1).astype(np.float32)
+
+
+def eye_aspect_ratio(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Height of the eyes over their width, the mean of both: ``(time, 68, 2)`` -> ``(time,)``. Soukupova and Cech 2016."""
+    ratios = []
+    for first in _EYES:
+        outer, up1, up2, inner, low2, low1 = (landmarks[:, first + k] for k in range(6))
+        heights = np.linalg.norm(up1 - low1, axis=1) + np.linalg.norm(up2 - low2, axis=1)
+        ratios.append(heights / np.maximum(2 * np.linalg.norm(outer - inner, axis=1), 1e-6))
+    return np.mean(ratios, axis=0).astype(np.float32)

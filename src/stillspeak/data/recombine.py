@@ -1,4 +1,4 @@
-"""New talking identities: a portrait moved by the mouth of a real clip. Ours; for training only.
+"""New talking identities: a portrait moved by the mouth and the eyes of a real clip. Ours; for training only.
 
 With few speakers a decoder learns their mouths. Here lips and chin of any aligned portrait go where those of a clip go, its
 skin is bent along (piecewise linear between landmarks), and where the lips part the clip's own mouth is put in, in the
@@ -8,8 +8,9 @@ portrait's light. A smile with teeth is closed by the same bending: what lies be
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import LinearNDInterpolator
+from scipy.spatial import Delaunay
 
+from stillspeak.data.expression import move_eyes
 from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, mouth_interior
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 
@@ -21,6 +22,10 @@ _UPPER, _LOWER = np.r_[49:54, UPPER_INNER], np.r_[59:54:-1, LOWER_INNER]  # faci
 _INNER_UPPER, _INNER_LOWER = np.r_[61, 61, 62, 63, 63, UPPER_INNER], np.r_[67, 67, 66, 65, 65, LOWER_INNER]
 _LEAST_SCALE, _MOST_SCALE = 0.75, 1.3
 _CHEEKS = slice(70, 110), slice(20, 76)  # where a face's light is measured, rows and columns
+_LEAST_AREA = 0.02  # of a triangle, times two, in square pixels
+_FRACTION_BITS = 4
+_COLOURS_BLUR_PX = 1.0
+_TEETH = 0.9  # of its colour that an open mouth loses
 _GREY_SPREAD = 3.0  # between the channels, of 255: a photo without colour
 _LEFT, _MIDDLE, _RIGHT, _TOP, _HALF, _BOTTOM = -1, WIDTH_PX / 2, WIDTH_PX, -1, HEIGHT_PX / 2, HEIGHT_PX
 _BORDER = np.array(
@@ -29,7 +34,7 @@ _BORDER = np.array(
 )
 
 
-def move_points(own: Points, points: Points, rest: Points, smile: float) -> Points:
+def move_points(own: Points, points: Points, rest: Points, smile: float, expressions: NDArray[np.float32]) -> Points:
     """Where a portrait's landmarks go.
 
     Args:
@@ -37,6 +42,7 @@ def move_points(own: Points, points: Points, rest: Points, smile: float) -> Poin
         points: the clip's, ``(n, 68, 2)``.
         rest: the clip's with the mouth at rest, ``(68, 2)``.
         smile: how much of the portrait's own mouth's shape stays: 0 none, 1 all of it but its opening.
+        expressions: what eyes and brows do, ``(n, 2)``.
 
     Returns:
         ``(n, 68, 2)``.
@@ -46,7 +52,7 @@ def move_points(own: Points, points: Points, rest: Points, smile: float) -> Poin
     centre, rest_centre = own[_LIPS].mean(axis=0), rest[_LIPS].mean(axis=0)
     shut = _shut(own)
     offset = (shut[_LIPS] - centre) - scale * (rest[_LIPS] - rest_centre)
-    moved = np.repeat(own[None], len(points), axis=0)
+    moved = move_eyes(own, expressions)
     moved[:, _LIPS] = centre + scale * (points[:, _LIPS] - rest_centre) + smile * offset
     moved[:, _CHIN] += scale * (points[:, _CHIN] - rest[_CHIN])
     return moved.astype(np.float32)
@@ -62,7 +68,13 @@ def _shut(own: Points) -> Points:
 
 
 def recombine(
-    portrait: Frames, own: Points, frames: Frames, points: Points, rest: Points, smile: float
+    portrait: Frames,
+    own: Points,
+    frames: Frames,
+    points: Points,
+    rest: Points,
+    smile: float,
+    expressions: NDArray[np.float32],
 ) -> tuple[Frames, Points]:
     """A portrait that talks as a clip does.
 
@@ -72,12 +84,12 @@ def recombine(
         frames: the clip's crops, ``(n, 128, 96, 3)``.
         points: their landmarks, ``(n, 68, 2)``.
         rest: the clip's landmarks with the mouth at rest.
-        smile: as for ``move_points``.
+        smile, expressions: as for ``move_points``.
 
     Returns:
         Frames ``(n, 128, 96, 3)`` and their landmarks ``(n, 68, 2)``.
     """
-    moved = move_points(own, points, rest, smile)
+    moved = move_points(own, points, rest, smile, expressions)
     open_parts = mouth_interior(moved)
     out = np.empty_like(frames)
     for made, frame, there, here, part in zip(out, frames, moved, points, open_parts, strict=True):
@@ -89,10 +101,52 @@ def recombine(
     return out, moved
 
 
+def coloured(portrait: Frames, own: Points, face: Frames, points: Points) -> Frames:
+    """A grey portrait in the colours of somebody's face, which are bent to its shape; portraits with colours stay as they are.
+
+    Without it a decoder that sees many grey portraits paints pale lips into photos with colours.
+
+    Args:
+        portrait: an aligned crop, ``(128, 96, 3)``.
+        own: its landmarks, ``(68, 2)``.
+        face: another aligned crop.
+        points: its landmarks.
+
+    Returns:
+        ``(128, 96, 3)``.
+    """
+    if not _is_grey(portrait):
+        return portrait
+    bent = _bend(face, np.concatenate([own, _BORDER]), np.concatenate([points, _BORDER]))
+    colours = cv2.cvtColor(cv2.GaussianBlur(bent, (0, 0), _COLOURS_BLUR_PX) / 255, cv2.COLOR_RGB2LAB)
+    lab = cv2.cvtColor(portrait.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    strength = np.clip(lab[..., 0] / np.maximum(colours[..., 0], 1), 0, 1)  # in the dark less
+    teeth = cv2.GaussianBlur(mouth_interior(own[None])[0].astype(np.float32), (3, 3), 0)
+    lab[..., 1:] = colours[..., 1:] * (strength * (1 - _TEETH * teeth))[..., None]
+    rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    return np.asarray((rgb * 255).round().clip(0, 255), np.uint8)
+
+
+def _is_grey(portrait: Frames) -> bool:
+    return float(np.ptp(portrait.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
+
+
 def _bend(image: Frames, to: Points, come_from: Points) -> NDArray[np.float32]:
-    """The image with its points moved, linear in the triangles between; beyond all points black."""
-    y, x = np.mgrid[:HEIGHT_PX, :WIDTH_PX]
-    source = LinearNDInterpolator(to, come_from, fill_value=-2.0)(x, y).astype(np.float32)
+    """The image with its points moved, linear in the triangles between.
+
+    Each triangle is drawn as its number, the largest last: what lies between lids that meet is too thin to trust its slope.
+    """
+    triangles = Delaunay(to).simplices
+    corners = np.concatenate([to[triangles], np.ones((len(triangles), 3, 1), np.float32)], axis=2)
+    areas = np.abs(np.linalg.det(corners))
+    order = np.argsort(areas)[np.sort(areas) > _LEAST_AREA]
+    slopes = np.linalg.solve(corners[order], come_from[triangles[order]])  # x, y, 1 -> where a pixel comes from
+    numbers = np.zeros((HEIGHT_PX, WIDTH_PX), np.int32)
+    for number, corner in enumerate(np.rint(corners[order, :, :2] * 2**_FRACTION_BITS).astype(np.int32)):
+        cv2.fillConvexPoly(numbers, corner, number, shift=_FRACTION_BITS)
+    rows, columns = np.mgrid[:HEIGHT_PX, :WIDTH_PX].astype(np.float32)
+    here = np.stack([columns, rows, np.ones_like(rows)], axis=2)
+    source = np.einsum("yxi,yxij->yxj", here, slopes[numbers]).astype(np.float32)
     bent = cv2.remap(image.astype(np.float32), source[..., 0], source[..., 1], cv2.INTER_LINEAR)
     return np.asarray(bent, np.float32)
 
@@ -102,6 +156,6 @@ def _in_light_of(portrait: Frames, frame: Frames, mouth: NDArray[np.float32]) ->
     light, own_light = (float(image[_CHEEKS].mean()) for image in (portrait, frame))
     gain = float(np.clip(light / max(own_light, 1.0), 0.5, 2.0))
     lit = np.clip(mouth * gain, 0, 255)
-    if np.ptp(portrait.astype(np.float32), axis=2).mean() < _GREY_SPREAD:
+    if _is_grey(portrait):
         lit = np.repeat(lit.mean(axis=2, keepdims=True), 3, axis=2)
     return np.asarray(lit, np.float32)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-_EYES = (36, 42)  # first of six points each, 68-point scheme
 _OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
 DEPTH = 0.25  # ours: a blink closes the eye by at least a quarter of its opening
 _LONGEST_SECONDS = 0.6  # beyond it eyes are closed or look down
@@ -22,16 +21,6 @@ class Blinks(NamedTuple):
 
     rate: float
     seconds: float
-
-
-def eye_aspect_ratio(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Height of the eyes over their width, the mean of both: ``(time, 68, 2)`` -> ``(time,)``."""
-    ratios = []
-    for first in _EYES:
-        outer, up1, up2, inner, low2, low1 = (points[:, first + k] for k in range(6))
-        heights = np.linalg.norm(up1 - low1, axis=1) + np.linalg.norm(up2 - low2, axis=1)
-        ratios.append(heights / np.maximum(2 * np.linalg.norm(outer - inner, axis=1), 1e-6))
-    return np.mean(ratios, axis=0).astype(np.float32)
 
 
 def blinks(ratio: NDArray[np.float32], fps: float) -> Blinks:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import signal
+import zlib
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -218,14 +219,14 @@ class _Done:
 
 
 def _jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
-    """Each clip, with the next one in the list that says something else."""
+    """Each clip, with the next one in the list that says something else; every clip blinks at times of its own."""
     if clips is not None:
         records = evenly(records, clips)
     jobs = []
     for index, record in enumerate(records):
         following = [*records[index + 1 :], *records[:index]]
         other = next((other for other in following if not record.text or other.text != record.text), None)
-        jobs.append(Job(record, other, seed))
+        jobs.append(Job(record, other, seed + zlib.crc32(record.path.encode())))
     return jobs
 
 

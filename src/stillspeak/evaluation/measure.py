@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.landmarks import crop_landmarks, mouth_opening
-from stillspeak.evaluation.blinks import blinks, eye_aspect_ratio
+from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
+from stillspeak.evaluation.blinks import blinks
 from stillspeak.evaluation.identity import Embeddings, acd, embeddings, sampled_embeddings
 from stillspeak.evaluation.mouth import match, silence_motion, silent_frames
 from stillspeak.evaluation.quality import psnr, ssim

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stillspeak.config import Config
+from stillspeak.data.manifest import read_manifest
 from stillspeak.errors import OutputError, RunError
 from stillspeak.evaluation.evaluate import evaluate
 from stillspeak.evaluation.measure import METRICS
@@ -90,6 +91,7 @@ def ablate(
     taken = dict(taken or {})
     if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
         raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
+    read_manifest(data, split, speakers)  # what cannot be judged is said before a row is trained
     found: dict[str, dict[str, Any]] = {}
     models: dict[str, str] = {}
     for name, row in ROWS.items():

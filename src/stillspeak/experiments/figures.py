@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stillspeak.animate import Animator, load
-from stillspeak.data.landmarks import crop_landmarks, mouth_opening
+from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
 from stillspeak.data.manifest import ClipRecord, Word, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
-from stillspeak.evaluation.blinks import DEPTH, eye_aspect_ratio
+from stillspeak.evaluation.blinks import DEPTH
 from stillspeak.evaluation.evaluate import FPS, clip_sound
 from stillspeak.evaluation.mouth import opening, silent_frames
 from stillspeak.media.audio import Sound

@@ -10,6 +10,7 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 
 # Ours: rows and columns around the mouth in the canonical crop (the lips of the training clips with a margin).
 MOUTH_ROWS, MOUTH_COLUMNS = slice(78, 118), slice(26, 72)
+_EYE_ROWS, _EYE_COLUMNS = slice(28, 56), slice(12, 86)  # with the brows
 
 
 def discriminator_loss(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> Float[Tensor, ""]:
@@ -23,10 +24,11 @@ def adversarial_loss(fake: Float[Tensor, " n"]) -> Float[Tensor, ""]:
 
 
 def pixel_weights(config: LossConfig) -> Float[Tensor, "height width"]:
-    """Weight of each pixel in the reconstruction: 1 in the lower half (Eq. 2), ``upper`` above, ``mouth`` more at the mouth."""
+    """Weight of each pixel in the reconstruction: 1 in the lower half (Eq. 2), ``upper`` above; more at mouth and eyes."""
     weights = torch.full((HEIGHT_PX, WIDTH_PX), config.upper)
     weights[HEIGHT_PX // 2 :] = 1.0
     weights[MOUTH_ROWS, MOUTH_COLUMNS] += config.mouth
+    weights[_EYE_ROWS, _EYE_COLUMNS] += config.eyes
     return weights
 
 

@@ -4,11 +4,13 @@ Weights between a general model and one trained on from it are often better than
 fine-tuning of zero-shot models"): here, on people neither has seen.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from stillspeak.errors import ModelError
 from stillspeak.training.weights import Trained, read_generator
 
+_WHOLE = "noise."
 PARTS = {"all": ("",), "sound": ("context.",), "picture": ("identity.", "decoder.", "last.", "noise.")}
 
 
@@ -18,7 +20,7 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
     Args:
         first: what is not in ``part`` stays as it is here.
         second: trained on from ``first`` or beside it, so that both read the same mouth code.
-        share: 0 is ``first``, 1 is ``second``.
+        share: 0 is ``first``, 1 is ``second``. Of the Noise Generator any share is all: half of a blink is none.
         part: ``sound`` (the Context Encoder), ``picture`` (all else), or ``all``.
 
     Raises:
@@ -35,12 +37,15 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
     for name, value in weights.items():
         if not name.startswith(PARTS[part]):
             continue
-        other = second.weights[name]
-        weights[name] = value.lerp(other, share) if value.is_floating_point() else (other if share else value)
+        other, between = second.weights[name], value.is_floating_point() and not name.startswith(_WHOLE)
+        weights[name] = value.lerp(other, share) if between else (other if share else value)
     known = [{**stage, "run": ""} for stage in first.history]  # a stage that both went through counts once
     history = [*first.history, *(stage for stage in second.history if {**stage, "run": ""} not in known)]
     done = {"run": "", "phase": f"blend: {share:.0%} of {part}", "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
-    return Trained(first.config, weights, first.code, [*history, {**done, "corpora": [], "speakers": {}}])
+    config = first.config
+    if share and part != "sound":
+        config = replace(config, warm=replace(config.warm, expression=second.config.warm.expression))
+    return Trained(config, weights, first.code, [*history, {**done, "corpora": [], "speakers": {}}])
 
 
 def read_blend(first: Path, second: Path, share: float, part: str) -> Trained:

@@ -185,7 +185,7 @@ class Syncing:
         looks, heard = [], []
         for index in self.mouths.choose(self.config.clips, random):
             looks.append(mouth_windows(self.mouths.varied(index, np.arange(self.time), random)))
-            voices = self.mouths.clips.sounds[index]
+            voices = self.mouths.clips.sounds(index)
             voice = voices[random.integers(len(voices))]
             if random.random() < 0.5:  # noqa: PLR2004 - an even coin
                 voice = jitter_voice(voice, RATE_HZ, 1.0, random)
@@ -206,7 +206,7 @@ class Syncing:
         found, confidences = [], []
         for index in (i for i, record in enumerate(clips.records) if record.frames >= _LEAST_FRAMES):
             looks = self.network.mouth(sounds(mouth_windows(mouths(clips.frames(index))))).numpy()
-            spectrum = log_mel(clips.sounds[index][0])
+            spectrum = log_mel(clips.sounds(index)[0])
             heard = self.network.sound(sounds(sound_windows(spectrum, len(looks), 25))).numpy()
             confidences.append(offset_of(looks, heard).confidence)
             for shift in _SHIFTS.tolist():  # the sound comes so many frames late

@@ -1,8 +1,8 @@
 """The training loop: it knows when to log, sample, validate and save; the phases know what to do.
 
-Phases run one after another: sound and picture (the warm start, ours), then adversarial (the paper's section 3.3). A step's
-batch and noise are pure functions of the seed and the step, so a resumed run goes on exactly as it would have, on as many
-processes as there are.
+Phases run one after another: sound and picture (the warm start, ours), then adversarial (the paper's section 3.3).
+A step's batch and noise are pure functions of the seed and the step, so a resumed run goes on exactly as it would have, on
+as many processes as there are.
 """
 
 import copy
@@ -22,7 +22,7 @@ from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
-from stillspeak.training.calibration import calibrate_opening
+from stillspeak.training.calibration import calibrate
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.loader import batches, loader_threads
 from stillspeak.training.phase import Phase
@@ -30,7 +30,7 @@ from stillspeak.training.run import BEST, CHECKPOINT, RunFolder, pack_optimiser,
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
-from stillspeak.training.warm_start import PicturePhase, SoundPhase, open_decoder
+from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.watch import Say, Watch
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator
 
@@ -92,7 +92,7 @@ class Trainer:
                 phase = self.phases[self.phase_index]
                 while self._run_phase(phase, interrupted):
                     pass
-                if phase.name == AdversarialPhase.name and phase.steps and self.config.train.calibrate:
+                if phase.name == AdversarialPhase.name and self.config.train.calibrate:
                     self._calibrate()
                 self.phase_index, self.step = self.phase_index + 1, 0
                 self.save()
@@ -197,10 +197,13 @@ class Trainer:
         if best.is_file():  # what is exported is what is calibrated
             self.average.load_state_dict(read_generator(best).weights)
         average = self._average_here()
-        factor = calibrate_opening(average, self.clips, self.code)
+        factors = calibrate(average, self.clips, self.code, expressions=self.config.warm.expression)
         self.average.load_state_dict(average.state_dict())
+        name = f"calibration: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"
+        done = {"run": "", "phase": name, "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
+        self.history.append({**done, "corpora": [], "speakers": {}})
         self.team.wait()
-        self.watch.calibration(factor, average, self.code, self.history)
+        self.watch.calibration(factors, average, self.code, self.history)
 
     def _average_here(self) -> Generator:
         """The running average on the CPU, where the monitor draws."""
@@ -246,12 +249,19 @@ class Trainer:
         if resumed:
             trained = read_generator(self.folder.path / CHECKPOINT)
             return trained.code, trained.history
+        warm = self.config.warm
         if init is not None:
             trained = load_generator(init, self.generator)
-            return trained.code, [{**stage, "run": ""} for stage in trained.history]
-        if self.config.warm.picture_steps:
-            open_decoder(self.generator, self.config.warm.code)
-        return fit_mouth_code(clips.points, self.config.warm.code), []
+            code, history = trained.code, [{**stage, "run": ""} for stage in trained.history]
+        else:
+            code, history = fit_mouth_code(clips.points, warm.code), []
+            if warm.picture_steps:
+                open_decoder(self.generator, warm.code)
+        if warm.expression:
+            if warm.picture_steps:
+                open_eyes(self.generator, len(code.basis))
+            let_blink(self.generator, warm.blinks_per_s)
+        return code, history
 
     def _stage(self, phase: Phase) -> Stage:
         """This run's entry of a phase in the history."""

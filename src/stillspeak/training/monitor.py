@@ -4,6 +4,7 @@ Rows of a strip: real, generated. The figures are those of the judge, on few cli
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,16 +14,17 @@ from numpy.typing import NDArray
 from stillspeak.animate import Video
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips
-from stillspeak.data.landmarks import mouth_opening
+from stillspeak.data.expression import EXPRESSION, expression
+from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
 from stillspeak.data.manifest import evenly
-from stillspeak.data.mouth_code import MouthCode
+from stillspeak.data.mouth_code import MouthCode, Points
 from stillspeak.errors import DataError
-from stillspeak.evaluation.mouth import match, opening
+from stillspeak.evaluation.mouth import match
 from stillspeak.evaluation.quality import psnr, ssim
 from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
 from stillspeak.training.tensors import images, pixels, sounds
-from stillspeak.training.warm_start import CODE_SCALE, PicturePhase
+from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, PicturePhase
 
 SPLITS = ("heldout", "validation")
 _CLIPS = 4  # of each split
@@ -30,11 +32,18 @@ _QUALITY_CLIPS = 16  # for PSNR and SSIM
 _STRIP = np.arange(20, 68, 4)
 
 
+class Shapes(NamedTuple):
+    """What a face does: mouth codes ``(time, code)``, and expressions ``(time, 2)`` of a model that has them."""
+
+    codes: NDArray[np.float32]
+    expressions: NDArray[np.float32] | None
+
+
 class Monitor:
     """Watches a generator on held-out clips, as far as the prepared folder has any."""
 
     def __init__(self, config: Config, data: Path, folder: Path, board: Board) -> None:
-        self.folder, self.board = folder, board
+        self.config, self.folder, self.board = config, folder, board
         self.sets: dict[str, Clips] = {}
         for split in SPLITS:
             try:
@@ -61,28 +70,38 @@ class Monitor:
         """Writes a strip and videos; returns opening correlation and spread, and L1 of the lower half."""
         figures, rows, name = {}, [], f"{phase}-{step:06}"
         for split, clips in self.sets.items():
-            matches, errors = [], []
+            matches, eyes, errors = [], [], []
             for index in range(min(_CLIPS, len(clips))):
                 real = clips.frames(index)
-                codes = code.encode(clips.points[index]) if phase == PicturePhase.name else None
-                made = render(generator, real[0], clips.windows(index), codes)
-                matches.append(match(opening(made), opening(real)))
+                shapes = self._shapes(clips.points[index], code) if phase == PicturePhase.name else None
+                made = render(generator, real[0], clips.windows(index), shapes)
+                points, wanted = crop_landmarks(made), crop_landmarks(real)
+                matches.append(match(mouth_opening(points), mouth_opening(wanted)))
+                eyes.append(match(eye_aspect_ratio(points), eye_aspect_ratio(wanted)))
                 errors.append(np.abs(made[:, 64:].astype(float) - real[:, 64:]).mean())
                 shown = np.minimum(_STRIP, len(real) - 1)
                 rows += [np.hstack(list(real[shown])), np.hstack(list(made[shown]))]
                 if index == 0:
                     pair, fps = np.concatenate([real, made], axis=2), float(clips.cutter.fps)
-                    video = Video(pair, fps, clips.sounds[index][0], clips.cutter.rate_hz)
+                    video = Video(pair, fps, clips.sounds(index)[0], clips.cutter.rate_hz)
                     video.save(self.folder / f"{name}-{split}.mp4")
                     self.board.video(f"{phase}-{split}", video, step)
             figures[f"{split}_opening_correlation"] = float(np.mean([found.correlation for found in matches]))
             figures[f"{split}_opening_spread"] = float(np.mean([found.spread for found in matches]))
+            if phase == PicturePhase.name and self.config.warm.expression:
+                figures[f"{split}_eyes_correlation"] = float(np.mean([found.correlation for found in eyes]))
+                figures[f"{split}_eyes_spread"] = float(np.mean([found.spread for found in eyes]))
             figures[f"{split}_lower_l1"] = float(np.mean(errors))
         if rows:
             strip = np.vstack(rows)
             cv2.imwrite(str(self.folder / f"{name}.png"), strip[:, :, ::-1])
             self.board.strip(phase, strip, step)
         return figures
+
+    def _shapes(self, points: Points, code: MouthCode) -> Shapes:
+        """A clip's mouth codes, and where z_n has them its expressions, as its first frame being the still."""
+        expressions = expression(points)
+        return Shapes(code.encode(points), expressions - expressions[0] if self.config.warm.expression else None)
 
     @torch.no_grad()
     def quality(self, generator: Generator) -> dict[str, float]:
@@ -102,14 +121,16 @@ def render(
     generator: Generator,
     still: NDArray[np.uint8],
     windows: NDArray[np.float32],
-    codes: NDArray[np.float32] | None = None,
+    shapes: Shapes | None = None,
 ) -> NDArray[np.uint8]:
-    """All frames of a clip without noise; from given mouth codes instead of sound while pictures are warming up."""
+    """All frames of a clip without noise; of given shapes instead of sound while pictures are warming up."""
     state = generator.begin(1)
     noise, _ = generator.noise(torch.zeros(1, len(windows), generator.config.noise.size), state.noise)
-    if codes is None:
+    if shapes is None:
         context, _ = generator.context(sounds(windows)[None], state.context)
     else:
         context = torch.zeros(1, len(windows), generator.config.context.size)
-        context[0, :, : codes.shape[1]] = CODE_SCALE * sounds(codes)
+        context[0, :, : shapes.codes.shape[1]] = CODE_SCALE * sounds(shapes.codes)
+        if shapes.expressions is not None:
+            noise[0, :, :EXPRESSION] = EXPRESSION_SCALE * sounds(shapes.expressions)
     return pixels(generator.decode(generator.identify(images(still)[None]), context, noise))[0]

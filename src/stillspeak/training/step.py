@@ -9,13 +9,14 @@ from torch import Tensor
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Drawer, Order
+from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
 from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, fool, judge
 from stillspeak.training.phase import Part, Phase, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
-from stillspeak.training.warm_start import CODE_SCALE, code_loss
+from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, code_loss
 
 _STEEPEST = 200.0  # norm of the generator's gradient, beyond which it is shortened; ours
 
@@ -29,6 +30,7 @@ class View(NamedTuple):
         heard: windows of sound from the clips' start to the last frame, ``(clips, heard, samples)``.
         interior: where the mouths are open, ``(clips, time, 128, 96)``.
         codes: of the mouths, ``(clips, time, code)``.
+        expressions: of eyes and brows, ``(clips, time, 2)``.
     """
 
     scene: Scene
@@ -36,6 +38,7 @@ class View(NamedTuple):
     heard: Tensor
     interior: Tensor
     codes: Tensor
+    expressions: Tensor
 
 
 class AdversarialPhase(Phase):
@@ -49,21 +52,21 @@ class AdversarialPhase(Phase):
         self.steps, self.batch = config.train.steps, (config.train.clips, "train.clips")
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        self.learning = [*generator.parameters()]
-        if config.train.keep_context:
-            kept = {id(parameter) for parameter in generator.context.parameters()}
-            self.learning = [parameter for parameter in self.learning if id(parameter) not in kept]
+        kept = [generator.context] if config.train.keep_context else []
+        kept += [generator.noise] if config.warm.expression else []
+        fixed = {id(parameter) for network in kept for parameter in network.parameters()}
+        self.learning = [parameter for parameter in generator.parameters() if id(parameter) not in fixed]
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
         self.optimisers = {"generator": adam(self.learning, config.train.learning_rate, BETAS)}
         self.optimisers |= {adversary.name: adversary.optimiser for adversary in self.adversaries}
 
     def draw_part(self, step: int, share: Share) -> Part:
-        """Stills, frames, windows, where the mouths are open, codes."""
+        """Stills, frames, windows, where the mouths are open, codes, expressions."""
         train = self.config.train
         random, order = np.random.default_rng(self.seed(step)), Order(self.seed(0), step * train.clips)
         batch = self.drawer.batch(train.clips, train.frames, random, share.of(train.clips), order)
         stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
-        return stills, frames, sounds(batch.windows), interior, sounds(batch.codes)
+        return stills, frames, sounds(batch.windows), interior, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update of every network; returns its scalars."""
@@ -121,7 +124,10 @@ class AdversarialPhase(Phase):
         }
 
     def _generate(self, view: View, draws: Draws) -> tuple[Tensor, Tensor]:
-        """The frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating."""
+        """The frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating.
+
+        Where z_n was taught blinks it says the real ones: others than those of the real frames would be called errors.
+        """
         generator, noise, codes = self.generator, self.generator.config.noise, view.codes
         (clips, heard), time = view.heard.shape[:2], codes.shape[1]
         state = generator.begin(clips, self.device)
@@ -133,8 +139,12 @@ class AdversarialPhase(Phase):
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
             shown[told, :, : codes.shape[2]] = (CODE_SCALE * codes[told]).to(shown.dtype)
             drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
-            z_n, _ = generator.noise(drawn, state.noise)
-            return generator.decode(generator.identify(view.scene.stills), shown, z_n[:, -time:]), context
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.warm.expression):
+                z_n, _ = generator.noise(drawn, state.noise)
+            z_n = z_n[:, -time:].clone()
+            if self.config.warm.expression:
+                z_n[..., :EXPRESSION] = EXPRESSION_SCALE * view.expressions
+            return generator.decode(generator.identify(view.scene.stills), shown, z_n), context
 
     def _rate(self, step: int, adversary: Adversary | None = None) -> float:
         """Both decay by 10 % an epoch after epoch 20; the sequence discriminator's is fixed. Section 3.3."""
@@ -148,8 +158,8 @@ class AdversarialPhase(Phase):
 
 def _view(part: Part) -> View:
     """A part's bytes as the networks want them."""
-    stills, frames, windows, interior, codes = part
-    return View(Scene(images(stills), windows[:, -frames.shape[1] :]), images(frames), windows, interior, codes)
+    stills, frames, windows, *labels = part
+    return View(Scene(images(stills), windows[:, -frames.shape[1] :]), images(frames), windows, *labels)
 
 
 def _motion(video: Tensor) -> Tensor:

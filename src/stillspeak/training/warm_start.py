@@ -1,8 +1,9 @@
 """The warm start, ours: sound learns the mouth's shape from landmarks, pictures learn to follow a given shape.
 
 What is slow to learn in the paper's training is sound -> mouth, because the gradient must pass a decoder that cannot draw
-yet. Here both halves are first taught apart, through the first elements of z_c: ``CODE_SCALE`` times the mouth code. The
-generator's architecture is not touched, and the rest of z_c is free once both meet.
+yet. Here both halves are first taught apart, through the first elements of z_c: ``CODE_SCALE`` times the mouth code. Eyes and
+brows are taught likewise, through the first elements of z_n. The generator's architecture is not
+touched, and the rest of z_c is free once both meet.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from scipy.stats import norm
+from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Drawer
+from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
+from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.phase import Part, Phase, mean_scalars
@@ -23,10 +27,20 @@ from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
 
 CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
+EXPRESSION_SCALE = 0.5  # z_n lies in (-0.76, 0.76), a closing of 1.25 is the most
 _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
 # Factors on a new decoder's weights: of the mouth code, 12 of 316 inputs and all that should move the mouth; of the
 # noise, which would drown it; of the skips, whose constant would drown it again in every block.
 _CODE_GAIN, _NOISE_GAIN, _SKIP_GAIN = 30.0, 0.1, 0.3
+# Of the GRU that blinks: its units, the logit of a gate that is sure, how sharp an extreme is.
+_CLOSING, _BROWS, _SEEN, _DRIFT = range(4)
+_FAINT = 5.0  # times: a decoder that follows expressions hears them about as loud as the mouth code
+_BROWS_HEAR, _LIDS_HEAR = 1, 5  # inputs; from seed 0, everybody's first, the eyes blink after 1.5, 6.6 and 11.4 s
+_UNITS, _MOST_BLINKS, _NEVER = 6, 0.1, 1e-12  # the last two: of a frame's chance to begin one
+_SURE, _SHARP = 20.0, 100.0
+_SHUT, _OPENING = 1.25, 0.8  # shut for two frames, open by half after five: the median of 1,520 training blinks
+# Of brows: what is kept from frame to frame, how far they go, a gain between the filters that keeps both where tanh is straight.
+_SLOW, _BROWS_SPREAD, _LOUDER = 0.9, 0.2, 4.0
 
 
 def open_decoder(generator: Generator, code: int) -> None:
@@ -43,6 +57,71 @@ def open_decoder(generator: Generator, code: int) -> None:
         weight[context : context + noise] *= _NOISE_GAIN
         for block in generator.decoder.unet_blocks:
             block.from_skip.weight *= _SKIP_GAIN
+
+
+def open_eyes(generator: Generator, code: int) -> None:
+    """Makes a decoder that never learnt to hear an expression hear it as loud as the mouth code; one that did it leaves alone.
+
+    Measured: begun as faint as the rest of z_n, 58,000 frames later no stranger's eye had moved.
+    """
+    context = generator.config.context.size
+    with torch.no_grad():
+        mouth, eyes = (
+            generator.decoder.first.weight[rows] for rows in (slice(code), slice(context, context + EXPRESSION))
+        )
+        louder = mouth.square().mean().sqrt() * CODE_SCALE / (EXPRESSION_SCALE * eyes.square().mean().sqrt())
+        if louder > _FAINT:
+            eyes *= louder
+
+
+def let_blink(generator: Generator, blinks_per_s: float) -> None:
+    """Sets some units of the Noise Generator's GRU so that its first elements blink and drift as eyes and brows do.
+
+    Closing: a frame one of whose inputs is as high as it is in so few frames is seen by a unit; one frame later the eyes are
+    shut, and then open again by a fifth a frame. Brows: another input through two slow filters. The paper leaves blinks
+    to the Sequence Discriminator. Training a GRU to blink at rare extremes of its noise was tried: the edge between enough
+    and not enough stays soft, and most blinks are halves.
+
+    Raises:
+        ModelError: if the noise has no memory or is too small, or there cannot be so many blinks.
+    """
+    memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
+    chance = blinks_per_s / generator.config.context.fps
+    if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
+        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set warm.expression False.")
+    if not sigma > 0:
+        raise ModelError("Blinks need noise of a variance above 0; or set warm.expression False.")
+    if not 0 <= chance < _MOST_BLINKS:
+        most = _MOST_BLINKS * generator.config.context.fps
+        raise ModelError(f"warm.blinks_per_s must be from 0 to {most:g}, not {blinks_per_s:g}.")
+    size = memory.hidden_size
+    reset, keep, new = (part * size + np.arange(size) for part in range(3))
+    weights = dict(memory.named_parameters())
+    heard, own, bias, own_bias = (weights[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    extreme = float(norm.isf(max(chance, _NEVER)))
+    shut = np.arctanh(EXPRESSION_SCALE * _SHUT)
+    white = ((1 + _SLOW**2) / (1 - _SLOW**2) ** 3) ** 0.5  # spread of white noise behind two filters y = slow * y + x
+    with torch.no_grad():
+        for unit in (_CLOSING, _BROWS, _SEEN, _DRIFT):
+            rows = [reset[unit], keep[unit], new[unit]]
+            for tensor in (heard, own, bias, own_bias):
+                tensor[rows] = 0.0
+            bias[reset[unit]] = _SURE
+        heard[new[_SEEN], _LIDS_HEAR], bias[new[_SEEN]] = _SHARP / sigma, -_SHARP * extreme  # 1 beyond it, else -1
+        bias[keep[_SEEN]] = -_SURE
+        own[reset[_CLOSING], _SEEN], bias[reset[_CLOSING]] = _SURE, -_SURE / 2  # the first state, 0, is no blink
+        own_bias[new[_CLOSING]] = np.arctanh(shut)
+        own[keep[_CLOSING], _SEEN] = -(_SURE + _logit(_OPENING)) / 2
+        bias[keep[_CLOSING]] = (_logit(_OPENING) - _SURE) / 2
+        heard[new[_DRIFT], _BROWS_HEAR] = (
+            _BROWS_SPREAD * EXPRESSION_SCALE / (sigma * white * (1 - _SLOW) ** 2) / _LOUDER
+        )
+        own[new[_BROWS], _DRIFT] = _LOUDER
+        bias[keep[[_DRIFT, _BROWS]]] = _logit(_SLOW)
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))
 
 
 def cosine(done: int, steps: int) -> float:
@@ -118,10 +197,10 @@ def motion_loss(
 
 
 class PicturePhase(Phase):
-    """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape on a given face.
+    """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape, and expression, on a given face.
 
-    A decoder that warps is also shown where lips and chin came from, by their landmarks: the gradient of pixels alone
-    finds large motions slowly.
+    A decoder that warps is also shown where lips and chin came from, and lids and brows, by their landmarks: the gradient of
+    pixels alone finds large motions slowly.
     """
 
     name = "picture"
@@ -134,14 +213,16 @@ class PicturePhase(Phase):
         self.parameters = [
             *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
         ]  # fmt: skip
+        self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if self.warm.expression else LIPS_AND_CHIN
         self.optimisers = {"picture": adam(self.parameters, self.warm.picture_learning_rate, (0.9, 0.99))}
 
     def draw_part(self, step: int, share: Share) -> Part:
-        """Stills, frames, landmarks of lips and chin, where the mouths are open, codes."""
+        """Stills, frames, landmarks that are tracked, where the mouths are open, codes, expressions."""
         clips, random = self.warm.picture_clips, np.random.default_rng(self.seed(step))
         batch = self.drawer.pictures(clips, self.warm.picture_frames, random, share.of(clips))
         stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
-        return stills, frames, sounds(batch.points[:, :, LIPS_AND_CHIN]), interior, sounds(batch.codes)
+        points = sounds(batch.points[:, :, self.tracked])
+        return stills, frames, points, interior, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
@@ -153,11 +234,13 @@ class PicturePhase(Phase):
 
     def _learn(self, part: Part, draws: Draws) -> dict[str, Tensor]:
         """The gradient of one part."""
-        stills, frames, (points, interior, codes) = images(part[0]), images(part[1]), part[2:]
+        stills, frames, (points, interior, codes, expressions) = images(part[0]), images(part[1]), part[2:]
         clips, time = frames.shape[:2]
         context = torch.zeros(clips, time, self.generator.config.context.size, device=self.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
         noise = draws.uniform(clips, time, self.generator.config.noise.size).to(self.device) * 2 - 1
+        if self.warm.expression:
+            noise[..., :EXPRESSION] = EXPRESSION_SCALE * expressions
         with self.precision():
             features = self.generator.features(self.generator.identify(stills), context, noise)
             fake, motion = self._draw(features, stills, points)

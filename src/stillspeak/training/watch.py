@@ -13,6 +13,7 @@ from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
+from stillspeak.training.calibration import Factors
 from stillspeak.training.monitor import Monitor
 from stillspeak.training.patience import Patience
 from stillspeak.training.phase import Phase
@@ -86,13 +87,14 @@ class Watch:
             self.say(f"  no gain for {self.patience.epochs} epochs: the end; {BEST} is what export takes")
         return self.patience.over
 
-    def calibration(self, factor: float, average: Generator, code: MouthCode, history: list[Stage]) -> None:
-        """Notes by how much the mouth's motion was widened; the best epoch's generator is the widened one from now on."""
+    def calibration(self, factors: Factors, average: Generator, code: MouthCode, history: list[Stage]) -> None:
+        """Notes by how much motion was widened; the best epoch's generator is the widened one from now on."""
         if self.leads:
-            self.folder.log({"phase": "calibration", "step": 1, "opening_factor": factor})
+            opened = {"opening_factor": factors.mouth, "closing_factor": factors.eyes}
+            self.folder.log({"phase": "calibration", "step": 1, **opened})
             if (self.folder.path / BEST).is_file():
                 self._keep_best(average, code, history)
-        self.say(f"calibration: the mouth's motion times {factor:.2f}")
+        self.say(f"calibration: the mouth's motion times {factors.mouth:.2f}, the eyes' times {factors.eyes:.2f}")
 
     def __enter__(self) -> "Watch":
         return self

@@ -106,7 +106,7 @@ def _add_train(verbs: Verbs) -> None:
         "preset",
         help="default, paper, l1, l1_frame, static, synchronised or tiny; lipreader or sync: the judges of evaluate",
     )
-    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("--data", type=Path, required=True, help="a prepared folder, or one of shards")
     parser.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder; must be new")
     parser.add_argument("--init", type=Path, default=None, help="a run or exported model to start from")
     example = "stillspeak resume runs/mine"

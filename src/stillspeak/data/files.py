@@ -1,0 +1,95 @@
+"""The files of a clip, wherever it lies: loose in a prepared folder, or in one of its shards, read where they stand.
+
+A tar file keeps its members whole and side by side, so that any clip of a shard can be read by itself, in any order, without a
+copy of the corpus; where its members begin is looked up when a shard is first touched.
+"""
+
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from stillspeak.data.manifest import ClipRecord
+from stillspeak.data.voices import copies_of
+from stillspeak.errors import DataError, MediaError
+
+
+class ClipFiles(NamedTuple):
+    """The aligned video of a clip; its sound as recorded, and then the copies by other voices."""
+
+    video: Path
+    sounds: list[Path]
+
+
+class _Member(NamedTuple):
+    name: str
+    start: int
+    size: int
+
+
+class Files:
+    """The files of the clips of a prepared folder, or of a folder of shards."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._shards: dict[str, dict[str, list[_Member]]] = {}
+        self._reading = Lock()
+
+    @contextmanager
+    def of(self, record: ClipRecord) -> Iterator[ClipFiles]:
+        """A clip's files, for the time of a ``with``. Raises DataError if its shard is missing, damaged or another's."""
+        video = Path(record.path)
+        if not record.shard:
+            yield _clip_files(self.folder / video)
+            return
+        shard = self.folder / record.shard
+        try:
+            with tempfile.TemporaryDirectory() as place:
+                for member, content in self._contents(shard, record):
+                    (Path(place) / member.name).write_bytes(content)
+                yield _clip_files(Path(place) / video.name)
+        except MediaError as error:
+            raise DataError(f"{record.clip} in {shard} is damaged.") from error
+        except OSError as error:
+            raise DataError(f"{record.clip} of {shard} cannot be laid out for reading: {error.strerror}.") from error
+
+    def _contents(self, shard: Path, record: ClipRecord) -> Iterator[tuple[_Member, bytes]]:
+        """The files of a clip of a shard."""
+        try:
+            members = self._members(shard).get(_key(Path(record.path)), [])
+            if not members:
+                raise DataError(f"{shard} does not hold {record.clip}, as its manifest says.")
+            with shard.open("rb") as tar:
+                for member in members:
+                    tar.seek(member.start)
+                    content = tar.read(member.size)
+                    if len(content) < member.size:
+                        raise tarfile.TarError("it ends too early")
+                    yield member, content
+        except (OSError, tarfile.TarError) as error:
+            raise DataError(f"{shard} cannot be read: {error}.") from error
+
+    def _members(self, shard: Path) -> dict[str, list[_Member]]:
+        """Of each clip of a shard, where its files begin."""
+        with self._reading:
+            if shard.name not in self._shards:
+                members: dict[str, list[_Member]] = {}
+                with tarfile.open(shard, "r:") as tar:
+                    for member in tar:
+                        path = Path(member.name)
+                        members.setdefault(_key(path), []).append(_Member(path.name, member.offset_data, member.size))
+                self._shards[shard.name] = members
+            return self._shards[shard.name]
+
+
+def _key(path: Path) -> str:
+    """What the members of one clip have in common."""
+    return str(path.parent / path.name.split(".")[0])
+
+
+def _clip_files(video: Path) -> ClipFiles:
+    flac = video.with_suffix(".flac")
+    return ClipFiles(video, [flac, *copies_of(flac)])
