@@ -488,7 +488,8 @@ def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Pat
     whole = blend(first, second, 0.5, "picture").weights["noise.memory.bias_ih_l0"]
     assert torch.equal(whole, second.weights["noise.memory.bias_ih_l0"])  # half of a blink is none
     assert [stage["phase"].split(" x ")[0] for stage in middle.history] == [
-        *["sound", "picture", "adversarial", "calibration: mouth"] * 2,
+        *["sound", "picture", "adversarial", "calibration: mouth"],
+        *["sound", "picture", "adversarial"],  # and the same calibration, to the limit
         "blend: 50% of all",
     ]
     out = ["-o", str(tmp_path / "m")]
