@@ -26,6 +26,7 @@ from stillspeak.data.manifest import MANIFEST, read_manifest
 from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
 from stillspeak.data.portraits import Portraits, read_portraits
 from stillspeak.data.recombine import coloured, recombine
+from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
@@ -140,12 +141,13 @@ class Clips:
 
     def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
         """A clip's sound as recorded and its copies by other voices, ``(n,)`` each."""
-        with self.files.of(self.records[index]) as (_, sounds):
-            return [read_audio(path).at(self.cutter.rate_hz).samples for path in sounds]
+        with self.files.of(self.records[index]) as video:
+            flac = video.with_suffix(".flac")
+            return [read_audio(path).at(self.cutter.rate_hz).samples for path in [flac, *copies_of(flac)]]
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
         record = self.records[index]
-        with self.files.of(record) as (video, _):
+        with self.files.of(record) as video:
             frames = read_video(video)
         if len(frames) < record.frames:
             raise DataError(f"{record.clip} has {len(frames)} frames and not {record.frames}; prepare it again.")

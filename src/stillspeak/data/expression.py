@@ -8,14 +8,13 @@ Both numbers are relative to the clip's own open eyes and resting brows. What z_
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.landmarks import eye_aspect_ratio
+from stillspeak.data.landmarks import eye_aspect_ratio, eyes_lowered
+from stillspeak.data.mouth_code import Points
 
-Points = NDArray[np.float32]  # (time, 68, 2), crop pixels
 EXPRESSION = 2  # closing (0 open, 1 shut), brows (up is positive)
 BROW_PX = 2.0  # ours: pixels of one unit of the brows
 UPPER_LIDS, LOWER_LIDS, BROWS = np.r_[37, 38, 43, 44], np.r_[41, 40, 47, 46], np.r_[17:27]  # lids: facing pairs
 _BRIDGE = np.r_[27:31]
-_OPEN_QUANTILE = 0.75  # as in evaluation/blinks.py
 # Ours, from the training clips: landmarks tremble by a tenth of the eye; of eyes that are shut the predictor still sees half.
 _TREMBLE, _SHUT, _MOST = 0.1, 0.5, 1.25
 _LIFTED_BY_LIDS_PX = 1.2  # ours: by how much the predictor raises brows, that do not move, over eyes that close
@@ -25,12 +24,10 @@ _NEVER_MEET = 0.92  # ours: triangles between lids that touch have no inside
 
 def expression(points: Points) -> NDArray[np.float32]:
     """Landmarks of a clip ``(time, 68, 2)`` -> closing and brows, ``(time, 2)``."""
-    ratio = eye_aspect_ratio(points)
-    lowered = 1 - ratio / max(float(np.quantile(ratio, _OPEN_QUANTILE)), 1e-6)
+    lowered = eyes_lowered(eye_aspect_ratio(points))
     closing = ((lowered - _TREMBLE) / (_SHUT - _TREMBLE)).clip(0, _MOST)
-    height = (
-        points[:, _BRIDGE, 1].mean(axis=1) - points[:, BROWS, 1].mean(axis=1)
-    ) - _LIFTED_BY_LIDS_PX * lowered.clip(0)
+    height = points[:, _BRIDGE, 1].mean(axis=1) - points[:, BROWS, 1].mean(axis=1)
+    height -= _LIFTED_BY_LIDS_PX * lowered.clip(0)
     padded = np.pad(height - np.median(height), 2, mode="edge")
     brows = np.convolve(padded, np.full(5, 0.2), mode="valid") / BROW_PX
     return np.stack([closing, brows], axis=1).astype(np.float32)

@@ -13,15 +13,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from stillspeak.data.manifest import ClipRecord
-from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError, MediaError
-
-
-class ClipFiles(NamedTuple):
-    """The aligned video of a clip; its sound as recorded, and then the copies by other voices."""
-
-    video: Path
-    sounds: list[Path]
 
 
 class _Member(NamedTuple):
@@ -39,18 +31,21 @@ class Files:
         self._reading = Lock()
 
     @contextmanager
-    def of(self, record: ClipRecord) -> Iterator[ClipFiles]:
-        """A clip's files, for the time of a ``with``. Raises DataError if its shard is missing, damaged or another's."""
-        video = Path(record.path)
+    def of(self, record: ClipRecord) -> Iterator[Path]:
+        """A clip's aligned video, with its sounds beside it, for the time of a ``with``.
+
+        Raises:
+            DataError: if its shard is missing, damaged or another's.
+        """
         if not record.shard:
-            yield _clip_files(self.folder / video)
+            yield self.folder / record.path
             return
         shard = self.folder / record.shard
         try:
             with tempfile.TemporaryDirectory() as place:
                 for member, content in self._contents(shard, record):
                     (Path(place) / member.name).write_bytes(content)
-                yield _clip_files(Path(place) / video.name)
+                yield Path(place) / Path(record.path).name
         except MediaError as error:
             raise DataError(f"{record.clip} in {shard} is damaged.") from error
         except OSError as error:
@@ -88,8 +83,3 @@ class Files:
 def _key(path: Path) -> str:
     """What the members of one clip have in common."""
     return str(path.parent / path.name.split(".")[0])
-
-
-def _clip_files(video: Path) -> ClipFiles:
-    flac = video.with_suffix(".flac")
-    return ClipFiles(video, [flac, *copies_of(flac)])

@@ -19,6 +19,7 @@ _ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, its points are whol
 _NUDGES_PX = ((-2, 0), (2, 0), (0, 2), (0, -2))  # ours: the mean over four boxes halves the predictor's jitter
 UPPER_INNER, LOWER_INNER = (61, 62, 63), (67, 66, 65)
 _EYES = (36, 42)  # first of six points each
+_OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
 
 
 @cache
@@ -67,3 +68,8 @@ def eye_aspect_ratio(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
         heights = np.linalg.norm(up1 - low1, axis=1) + np.linalg.norm(up2 - low2, axis=1)
         ratios.append(heights / np.maximum(2 * np.linalg.norm(outer - inner, axis=1), 1e-6))
     return np.mean(ratios, axis=0).astype(np.float32)
+
+
+def eyes_lowered(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By what share eyes are closed, of a curve of their aspect ratio, ``(time,)``; against the clip's own open eyes."""
+    return 1 - ratio / max(float(np.quantile(ratio, _OPEN_QUANTILE)), 1e-6)

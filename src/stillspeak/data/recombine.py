@@ -5,6 +5,8 @@ skin is bent along (piecewise linear between landmarks), and where the lips part
 portrait's light. A smile with teeth is closed by the same bending: what lies between the lips shrinks to a line.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +95,8 @@ def recombine(
     open_parts = mouth_interior(moved)
     out = np.empty_like(frames)
     for made, frame, there, here, part in zip(out, frames, moved, points, open_parts, strict=True):
-        skin = _bend(portrait, np.concatenate([there, _BORDER]), np.concatenate([own, _BORDER]))
-        taken = _bend(frame, np.concatenate([there, _BORDER]), np.concatenate([here, _BORDER]))
+        mesh = _mesh(there)
+        skin, taken = _bend(portrait, mesh, own), _bend(frame, mesh, here)
         mouth = _in_light_of(portrait, frame, taken)
         share = cv2.GaussianBlur(part.astype(np.float32), (3, 3), 0)[..., None]
         made[:] = (skin * (1 - share) + mouth * share).round()
@@ -117,7 +119,7 @@ def coloured(portrait: Frames, own: Points, face: Frames, points: Points) -> Fra
     """
     if not _is_grey(portrait):
         return portrait
-    bent = _bend(face, np.concatenate([own, _BORDER]), np.concatenate([points, _BORDER]))
+    bent = _bend(face, _mesh(own), points)
     colours = cv2.cvtColor(cv2.GaussianBlur(bent, (0, 0), _COLOURS_BLUR_PX) / 255, cv2.COLOR_RGB2LAB)
     lab = cv2.cvtColor(portrait.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     strength = np.clip(lab[..., 0] / np.maximum(colours[..., 0], 1), 0, 1)  # in the dark less
@@ -131,22 +133,43 @@ def _is_grey(portrait: Frames) -> bool:
     return float(np.ptp(portrait.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
 
 
-def _bend(image: Frames, to: Points, come_from: Points) -> NDArray[np.float32]:
-    """The image with its points moved, linear in the triangles between.
+class _Mesh(NamedTuple):
+    """Triangles between landmarks and the picture's border.
 
-    Each triangle is drawn as its number, the largest last: what lies between lids that meet is too thin to trust its slope.
+    Attributes:
+        triangles: numbers of their corners, ``(n, 3)``.
+        corners: x, y, 1 of them, ``(n, 3, 3)``.
+        of_pixels: which triangle a pixel lies in, ``(128, 96)``.
     """
-    triangles = Delaunay(to).simplices
-    corners = np.concatenate([to[triangles], np.ones((len(triangles), 3, 1), np.float32)], axis=2)
+
+    triangles: NDArray[np.int32]
+    corners: NDArray[np.float32]
+    of_pixels: NDArray[np.int32]
+
+
+def _mesh(points: Points) -> _Mesh:
+    """The triangles of a face.
+
+    Each is drawn as its number, the largest last: what lies between lids that meet is too thin to trust its slope.
+    """
+    places = np.concatenate([points, _BORDER])
+    triangles = Delaunay(places).simplices
+    corners = np.concatenate([places[triangles], np.ones((len(triangles), 3, 1), np.float32)], axis=2)
     areas = np.abs(np.linalg.det(corners))
     order = np.argsort(areas)[np.sort(areas) > _LEAST_AREA]
-    slopes = np.linalg.solve(corners[order], come_from[triangles[order]])  # x, y, 1 -> where a pixel comes from
     numbers = np.zeros((HEIGHT_PX, WIDTH_PX), np.int32)
     for number, corner in enumerate(np.rint(corners[order, :, :2] * 2**_FRACTION_BITS).astype(np.int32)):
         cv2.fillConvexPoly(numbers, corner, number, shift=_FRACTION_BITS)
+    return _Mesh(triangles[order], corners[order], numbers)
+
+
+def _bend(image: Frames, to: _Mesh, come_from: Points) -> NDArray[np.float32]:
+    """The image with its landmarks moved, linear in the triangles between."""
+    places = np.concatenate([come_from, _BORDER])
+    slopes = np.linalg.solve(to.corners, places[to.triangles])  # x, y, 1 -> where a pixel comes from
     rows, columns = np.mgrid[:HEIGHT_PX, :WIDTH_PX].astype(np.float32)
     here = np.stack([columns, rows, np.ones_like(rows)], axis=2)
-    source = np.einsum("yxi,yxij->yxj", here, slopes[numbers]).astype(np.float32)
+    source = np.einsum("yxi,yxij->yxj", here, slopes[to.of_pixels]).astype(np.float32)
     bent = cv2.remap(image.astype(np.float32), source[..., 0], source[..., 1], cv2.INTER_LINEAR)
     return np.asarray(bent, np.float32)
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-_OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
+from stillspeak.data.landmarks import eyes_lowered
+
 DEPTH = 0.25  # ours: a blink closes the eye by at least a quarter of its opening
 _LONGEST_SECONDS = 0.6  # beyond it eyes are closed or look down
 _NEIGHBOURHOOD_SECONDS = 1.2  # within which a blink stands out
@@ -25,8 +26,7 @@ class Blinks(NamedTuple):
 
 def blinks(ratio: NDArray[np.float32], fps: float) -> Blinks:
     """Finds blinks in a curve of the eye aspect ratio, ``(time,)`` at ``fps`` frames a second."""
-    opened = float(np.quantile(ratio, _OPEN_QUANTILE))
-    closing = 1 - ratio / max(opened, 1e-6)
+    closing = eyes_lowered(ratio)
     limits = (1, _LONGEST_SECONDS * fps)
     neighbourhood = 2 * int(_NEIGHBOURHOOD_SECONDS * fps / 2) + 1
     found, shape = find_peaks(closing, prominence=DEPTH, width=limits, wlen=neighbourhood)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stillspeak.errors import ModelError
-from stillspeak.training.weights import Trained, read_generator
+from stillspeak.training.weights import Trained, read_generator, remark
 
 _WHOLE = "noise."
 PARTS = {"all": ("",), "sound": ("context.",), "picture": ("identity.", "decoder.", "last.", "noise.")}
@@ -41,11 +41,10 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
         weights[name] = value.lerp(other, share) if between else (other if share else value)
     known = [{**stage, "run": ""} for stage in first.history]  # a stage that both went through counts once
     history = [*first.history, *(stage for stage in second.history if {**stage, "run": ""} not in known)]
-    done = {"run": "", "phase": f"blend: {share:.0%} of {part}", "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
     config = first.config
     if share and part != "sound":
         config = replace(config, warm=replace(config.warm, expression=second.config.warm.expression))
-    return Trained(config, weights, first.code, [*history, {**done, "corpora": [], "speakers": {}}])
+    return Trained(config, weights, first.code, [*history, remark(f"blend: {share:.0%} of {part}")])
 
 
 def read_blend(first: Path, second: Path, share: float, part: str) -> Trained:

@@ -32,7 +32,7 @@ from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.watch import Say, Watch
-from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator
+from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
 
 PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
 
@@ -199,9 +199,7 @@ class Trainer:
         average = self._average_here()
         factors = calibrate(average, self.clips, self.code, expressions=self.config.warm.expression)
         self.average.load_state_dict(average.state_dict())
-        name = f"calibration: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"
-        done = {"run": "", "phase": name, "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
-        self.history.append({**done, "corpora": [], "speakers": {}})
+        self.history.append(remark(f"calibration: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
         self.team.wait()
         self.watch.calibration(factors, average, self.code, self.history)
 

@@ -21,6 +21,12 @@ GENERATOR = "generator.safetensors"
 Stage = dict[str, Any]  # phase, steps, frames, hours, hardware, speakers: one stretch of training
 
 
+def remark(what: str) -> Stage:
+    """A stage without training, as the history notes it."""
+    done = {"run": "", "phase": what, "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
+    return {**done, "corpora": [], "speakers": {}}
+
+
 class Trained(NamedTuple):
     """What training leaves behind."""
 
