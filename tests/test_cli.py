@@ -330,3 +330,16 @@ def test_nothing_is_told_to_the_makers_of_the_runtime(tmp_path: Path, tiny_model
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True)
     assert not [*tmp_path.rglob("*onnxruntime*")]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["sing"], ["prepare"], ["bench", "--seconds"], ["animate", "a", "b", "--mute"]]
+)
+def test_a_wrong_argument_is_one_sentence(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("stillspeak: ")
+    assert said.count("\n") == 1
+    assert "--help" in said

@@ -180,3 +180,23 @@ def test_training_reads_shards_and_says_what_is_wrong_with_them(
     train.unlink()
     assert main([*base, "--run", str(tmp_path / "gone")]) == 2
     assert "lacks train-000000.tar" in capsys.readouterr().err
+
+
+def test_a_clip_with_fewer_frames_than_its_record_is_said(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pack(prepared, str(tmp_path / "s"))
+    monkeypatch.setattr("stillspeak.data.clips.read_video", lambda path: read_video(path)[:-2])
+    clips = Clips(tmp_path / "s", "train", tiny().generator.context)
+    with pytest.raises(DataError, match="frames and not"):
+        clips.frames(0)
+
+
+def test_an_ablation_that_cannot_be_judged_is_refused_before_it_trains(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    pack(prepared, str(tmp_path / "s"))
+    command = ["ablate", "--data", str(tmp_path / "s"), "-o", str(tmp_path / "a"), "--split", "train"]
+    assert main(command) == 2
+    assert "lay them out" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
