@@ -1,5 +1,6 @@
 """The command line: what works, and one sentence with exit code 2 for what cannot."""
 
+import io
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -280,6 +282,15 @@ def test_faces_are_numbered(inputs: Path, capsys: pytest.CaptureFixture[str]):
     assert (np.abs(drawn - np.asarray(Image.open(inputs / "face.png"), int)).max(axis=2) > 30).sum() > 200
     assert main(["faces", str(inputs / "meadow.png")]) == 2
     assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "n.nothing")]) == 2
+
+
+def test_faces_of_a_photo_from_a_pipe_are_numbered(inputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch):
+    for sent, code in ((b"", 2), ((inputs / "face.png").read_bytes(), 0)):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(sent)))
+        assert main(["faces", "-", "-o", str(inputs / "n.png")]) == code
+    said = capsys.readouterr()
+    assert "Nothing came through stdin." in said.err
+    assert said.out.startswith("1: ")
 
 
 def test_a_label_is_seen_and_a_transparent_photo_stays_so(inputs: Path, tiny_model: Path, astronaut: np.ndarray):

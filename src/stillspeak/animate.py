@@ -19,12 +19,14 @@ from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.windows import WindowState
 from stillspeak.media.writer import VideoWriter
+from stillspeak.runtime.ease import eased
 from stillspeak.runtime.engine import Engine, Layers, Memory, find_model
 from stillspeak.runtime.scene import Photo, Scene, open_scene
 from stillspeak.runtime.voices import Speech, Voices
 
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
+_EASE_SECONDS = 0.2  # ours: until then a face leaves what it does in the photo
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Animator:
             piece = windows[start : start + _CHUNK_FRAMES]
             noise = self.engine.noise(talk.seed, frame, len(piece))
             made, memory = self.engine.step(talk.identity, piece, noise, memory)
-            pieces.append(made)
+            pieces.append(eased(made, talk.identity["still"], frame, round(_EASE_SECONDS * self.fps)))
             frame += len(piece)
         if not pieces:
             pieces = [Layers.painted(np.zeros((0, HEIGHT_PX, WIDTH_PX, 3), np.uint8))]

@@ -112,6 +112,16 @@ class SyncDiscriminatorConfig:
 
 
 @dataclass(frozen=True)
+class MouthDiscriminatorConfig:
+    """Ours: judges patches of the mouth while pictures warm up; L1 alone paints the mean of all teeth."""
+
+    channels: tuple[int, ...] = (48, 96)
+    learning_rate: float = 4e-4
+    weight: float = 0.02  # of its verdict, beside the L1 of pixels in [-1, 1]
+    matching: float = 0.1  # of the L1 between its features of real and made mouths
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Eq. 2 and 3."""
 
@@ -151,6 +161,7 @@ class DataConfig:
     as_recorded: float = 0.0  # share of sounds that are heard as they were recorded, voice_jitter or not
     any_still: bool = False  # the still is any frame of the clip and not its first
     blinks: float = 0.0  # share of single frames drawn by how far the eyes are closed; portraits then blink too
+    openings: float = 0.0  # share of single frames drawn by how far the mouth is open
     recombined: float = 0.0  # share of pictures that are a portrait moved by the clip's mouth; needs prepare portraits
 
 
@@ -192,6 +203,7 @@ class Config:
     frame: FrameDiscriminatorConfig | None = field(default_factory=FrameDiscriminatorConfig)
     sequence: SequenceDiscriminatorConfig | None = field(default_factory=SequenceDiscriminatorConfig)
     sync: SyncDiscriminatorConfig | None = None
+    mouth: MouthDiscriminatorConfig | None = None
     loss: LossConfig = field(default_factory=LossConfig)
     warm: WarmStartConfig = field(default_factory=WarmStartConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -124,24 +124,33 @@ def require_other(output: str, inputs: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def _files(job: Job) -> Iterator[tuple[Path, dict[int, Path]]]:
-    """The files of a job; what comes through stdin is kept in one of its own for a while."""
+    """The files of a job."""
     speeches = dict(job.speech) if isinstance(job.speech, Mapping) else {1: job.speech}
     if [job.photo, *speeches.values()].count("-") > 1:
         raise MediaError("Only one input can come through stdin.")
     with contextlib.ExitStack() as kept:
+        photo = kept.enter_context(input_file(job.photo))
+        yield photo, {number: kept.enter_context(input_file(name)) for number, name in speeches.items()}
 
-        def file(name: str) -> Path:
-            if name != "-":
-                return Path(name)
-            path = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="stillspeak"))) / "stdin"
-            with path.open("wb") as copy:
-                while block := sys.stdin.buffer.read(1 << 20):
-                    copy.write(block)
-            if not path.stat().st_size:
-                raise MediaError("Nothing came through stdin.")
-            return path
 
-        yield file(job.photo), {number: file(name) for number, name in speeches.items()}
+@contextlib.contextmanager
+def input_file(name: str) -> Iterator[Path]:
+    """A file by its name; what comes through stdin, ``-``, is kept in one of its own for a while.
+
+    Raises:
+        MediaError: if nothing comes.
+    """
+    if name != "-":
+        yield Path(name)
+        return
+    with tempfile.TemporaryDirectory(prefix="stillspeak") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("wb") as copy:
+            while block := sys.stdin.buffer.read(1 << 20):
+                copy.write(block)
+        if not path.stat().st_size:
+            raise MediaError("Nothing came through stdin.")
+        yield path
 
 
 def _frames(speeches: Mapping[int, Path], fps: Fraction) -> int | None:

@@ -16,6 +16,7 @@ from stillspeak.config import (
     JudgeConfig,
     LipReaderConfig,
     LossConfig,
+    MouthDiscriminatorConfig,
     NoiseConfig,
     SequenceDiscriminatorConfig,
     SyncConfig,
@@ -41,9 +42,12 @@ def default() -> Config:
         generator=GeneratorConfig(context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()),
         frame=FrameDiscriminatorConfig(channels=small, frames=4),
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
+        mouth=MouthDiscriminatorConfig(),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
         warm=WarmStartConfig(sound_steps=6000, picture_steps=4000, expression=True),
-        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, as_recorded=0.6, any_still=True, blinks=0.5),
+        data=DataConfig(
+            evenness=0.5, face_jitter=1.0, voice_jitter=1.0, as_recorded=0.6, any_still=True, blinks=0.3, openings=0.4
+        ),
         train=TrainConfig(
             steps=6000, clips=6, frames=16, adversaries_from=100, keep_context=True, taught=0.5, calibrate=True
         ),
@@ -92,6 +96,7 @@ def tiny() -> Config:
         ),
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
         sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16, context=context),
+        mouth=MouthDiscriminatorConfig((4, 8)),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0, code=0.05),
         warm=WarmStartConfig(
             code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2, expression=True

@@ -36,8 +36,9 @@ def test_a_clip_in_which_nothing_moves_has_no_expression(points: np.ndarray):
 
 def test_a_share_that_is_none_is_said(prepared: Path):
     clips = Clips(prepared, "train", tiny().generator.context)
-    with pytest.raises(DataError, match="from 0 to 1"):
-        Drawer(clips, replace(tiny().data, blinks=2.0), fit_mouth_code(clips.points, 4))
+    for wrong in ({"blinks": 2.0}, {"openings": -0.1}, {"blinks": 0.6, "openings": 0.6}):
+        with pytest.raises(DataError, match=r"from 0 to 1|more than 1"):
+            Drawer(clips, replace(tiny().data, **wrong), fit_mouth_code(clips.points, 4))
 
 
 def test_frames_are_drawn_where_eyes_close(prepared: Path):
@@ -53,3 +54,11 @@ def test_frames_are_drawn_where_eyes_close(prepared: Path):
         shares.append(batch.expressions[..., 0].mean())
     assert shares[0] < 0.3
     assert shares[1] == 1.0
+
+
+def test_frames_are_drawn_where_mouths_open(prepared: Path):
+    clips = Clips(prepared, "train", tiny().generator.context)
+    drawer = Drawer(clips, replace(tiny().data, blinks=0.0, openings=1.0), fit_mouth_code(clips.points, 4))
+    drawer.openings = [np.eye(1, len(values), 5)[0] for values in drawer.openings]
+    codes = drawer.pictures(8, 6, np.random.default_rng(1)).codes
+    np.testing.assert_array_equal(codes, np.repeat(codes[:, :1], 6, axis=1))

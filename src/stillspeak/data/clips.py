@@ -189,14 +189,20 @@ class Drawer:
     """
 
     def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
-        if not 0 <= config.blinks <= 1:
-            raise DataError(f"data.blinks is a share, from 0 to 1, not {config.blinks:g}.")
+        for name, share in (("blinks", config.blinks), ("openings", config.openings)):
+            if not 0 <= share <= 1:
+                raise DataError(f"data.{name} is a share, from 0 to 1, not {share:g}.")
+        if config.blinks + config.openings > 1:
+            raise DataError(
+                f"data.blinks and data.openings are {config.blinks + config.openings:g} together, more than 1."
+            )
         self.clips = clips
         self.config = config
         self.code = code
         self.codes = [code.encode(points) for points in clips.points]
         self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
         self.expressions = [expression(points) for points in clips.points]
+        self.openings = [mouth_opening(points).clip(min=0) for points in clips.points]
         self.weights = clips.speaker_weights(config.evenness)
         self.portraits = read_portraits(clips.folder) if config.recombined else None
 
@@ -264,11 +270,15 @@ class Drawer:
         return np.array([shuffled[e][i] for e, i in zip(epochs.tolist(), inside.tolist(), strict=True)])
 
     def _any_frames(self, index: int, count: int, random: Random) -> NDArray[np.int64]:
-        """Single frames from anywhere in a clip; a share of them is drawn by how far the eyes are closed."""
-        frames, closing = self.clips.records[index].frames, self.expressions[index][:, 0]
-        if not self.config.blinks or not closing.any():
+        """Single frames from anywhere in a clip; shares of them are drawn by how far eyes are closed and the mouth is open."""
+        frames, chances, rest = self.clips.records[index].frames, 0.0, 1.0
+        favoured = (self.config.blinks, self.expressions[index][:, 0]), (self.config.openings, self.openings[index])
+        for share, how_far in favoured:
+            if share and how_far.any():
+                chances, rest = chances + share * how_far / how_far.sum(dtype=np.float64), rest - share
+        if rest == 1:
             return random.integers(0, frames, count)
-        chances = (1 - self.config.blinks) / frames + self.config.blinks * closing / closing.sum(dtype=np.float64)
+        chances = chances + rest / frames
         return random.choice(frames, count, p=chances / chances.sum())
 
     def _choose(self, count: int, random: Random) -> NDArray[np.int64]:

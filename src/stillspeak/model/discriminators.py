@@ -1,4 +1,4 @@
-"""The two discriminators of the paper, section 3.2, figure 3b, and the third of the authors' follow-up.
+"""The two discriminators of the paper, section 3.2, figure 3b, the third of the authors' follow-up, and one of a mouth (ours).
 
 They return logits: the sigmoid is in the loss.
 """
@@ -9,10 +9,19 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
-from stillspeak.config import FrameDiscriminatorConfig, SequenceDiscriminatorConfig, SyncDiscriminatorConfig
-from stillspeak.media.mouths import MOUTH_PX
+from stillspeak.config import (
+    FrameDiscriminatorConfig,
+    MouthDiscriminatorConfig,
+    SequenceDiscriminatorConfig,
+    SyncDiscriminatorConfig,
+)
+from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, remember
+
+# Of a mouth discriminator: groups of channels, leaky ReLU's slope, contrast below which a mouth is not made clearer.
+_GROUPS, _SLOPE, _LEAST_CONTRAST = 4, 0.2, 0.05
 
 
 class FrameDiscriminator(nn.Module):
@@ -79,3 +88,38 @@ class SyncDiscriminator(nn.Module):
         seen = torch.tanh(self.mouth_code(self.mouth(mouths.flatten(1, 2)))).flatten(1)
         distance = (seen - self.sound(sounds)).square().mean(dim=1, keepdim=True).add(1e-6).sqrt()
         return self.verdict(distance)[:, 0]
+
+
+class MouthDiscriminator(nn.Module):
+    """Are these patches of a mouth real, given the still's mouth? Ours, after the patches of pix2pix (Isola et al. 2017).
+
+    Both are seen in the light of the still's mouth, taken out. Group norm: what a batch of real mouths has in common, and one
+    of made mouths, should not tell them apart.
+    """
+
+    def __init__(self, config: MouthDiscriminatorConfig) -> None:
+        super().__init__()
+        sizes = [6, *config.channels]
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(sizes))
+        self.norms = nn.ModuleList([nn.Identity(), *(nn.GroupNorm(_GROUPS, size) for size in config.channels[1:])])
+        self.last = nn.Sequential(
+            nn.Conv2d(sizes[-1], sizes[-1], 3, padding=1), nn.LeakyReLU(_SLOPE), nn.Conv2d(sizes[-1], 1, 1)
+        )
+
+    def forward(
+        self, frames: Float[Tensor, "n 3 128 96"], stills: Float[Tensor, "n 3 128 96"]
+    ) -> tuple[Float[Tensor, "n 1 rows columns"], list[Tensor]]:
+        """Logits of patches, and the features of each layer."""
+        still, frame = mouth_of(stills), mouth_of(frames)
+        dark = still.mean(dim=(1, 2, 3), keepdim=True)
+        light = still.std(dim=(1, 2, 3), keepdim=True) + _LEAST_CONTRAST
+        image, features = (torch.cat([still, frame], dim=1) - dark) / light, []
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            image = functional.leaky_relu(norm(layer(image)), _SLOPE)
+            features.append(image)
+        return self.last(image), features
+
+
+def mouth_of(frames: Float[Tensor, "*n channels 128 96"]) -> Float[Tensor, "*n channels 48 48"]:
+    """The mouth's part of aligned crops."""
+    return frames[..., TOP_PX : TOP_PX + MOUTH_PX, LEFT_PX : LEFT_PX + MOUTH_PX]

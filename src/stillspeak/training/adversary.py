@@ -8,16 +8,23 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stillspeak.config import (
     Config,
     ContextConfig,
     FrameDiscriminatorConfig,
+    MouthDiscriminatorConfig,
     SequenceDiscriminatorConfig,
     SyncDiscriminatorConfig,
 )
-from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX
-from stillspeak.model.discriminators import FrameDiscriminator, SequenceDiscriminator, SyncDiscriminator
+from stillspeak.model.discriminators import (
+    FrameDiscriminator,
+    MouthDiscriminator,
+    SequenceDiscriminator,
+    SyncDiscriminator,
+    mouth_of,
+)
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.training.team import Draws
 from stillspeak.training.tensors import adam
@@ -117,7 +124,7 @@ class SyncAdversary(Adversary):
 
     def _compare(self, video: Tensor, scene: Scene, seen: Tensor, heard: Tensor) -> Tensor:
         """Logits of snippets of mouth from frames ``seen`` beside sound from frames ``heard``, both (clips, snippets)."""
-        mouths = video[..., TOP_PX : TOP_PX + MOUTH_PX, LEFT_PX : LEFT_PX + MOUTH_PX]
+        mouths = mouth_of(video)
         frames = torch.arange(self.config.frames)
         clip = torch.arange(len(video), device=video.device)[:, None, None]
         shown = (seen[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
@@ -164,3 +171,42 @@ def fool(adversary: Adversary, fake: Tensor, scene: Scene, draws: Draws) -> Tens
     loss = adversarial_loss(adversary.look(fake, scene, draws))
     adversary.network.requires_grad_(True)
     return loss
+
+
+class MouthCritic:
+    """The discriminator of mouths with its optimiser: it sharpens what the picture phase paints. Ours."""
+
+    def __init__(self, config: MouthDiscriminatorConfig, device: torch.device) -> None:
+        self.config = config
+        self.network = MouthDiscriminator(config).to(device)
+        self.optimiser = adam(self.network.parameters(), config.learning_rate, BETAS)
+
+    def judge(self, real: Tensor, fake: Tensor, stills: Tensor, interior: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Its own gradient; returns what the generator minimises, and scalars.
+
+        Only where the mouths are open does it judge: elsewhere a frame is the warped still, which is hard to tell from a
+        real one and as good. Videos are ``(clips, time, 3, 128, 96)``, ``interior`` without colours.
+        """
+        beside = stills[:, None].expand_as(real).flatten(0, 1)
+        real, fake = real.flatten(0, 1), fake.flatten(0, 1)
+        open_mouths = mouth_of(interior.flatten(0, 1)[:, None].float())
+        says_real, wanted = self.network(real, beside)
+        says_fake, _ = self.network(fake.detach(), beside)
+
+        def mean(values: Tensor) -> Tensor:
+            weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:])
+            return (values * weights).sum() / (weights.sum() * values.shape[1]).clamp(min=1.0)
+
+        loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
+        loss.backward()
+        self.network.requires_grad_(False)
+        verdict, found = self.network(fake, beside)
+        self.network.requires_grad_(True)
+        matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
+        distance = self.config.weight * mean(functional.softplus(-verdict)) + self.config.matching * matching
+        return distance, {
+            "mouth_loss": loss.detach(),
+            "mouth_right_on_real": mean((says_real > 0).float()),
+            "mouth_right_on_fake": mean((says_fake < 0).float()),
+            "mouth_matching": matching.detach(),
+        }

@@ -37,7 +37,9 @@ def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
 def config_from_dict(table: dict[str, Any]) -> Config:
     """The inverse of ``config_to_dict``. Raises RunError if a value is unknown or of the wrong type."""
     try:
-        return checked(TypeAdapter(Config).validate_python({"frame": None, "sequence": None, "sync": None, **table}))
+        return checked(
+            TypeAdapter(Config).validate_python({"frame": None, "sequence": None, "sync": None, "mouth": None, **table})
+        )
     except ValidationError as error:
         raise RunError(f"The configuration is not valid: {error.errors()[0]['msg']}.") from error
 

@@ -22,6 +22,7 @@ from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
+from stillspeak.training.adversary import MouthCritic
 from stillspeak.training.phase import Part, Phase, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
@@ -215,6 +216,9 @@ class PicturePhase(Phase):
         ]  # fmt: skip
         self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if self.warm.expression else LIPS_AND_CHIN
         self.optimisers = {"picture": adam(self.parameters, self.warm.picture_learning_rate, (0.9, 0.99))}
+        self.critic = MouthCritic(config.mouth, self.device) if config.mouth else None
+        if self.critic:
+            self.networks["mouth"], self.optimisers["mouth"] = self.critic.network, self.critic.optimiser
 
     def draw_part(self, step: int, share: Share) -> Part:
         """Stills, frames, landmarks that are tracked, where the mouths are open, codes, expressions."""
@@ -230,6 +234,9 @@ class PicturePhase(Phase):
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
         rate = self.warm.picture_learning_rate * cosine(step, self.steps)
         norm = self.update("picture", self.parameters, rate, 1.0, len(parts))
+        if self.critic:
+            weights = [*self.critic.network.parameters()]
+            self.update("mouth", weights, self.critic.config.learning_rate, float("inf"), len(parts))
         return {**mean_scalars(rows), "gradient": norm}
 
     def _learn(self, part: Part, draws: Draws) -> dict[str, Tensor]:
@@ -246,8 +253,13 @@ class PicturePhase(Phase):
             fake, motion = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        (l1 + self.warm.motion * motion).backward()
-        return {
+        loss, judged = l1 + self.warm.motion * motion, {}
+        if self.critic:
+            with self.precision():
+                distance, judged = self.critic.judge(frames, fake, stills, interior)
+            loss = loss + distance
+        loss.backward()
+        return judged | {
             "l1": l1,
             "motion_loss_px": motion,
             "mouth_l1": region_l1(frames, fake),

@@ -106,18 +106,19 @@ def _by_face(voices: list[str]) -> dict[int, str]:
 def _add_faces(verbs: Verbs) -> None:
     example = "stillspeak faces family.jpg -o numbered.png"
     parser = verb(verbs, "faces", "Number the faces of a photo, as --face counts them.", example, _faces)
-    parser.add_argument("photo", type=Path, help="a picture with faces in it")
+    parser.add_argument("photo", help="a picture with faces in it; - is stdin")
     parser.add_argument("-o", "--output", type=Path, default=None, help="the picture to write (faces.png)")
 
 
 def _faces(arguments: argparse.Namespace) -> None:
-    from stillspeak.jobs import require_other
+    from stillspeak.jobs import input_file, require_other
     from stillspeak.media.faces import write_image
     from stillspeak.runtime.scene import numbered
 
     output = arguments.output or Path("faces.png")
-    require_other(str(output), [arguments.photo])
-    drawn, faces = numbered(arguments.photo)
+    with input_file(arguments.photo) as photo:
+        require_other(str(output), [photo])
+        drawn, faces = numbered(photo)
     write_image(output, drawn)
     for number, face in enumerate(faces, 1):
         print(f"{number}: {face.box[2] - face.box[0]} pixels wide at {face.box[0]}, {face.box[1]}")
