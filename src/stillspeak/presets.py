@@ -55,7 +55,7 @@ def default() -> Config:
 
 
 def l1() -> Config:
-    """Table 2, first row: L1 on the entire face and no adversary; all else as ``default``."""
+    """Table 2, first row: L1 on the entire face and no adversary; all else as ``default``, its warm start too."""
     loss = LossConfig(upper=1.0)
     return replace(default(), name="l1", frame=None, sequence=None, loss=loss)
 

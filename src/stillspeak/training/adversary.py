@@ -31,6 +31,8 @@ from stillspeak.training.tensors import adam
 
 BETAS = (0.5, 0.999)  # of Adam, for all networks of the adversarial phase; ours, as usual for GANs
 
+_AROUND_PX = 4  # of an open mouth, that the discriminator of mouths has a say in
+
 
 class Scene(NamedTuple):
     """What a video is judged against: its still, and the sound of just its frames."""
@@ -185,11 +187,14 @@ class MouthCritic:
         """Its own gradient; returns what the generator minimises, and scalars.
 
         Only where the mouths are open does it judge: elsewhere a frame is the warped still, which is hard to tell from a
-        real one and as good. Videos are ``(clips, time, 3, 128, 96)``, ``interior`` without colours.
+        real one and as good. And only there is it listened to: group norm sees the whole mouth, and a generator that may
+        please it at the edge of what it sees draws a line there. Videos are ``(clips, time, 3, 128, 96)``, ``interior``
+        without colours.
         """
         beside = stills[:, None].expand_as(real).flatten(0, 1)
         real, fake = real.flatten(0, 1), fake.flatten(0, 1)
-        open_mouths = mouth_of(interior.flatten(0, 1)[:, None].float())
+        inside = interior.flatten(0, 1)[:, None].float()
+        open_mouths = mouth_of(inside)
         says_real, wanted = self.network(real, beside)
         says_fake, _ = self.network(fake.detach(), beside)
 
@@ -200,7 +205,8 @@ class MouthCritic:
         loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
         loss.backward()
         self.network.requires_grad_(False)
-        verdict, found = self.network(fake, beside)
+        around = functional.max_pool2d(inside, 2 * _AROUND_PX + 1, 1, _AROUND_PX)
+        verdict, found = self.network(torch.where(around > 0, fake, fake.detach()), beside)
         self.network.requires_grad_(True)
         matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
         distance = self.config.weight * mean(functional.softplus(-verdict)) + self.config.matching * matching
