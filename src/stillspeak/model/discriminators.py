@@ -91,15 +91,16 @@ class SyncDiscriminator(nn.Module):
 
 
 class MouthDiscriminator(nn.Module):
-    """Are these patches of a mouth real, given the still's mouth? Ours, after the patches of pix2pix (Isola et al. 2017).
+    """Are these patches of a mouth real, given the still's mouth and where it should be open? Ours, after the patches of
+    pix2pix (Isola et al. 2017).
 
-    Both are seen in the light of the still's mouth, taken out. Group norm: what a batch of real mouths has in common, and one
-    of made mouths, should not tell them apart.
+    Both mouths are seen in the light of the still's mouth, taken out. Group norm: what a batch of real mouths has in common,
+    and one of made mouths, should not tell them apart.
     """
 
     def __init__(self, config: MouthDiscriminatorConfig) -> None:
         super().__init__()
-        sizes = [6, *config.channels]
+        sizes = [7, *config.channels]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList([nn.Identity(), *(nn.GroupNorm(_GROUPS, size) for size in config.channels[1:])])
         self.last = nn.Sequential(
@@ -107,13 +108,17 @@ class MouthDiscriminator(nn.Module):
         )
 
     def forward(
-        self, frames: Float[Tensor, "n 3 128 96"], stills: Float[Tensor, "n 3 128 96"]
+        self,
+        frames: Float[Tensor, "n 3 128 96"],
+        stills: Float[Tensor, "n 3 128 96"],
+        interior: Float[Tensor, "n 1 128 96"],
     ) -> tuple[Float[Tensor, "n 1 rows columns"], list[Tensor]]:
         """Logits of patches, and the features of each layer."""
         still, frame = mouth_of(stills), mouth_of(frames)
         dark = still.mean(dim=(1, 2, 3), keepdim=True)
         light = still.std(dim=(1, 2, 3), keepdim=True) + _LEAST_CONTRAST
-        image, features = (torch.cat([still, frame], dim=1) - dark) / light, []
+        seen = (torch.cat([still, frame], dim=1) - dark) / light
+        image, features = torch.cat([seen, mouth_of(interior)], dim=1), []
         for layer, norm in zip(self.layers, self.norms, strict=True):
             image = functional.leaky_relu(norm(layer(image)), _SLOPE)
             features.append(image)

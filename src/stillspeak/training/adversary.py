@@ -195,8 +195,8 @@ class MouthCritic:
         real, fake = real.flatten(0, 1), fake.flatten(0, 1)
         inside = interior.flatten(0, 1)[:, None].float()
         open_mouths = mouth_of(inside)
-        says_real, wanted = self.network(real, beside)
-        says_fake, _ = self.network(fake.detach(), beside)
+        says_real, wanted = self.network(real, beside, inside)
+        says_fake, _ = self.network(fake.detach(), beside, inside)
 
         def mean(values: Tensor) -> Tensor:
             weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:])
@@ -206,7 +206,7 @@ class MouthCritic:
         loss.backward()
         self.network.requires_grad_(False)
         around = functional.max_pool2d(inside, 2 * _AROUND_PX + 1, 1, _AROUND_PX)
-        verdict, found = self.network(torch.where(around > 0, fake, fake.detach()), beside)
+        verdict, found = self.network(torch.where(around > 0, fake, fake.detach()), beside, inside)
         self.network.requires_grad_(True)
         matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
         distance = self.config.weight * mean(functional.softplus(-verdict)) + self.config.matching * matching
