@@ -130,5 +130,5 @@ def test_adversaries_leave_the_noise_generator_as_it_was_set(prepared: Path, tmp
 
 def test_the_static_baseline_does_not_blink():
     assert [name for name, preset in PRESETS.items() if preset().warm.expression] == [
-        "default", "l1", "l1_frame", "synchronised", "tiny"
+        "default", "l1", "l1_frame", "synchronised", "sharp", "tiny"
     ]  # fmt: skip

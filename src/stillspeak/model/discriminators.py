@@ -5,6 +5,7 @@ They return logits: the sigmoid is in the loss.
 
 from dataclasses import replace
 from itertools import pairwise
+from math import gcd
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,7 @@ from stillspeak.config import (
 from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, remember
 
-# Of a mouth discriminator: groups of channels, leaky ReLU's slope, contrast below which a mouth is not made clearer.
+# Of a mouth discriminator: groups of channels at most, leaky ReLU's slope, contrast below which a mouth is not made clearer.
 _GROUPS, _SLOPE, _LEAST_CONTRAST = 4, 0.2, 0.05
 
 
@@ -102,7 +103,9 @@ class MouthDiscriminator(nn.Module):
         super().__init__()
         sizes = [7, *config.channels]
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList([nn.Identity(), *(nn.GroupNorm(_GROUPS, size) for size in config.channels[1:])])
+        self.norms = nn.ModuleList(
+            [nn.Identity(), *(nn.GroupNorm(gcd(_GROUPS, size), size) for size in config.channels[1:])]
+        )
         self.last = nn.Sequential(
             nn.Conv2d(sizes[-1], sizes[-1], 3, padding=1), nn.LeakyReLU(_SLOPE), nn.Conv2d(sizes[-1], 1, 1)
         )

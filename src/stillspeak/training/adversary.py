@@ -191,16 +191,17 @@ class MouthCritic:
         please it at the edge of what it sees draws a line there. Videos are ``(clips, time, 3, 128, 96)``, ``interior``
         without colours.
         """
-        beside = stills[:, None].expand_as(real).flatten(0, 1)
+        clips, beside = len(real), stills[:, None].expand_as(real).flatten(0, 1)
         real, fake = real.flatten(0, 1), fake.flatten(0, 1)
         inside = interior.flatten(0, 1)[:, None].float()
         open_mouths = mouth_of(inside)
         says_real, wanted = self.network(real, beside, inside)
         says_fake, _ = self.network(fake.detach(), beside, inside)
 
-        def mean(values: Tensor) -> Tensor:
-            weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:])
-            return (values * weights).sum() / (weights.sum() * values.shape[1]).clamp(min=1.0)
+        def mean(values: Tensor) -> Tensor:  # of a clip's open patches, then of clips: parts of a batch add up
+            weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:]).expand_as(values)
+            sums = (values * weights).reshape(clips, -1).sum(1)
+            return (sums / weights.reshape(clips, -1).sum(1).clamp(min=1.0)).mean()
 
         loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
         loss.backward()

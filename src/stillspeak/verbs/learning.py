@@ -104,7 +104,7 @@ def _add_train(verbs: Verbs) -> None:
     parser = verb(verbs, "train", "Train a preset; any field can be set with --section.field value.", example, _train)
     parser.add_argument(
         "preset",
-        help="default, paper, l1, l1_frame, static, synchronised or tiny; lipreader or sync: the judges of evaluate",
+        help="default, paper, l1, l1_frame, static, synchronised, sharp or tiny; lipreader or sync: the judges of evaluate",
     )
     parser.add_argument("--data", type=Path, required=True, help="a prepared folder, or one of shards")
     parser.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder; must be new")
