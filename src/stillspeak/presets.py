@@ -101,7 +101,6 @@ def tiny() -> Config:
         ),
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
         sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16, context=context),
-        mouth=MouthDiscriminatorConfig((4, 8)),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0, code=0.05),
         warm=WarmStartConfig(
             code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2, expression=True
