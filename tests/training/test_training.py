@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from stillspeak.cli import main
-from stillspeak.config import Config, PaintingConfig, WarpingConfig
+from stillspeak.config import Config, MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import RunError
@@ -69,13 +69,15 @@ def test_samples_are_strips_and_videos_with_sound(finished: Path):
     assert {"adversarial-000004.png", "adversarial-000004-validation.mp4"} <= names
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Path):
-    config = replace(tiny(), train=replace(tiny().train, sample_every=1000))
+@pytest.mark.parametrize("steps", [6, 10])  # sound 4, picture 2; sound 4, picture 4, adversarial 2
+def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Path, steps: int):
+    mouth = MouthDiscriminatorConfig((4, 8))
+    config = replace(tiny(), mouth=mouth, train=replace(tiny().train, sample_every=1000))
     for name in ("whole", "halves"):
         RunFolder(tmp_path / name).create(config, prepared)
     Trainer(RunFolder(tmp_path / "whole"), say=quiet).run()
     stopped = Trainer(RunFolder(tmp_path / "halves"), say=quiet)
-    stop_after(stopped, 10)  # sound 4, picture 4, adversarial 2
+    stop_after(stopped, steps)
     with pytest.raises(RunError, match="stillspeak resume"):
         stopped.run()
     Trainer(RunFolder(tmp_path / "halves"), say=quiet).run()
