@@ -8,7 +8,7 @@ from helpers import tone
 from stillspeak.animate import Animator
 from stillspeak.errors import FaceError, MediaError
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, find_faces
-from stillspeak.runtime.compose import Composer, outline_weight
+from stillspeak.runtime.compose import Composer, outline_weight, warp
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import MOST_PX, Scene, numbered, open_scene
 
@@ -75,7 +75,7 @@ def test_motion_moves_the_photo_at_its_own_resolution(turn: float):
     composer = Composer(photo, matrix)
     drawn = unmoved(composer)
     drawn.motion[..., 1] = -3
-    moved = composer._warped_still(drawn.motion[0])
+    moved = warp(composer.still, drawn.motion[0])
     (frame,) = Scene(photo, [composer]).film([drawn._replace(frames=np.rint(moved).astype(np.uint8)[None])])
     down = np.linalg.inv(linear) @ [0, 3]
     at = np.rint([450 - down[1], 450 - down[0]]).astype(int)

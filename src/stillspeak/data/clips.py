@@ -271,14 +271,14 @@ class Drawer:
 
     def _any_frames(self, index: int, count: int, random: Random) -> NDArray[np.int64]:
         """Single frames from anywhere in a clip; shares of them are drawn by how far eyes are closed and the mouth is open."""
-        frames, chances, rest = self.clips.records[index].frames, 0.0, 1.0
-        favoured = (self.config.blinks, self.expressions[index][:, 0]), (self.config.openings, self.openings[index])
-        for share, how_far in favoured:
-            if share and how_far.any():
-                chances, rest = chances + share * how_far / how_far.sum(dtype=np.float64), rest - share
-        if rest == 1:
+        frames = self.clips.records[index].frames
+        shares = (self.config.blinks, self.expressions[index][:, 0]), (self.config.openings, self.openings[index])
+        favoured = [(share, how_far) for share, how_far in shares if share and how_far.any()]
+        if not favoured:
             return random.integers(0, frames, count)
-        chances = chances + rest / frames
+        chances = (1 - sum(share for share, _ in favoured)) / frames
+        for share, how_far in favoured:
+            chances = chances + share * how_far / how_far.sum(dtype=np.float64)
         return random.choice(frames, count, p=chances / chances.sum())
 
     def _choose(self, count: int, random: Random) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from scipy.spatial import Delaunay
 
 from stillspeak.data.expression import move_eyes
 from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, mouth_interior
-from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, is_grey
 
 Frames = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -28,7 +28,6 @@ _LEAST_AREA = 0.02  # of a triangle, times two, in square pixels
 _FRACTION_BITS = 4
 _COLOURS_BLUR_PX = 1.0
 _TEETH = 0.9  # of its colour that an open mouth loses
-_GREY_SPREAD = 3.0  # between the channels, of 255: a photo without colour
 _LEFT, _MIDDLE, _RIGHT, _TOP, _HALF, _BOTTOM = -1, WIDTH_PX / 2, WIDTH_PX, -1, HEIGHT_PX / 2, HEIGHT_PX
 _BORDER = np.array(
     [(x, y) for x in (_LEFT, _RIGHT) for y in (_TOP, _HALF, _BOTTOM)] + [(_MIDDLE, _TOP), (_MIDDLE, _BOTTOM)],
@@ -117,7 +116,7 @@ def coloured(portrait: Frames, own: Points, face: Frames, points: Points) -> Fra
     Returns:
         ``(128, 96, 3)``.
     """
-    if not _is_grey(portrait):
+    if not is_grey(portrait):
         return portrait
     bent = _bend(face, _mesh(own), points)
     colours = cv2.cvtColor(cv2.GaussianBlur(bent, (0, 0), _COLOURS_BLUR_PX) / 255, cv2.COLOR_RGB2LAB)
@@ -127,10 +126,6 @@ def coloured(portrait: Frames, own: Points, face: Frames, points: Points) -> Fra
     lab[..., 1:] = colours[..., 1:] * (strength * (1 - _TEETH * teeth))[..., None]
     rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
     return np.asarray((rgb * 255).round().clip(0, 255), np.uint8)
-
-
-def _is_grey(portrait: Frames) -> bool:
-    return float(np.ptp(portrait.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
 
 
 class _Mesh(NamedTuple):
@@ -179,6 +174,6 @@ def _in_light_of(portrait: Frames, frame: Frames, mouth: NDArray[np.float32]) ->
     light, own_light = (float(image[_CHEEKS].mean()) for image in (portrait, frame))
     gain = float(np.clip(light / max(own_light, 1.0), 0.5, 2.0))
     lit = np.clip(mouth * gain, 0, 255)
-    if _is_grey(portrait):
+    if is_grey(portrait):
         lit = np.repeat(lit.mean(axis=2, keepdims=True), 3, axis=2)
     return np.asarray(lit, np.float32)

@@ -27,6 +27,7 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 # Columns: x, y. Order of dlib's 5-point predictor, named by the 68-point scheme: 45, 42, 36, 39, 33.
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
+_GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
 _DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: longer sides to look at, the quickest first
 _ENLARGED_PX = 480  # smaller photos are enlarged to it before they are given up
@@ -202,6 +203,11 @@ def align(image: Image, matrix: NDArray[np.float64]) -> Image:
     size = (WIDTH_PX, HEIGHT_PX)
     warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)
+
+
+def is_grey(image: Image) -> bool:
+    """Whether a crop has no colour to speak of, ``(height, width, 3)``."""
+    return float(np.ptp(image.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
 
 
 def smooth(points: NDArray[np.float32], frames: int = SMOOTHING_FRAMES) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, align
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, align, is_grey
 from stillspeak.runtime.engine import Layers
 
 Image = NDArray[np.uint8]
@@ -18,7 +18,6 @@ Float = NDArray[np.float32]
 _CENTRE, _AXES = (48.5, 75.0), (44.0, 50.0)
 _WHOLE = 0.78  # of the way to the outline everything moves; from there on less and less
 _PAINTED = (0.15, 0.6)  # mask from which the photo's own fine detail begins to go, and is gone
-_GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
 _ENLARGING_PX = 2.0  # how far a value of the crop reaches when it is enlarged
 _SMOOTHING_PX = 1.0  # the decoder's motion has a fine ripple that a crop is too small to show
 
@@ -35,7 +34,7 @@ class Composer:
         self.photo = photo
         self.still = align(photo, matrix)
         self.weight = outline_weight()
-        self._grey = float(np.ptp(self.still.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
+        self._grey = is_grey(self.still)
         left, top, right, bottom = _reach(photo, matrix)
         self.place = slice(top, bottom), slice(left, right)
         self._size = max(0, right - left), max(0, bottom - top)  # width, height
@@ -50,20 +49,13 @@ class Composer:
             return
         motion, mask = cv2.GaussianBlur(layers.motion[index], (0, 0), _SMOOTHING_PX), layers.mask[index]
         motion = np.asarray(motion * self.weight[..., None], np.float32)
-        warped = self._warped_still(motion)
+        warped = warp(self.still, motion)
         drawn = layers.frames[index].astype(np.float32)
         if self._grey:  # the model has seen few grey photos, and gives their mouths some colour
             drawn[:] = drawn.mean(axis=2, keepdims=True)
         change = (drawn - warped) * self.weight[..., None]
         paint = _ramp(mask, *_PAINTED) * self.weight
         film[self.place] = self._composed(motion, paint, warped, change)
-
-    def _warped_still(self, motion: Float) -> Float:
-        """The crop, moved, ``(128, 96, 3)``."""
-        rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
-        at = columns + motion[..., 0], rows + motion[..., 1]
-        moved = cv2.remap(self.still, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(moved, np.float32)
 
     def _composed(self, motion: Float, paint: Float, warped: Float, change: Float) -> Image:
         """The photo's place: moved, its detail taken out where it is painted over, the change added."""
@@ -80,6 +72,13 @@ class Composer:
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         out = cv2.warpAffine(field, self._to_crop, self._size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(out, np.float32)
+
+
+def warp(still: Image | Float, motion: Float) -> Float:
+    """Pixel p is the still at p + motion(p), ``(128, 96, 3)``; beyond the edge the edge repeats."""
+    rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
+    at = columns + motion[..., 0], rows + motion[..., 1]
+    return np.asarray(cv2.remap(still, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def outline_weight() -> Float:

@@ -4,11 +4,10 @@ What the model does to the still, its motion and its mask of paint, is done a li
 smiles in the photo closes, and does not vanish between two frames.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.runtime.compose import warp
 from stillspeak.runtime.engine import Layers
 
 Float = NDArray[np.float32]
@@ -31,17 +30,10 @@ def eased(layers: Layers, still: Float, first: int, frames: int) -> Layers:
     shares = (0.5 - 0.5 * np.cos(np.pi * np.arange(first, first + early) / frames)).astype(np.float32)
     for index, share in enumerate(shares):
         kept = 1 - mask[index][..., None]
-        paint = drawn[index] - kept * _warped(photo, motion[index])
+        paint = drawn[index] - kept * warp(photo, motion[index])
         motion[index] *= share
         mask[index] *= share
         kept = 1 - mask[index][..., None]
-        made = kept * _warped(photo, motion[index]) + share * paint
+        made = kept * warp(photo, motion[index]) + share * paint
         drawn[index] = np.clip(np.rint(made), 0, 255).astype(np.uint8)
     return Layers(drawn, motion, mask)
-
-
-def _warped(photo: Float, motion: Float) -> Float:
-    """Pixel p is the photo at p + motion(p), ``(128, 96, 3)``."""
-    rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
-    at = columns + motion[..., 0], rows + motion[..., 1]
-    return np.asarray(cv2.remap(photo, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
