@@ -169,6 +169,19 @@ def test_training_starts_from_an_exported_model(finished: Path, prepared: Path, 
     np.testing.assert_array_equal(next_code.basis, code.basis)
 
 
+def test_the_discriminators_of_a_finished_run_go_on_in_one_that_starts_from_it(
+    finished: Path, prepared: Path, tmp_path: Path
+):
+    config, said = tiny(), list[str]()
+    assert config.frame is not None
+    wider = replace(config, frame=replace(config.frame, channels=(4, 8, 16, 16, 16)))
+    RunFolder(tmp_path / "next").create(wider, prepared)
+    trainer = Trainer(RunFolder(tmp_path / "next"), finished, said.append)
+    assert said == [f"discriminator sequence: from {finished}"]  # of the other the sizes are new
+    for name, tensor in trainer.phases[-1].networks["sequence"].state_dict().items():
+        assert torch.equal(tensor, load_file(finished / "checkpoint.safetensors")[f"network.sequence.{name}"])
+
+
 def test_fields_are_set_on_the_command_line_with_either_spelling():
     config = overridden("default", ["--train.steps", "7", "--loss.mouth", "2.5", "--generator.context.size", "128"])
     assert (config.train.steps, config.loss.mouth, config.generator.context.size) == (7, 2.5, 128)

@@ -26,7 +26,7 @@ from stillspeak.training.calibration import calibrate
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.loader import batches, loader_threads
 from stillspeak.training.phase import Phase
-from stillspeak.training.run import BEST, CHECKPOINT, RunFolder, pack_optimiser, unpack_optimiser
+from stillspeak.training.run import BEST, CHECKPOINT, RunFolder, load_tensors, pack_optimiser, unpack_optimiser
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
@@ -80,6 +80,8 @@ class Trainer:
         self.say = self.watch.say
         if saved is not None:
             self._restore(*saved)
+        elif init is not None:
+            self._take_networks(init)
 
     def run(self) -> None:
         """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError.
@@ -108,11 +110,11 @@ class Trainer:
         tensors = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        if self.phase_index < len(self.phases):
-            phase = self.phases[self.phase_index]
-            for name, network in phase.networks.items():
+        for phase in self.phases[: self.phase_index + 1]:
+            for name, network in phase.networks.items() if phase.steps else ():
                 tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
-            for name, optimiser in phase.optimisers.items():
+        if self.phase_index < len(self.phases):
+            for name, optimiser in self.phases[self.phase_index].optimisers.items():
                 tensors |= pack_optimiser(f"optimiser.{name}.", optimiser)
         progress = {key: getattr(self, key) for key in ("phase_index", "step", "frames_seen", "seconds", "backed_off")}
         progress["patience"] = self.watch.patience.state()
@@ -274,22 +276,38 @@ class Trainer:
         self.history.append(stage | self._data)
         return self.history[-1]
 
-    def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    def _take_networks(self, init: Path) -> None:
+        """The discriminators of the run to start from go on as they are, where their sizes are the same."""
+        if not (init / CHECKPOINT).is_file():
+            return
+        tensors, _ = load_tensors(init / CHECKPOINT)
+        for phase in self.phases:
+            for name, network in phase.networks.items() if phase.steps else ():
+                kept, own = _part(tensors, f"network.{name}."), network.state_dict()
+                if {key: value.shape for key, value in kept.items()} == {
+                    key: value.shape for key, value in own.items()
+                }:
+                    network.load_state_dict(kept)
+                    self.say(f"discriminator {name}: from {init}")
 
-        self.generator.load_state_dict(part("generator."))
-        self.average.load_state_dict(part("average."))
+    def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        self.generator.load_state_dict(_part(tensors, "generator."))
+        self.average.load_state_dict(_part(tensors, "average."))
         progress = json.loads(metadata["progress"])
         self.watch.patience.restore(progress.pop("patience", None))
         for key, value in progress.items():
             setattr(self, key, value)
+        for phase in self.phases[: self.phase_index + 1]:
+            for name, network in phase.networks.items() if phase.steps else ():
+                if kept := _part(tensors, f"network.{name}."):
+                    network.load_state_dict(kept)
         if self.phase_index < len(self.phases):
-            phase = self.phases[self.phase_index]
-            for name, network in phase.networks.items():
-                network.load_state_dict(part(f"network.{name}."))
-            for name, optimiser in phase.optimisers.items():
+            for name, optimiser in self.phases[self.phase_index].optimisers.items():
                 unpack_optimiser(f"optimiser.{name}.", optimiser, tensors)
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def chosen_device(name: str) -> torch.device:
