@@ -23,9 +23,10 @@ from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
+from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training.adversary import Scene, SyncAdversary, adversaries, own_sound
+from stillspeak.training.adversary import Adversary, FrameAdversary, Scene, SyncAdversary, adversaries, judge, own_sound
 from stillspeak.training.blend import blend
 from stillspeak.training.export import difference, export
 from stillspeak.training.loader import batches
@@ -158,7 +159,7 @@ def test_the_third_adversary_hears_what_it_sees_and_counts_real_pairs_out_of_syn
     seen, heard = pairs.pop()
     assert torch.equal(seen, heard)
     assert seen.shape == (12, 5)
-    adversary.look_at_fakes(video, video, scene, Draws(Share(), 1))
+    adversary.look_apart(video, scene, Draws(Share(), 1))
     apart_seen, apart_heard = pairs[0]
     distance = (apart_seen - apart_heard)[:, 0].abs()
     assert distance.min() >= 1
@@ -178,13 +179,46 @@ def test_the_third_adversary_learns_what_belongs_together():
         scene = Scene(video[:, 0], loud[..., None] * tone)
         draws = Draws(Share(), step)
         real = adversary.look(video, scene, draws)
-        fake = adversary.look_at_fakes(video, torch.zeros_like(video), scene, draws)
+        fake = torch.cat(
+            [adversary.look(torch.zeros_like(video), scene, draws), *adversary.look_apart(video, scene, draws)]
+        )
         right.append((float((real > 0).float().mean()) + float((fake < 0).float().mean())) / 2)
         loss = torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
         adversary.optimiser.zero_grad()
         loss.backward()
         adversary.optimiser.step()
     assert np.mean(right[-10:]) > 0.7
+
+
+@pytest.mark.parametrize("adversary_type", [FrameAdversary, SyncAdversary])
+def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: type[Adversary]):
+    torch.manual_seed(0)
+    context = tiny().generator.context
+    config = {
+        FrameAdversary: tiny().frame,
+        SyncAdversary: SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16, context),
+    }[adversary_type]
+    adversary = adversary_type(config, torch.device("cpu"))
+    video, scene = toy_scene(SyncDiscriminatorConfig((4,), (4,), 4, context), 2, 12)
+    real, fake = torch.rand_like(video), torch.rand_like(video).requires_grad_()
+    slope, scalars = judge(adversary, real, fake, scene, Draws(Share(), 1))
+    assert fake.grad is None  # the generator's side is returned and not yet applied
+    given = [parameter.grad.clone() for parameter in adversary.network.parameters() if parameter.grad is not None]
+
+    adversary.optimiser.zero_grad()
+    draws = Draws(Share(), 1)
+    says_real, says_fake = adversary.look(real, scene, draws), adversary.look(fake, scene, draws)
+    adversarial_loss(says_fake).backward(retain_graph=True)
+    torch.testing.assert_close(slope, fake.grad)
+    adversary.optimiser.zero_grad()
+    says_fake = torch.cat([says_fake, *adversary.look_apart(real, scene, draws)])
+    loss = discriminator_loss(says_real, says_fake)
+    loss.backward()
+    wanted = [parameter.grad for parameter in adversary.network.parameters()]
+    assert len(given) == len(wanted)
+    for ours, theirs in zip(given, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert float(scalars[f"{adversary.name}_loss"]) == pytest.approx(float(loss.detach()))
 
 
 # ---------------------------------------------------------------- parts and processes

@@ -4,6 +4,7 @@ Ours: with few speakers, a sound encoder learns one throat. WORLD keeps the timi
 Source: Morise, Yokomori, Ozawa 2016, through the package pyworld.
 """
 
+import itertools
 import zlib
 from pathlib import Path
 
@@ -23,8 +24,12 @@ def copy_path(flac: Path, kind: str, number: int) -> Path:
 
 
 def copies_of(flac: Path) -> list[Path]:
-    """All copies of a clip's sound by other voices."""
-    return sorted(path for kind in ("voice", "reading") for path in flac.parent.glob(f"{flac.stem}.{kind}[0-9]*.flac"))
+    """All copies of a clip's sound by other voices, each kind numbered from 1 without a gap."""
+    copies = []
+    for kind in ("reading", "voice"):
+        numbered = (copy_path(flac, kind, number) for number in itertools.count(1))
+        copies += itertools.takewhile(Path.exists, numbered)
+    return copies
 
 
 def make_voices(flac: Path, count: int) -> None:

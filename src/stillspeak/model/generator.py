@@ -165,7 +165,7 @@ class WarpingDecoder(nn.Module):
 
     def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
         """Motion, mask and paint, before they are blended."""
-        out = self.last(features)
+        out = self.last(features).contiguous()  # planes: tanh of every sixth number is four times as slow
         motion = self.furthest_px * torch.tanh(out[:, :2])
         return Layers(motion, torch.sigmoid(out[:, 2:3]), torch.tanh(out[:, 3:]))
 

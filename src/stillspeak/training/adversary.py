@@ -60,9 +60,9 @@ class Adversary(ABC):
     def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         """Logits for a video ``(clips, time, 3, 128, 96)``."""
 
-    def look_at_fakes(self, real: Tensor, fake: Tensor, scene: Scene, draws: Draws) -> Tensor:
-        """Logits for all that must be told from the real pair; the made video, unless an adversary knows more."""
-        return self.look(fake, scene, draws)
+    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Tensor]:
+        """Logits for what is as wrong as a made video, though all of it is real; most adversaries know of nothing."""
+        return []
 
 
 class FrameAdversary(Adversary):
@@ -110,15 +110,16 @@ class SyncAdversary(Adversary):
         starts = self._starts(video, draws)
         return self._compare(video, scene, starts, starts)
 
-    def look_at_fakes(self, real: Tensor, fake: Tensor, scene: Scene, draws: Draws) -> Tensor:
+    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Tensor]:
         starts, last = self._starts(real, draws), real.shape[1] - self.config.frames
         shift = 1 + (draws.uniform(*starts.shape) * self.config.furthest).long()
         later = draws.uniform(*starts.shape) < 0.5  # noqa: PLR2004 - an even coin
         others = starts + torch.where(later, shift, -shift)
         others = torch.where((others < 0) | (others > last), 2 * starts - others, others).clamp(0, last)
         apart = self._compare(real, scene, starts, others)
-        apart = apart[(others != starts).flatten().to(apart.device)]  # a piece as short as a snippet has no other place
-        return torch.cat([self.look(fake, scene, draws), apart])
+        return [
+            apart[(others != starts).flatten().to(apart.device)]
+        ]  # a piece as short as a snippet has no other place
 
     def _starts(self, video: Tensor, draws: Draws) -> Tensor:
         places = max(1, video.shape[1] - self.config.frames + 1)
@@ -154,25 +155,29 @@ def adversaries(config: Config, device: torch.device) -> list[Adversary]:
     return chosen
 
 
-def judge(adversary: Adversary, real: Tensor, fake: Tensor, scene: Scene, draws: Draws) -> dict[str, Tensor]:
-    """A discriminator's loss (the max of Eq. 3) and its gradient; returns it and how often it is right."""
-    says_real = adversary.look(real, scene, draws)
-    says_fake = adversary.look_at_fakes(real, fake.detach(), scene, draws)
+def judge(
+    adversary: Adversary, real: Tensor, fake: Tensor, scene: Scene, draws: Draws
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """One look at a pair of videos, both sides of Eq. 3: adds up the discriminator's gradient, returns the generator's.
+
+    Both are of the weights before the step, so that what is said of the made video serves twice.
+
+    Returns:
+        The gradient of the generator's loss in ``fake``, of its shape; the losses, and how often the discriminator is right.
+    """
+    seen = fake.detach().requires_grad_()
+    says_real, says_fake = adversary.look(real, scene, draws), adversary.look(seen, scene, draws)
+    fooled = adversarial_loss(says_fake)
+    (slope,) = torch.autograd.grad(fooled, seen, retain_graph=True)
+    says_fake = torch.cat([says_fake, *adversary.look_apart(real, scene, draws)])
     loss = discriminator_loss(says_real, says_fake)
-    loss.backward()
-    return {
+    loss.backward(inputs=[*adversary.network.parameters()])
+    return slope, {
         f"{adversary.name}_loss": loss.detach(),
         f"{adversary.name}_right_on_real": (says_real > 0).float().mean(),
         f"{adversary.name}_right_on_fake": (says_fake < 0).float().mean(),
+        f"fool_{adversary.name}": fooled.detach(),
     }
-
-
-def fool(adversary: Adversary, fake: Tensor, scene: Scene, draws: Draws) -> Tensor:
-    """The generator's loss against one adversary; the discriminator's own weights get no gradient."""
-    adversary.network.requires_grad_(False)
-    loss = adversarial_loss(adversary.look(fake, scene, draws))
-    adversary.network.requires_grad_(True)
-    return loss
 
 
 class MouthCritic:

@@ -34,6 +34,7 @@ from stillspeak.training.card import judge_card
 from stillspeak.training.export import OPSET, install, store_in_half
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.judges import Judge, LipReading, Syncing, graphs, make_network
+from stillspeak.training.memory import keep_memory
 from stillspeak.training.run import RunFolder, pack_optimiser, unpack_optimiser
 from stillspeak.training.tensors import seeded
 from stillspeak.training.warm_start import cosine
@@ -101,6 +102,7 @@ class JudgeTrainer:
         train = self.config.train
         if train.threads:
             torch.set_num_threads(train.threads)
+        keep_memory()
         torch.manual_seed(train.seed)
         self.network = make_network(self.config.network)
         self.judge = make_judge(self.config, self.network, data)

@@ -25,6 +25,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.loader import batches, loader_threads
+from stillspeak.training.memory import keep_memory
 from stillspeak.training.phase import Phase
 from stillspeak.training.run import BEST, CHECKPOINT, RunFolder, load_tensors, pack_optimiser, unpack_optimiser
 from stillspeak.training.step import AdversarialPhase
@@ -57,8 +58,10 @@ class Trainer:
         if train.threads:
             torch.set_num_threads(train.threads)
         torch.manual_seed(train.seed)
-        self.clips = clips = self._clips(data)
         self.device = chosen_device(train.device)
+        if self.device.type == "cpu":
+            keep_memory()
+        self.clips = clips = self._clips(data)
         self.generator = Generator(self.config.generator)
         saved = folder.load()
         self.code, self.history = self._begin(clips, saved is not None, init)

@@ -12,7 +12,7 @@ from stillspeak.data.clips import Drawer, Order
 from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
-from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, fool, judge
+from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, judge
 from stillspeak.training.phase import Part, Phase, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
@@ -72,52 +72,30 @@ class AdversarialPhase(Phase):
         """One update of every network; returns its scalars."""
         self.generator.context.train(not self.config.train.keep_context)
         active = self.adversaries if step >= self.config.train.adversaries_from else []
-        shares = self.team.shares(len(parts))
-        draws = [Draws(share, *self.seed(step)) for share in shares]
-        views = [_view(part) for part in parts]
-        made: tuple[Tensor, Tensor] | None = None
-        judged: list[dict[str, Tensor]] = []
-        if active:
-            for view, draw in zip(views, draws, strict=True):
-                with torch.set_grad_enabled(len(parts) == 1):  # one part: its frames serve both halves of the step
-                    made = self._generate(view, draw)
-                judged.append(self._judge(active, view, made[0], draw))
-            for adversary in active:
-                weights = [*adversary.network.parameters()]
-                self.update(adversary.name, weights, self._rate(step, adversary), float("inf"), len(parts))
-        learnt = []
-        for view, draw in zip(views, draws, strict=True):
-            if made is None or len(parts) > 1:
-                made = self._generate(view, draw)
-            learnt.append(self._learn(active, view, *made, draw))
-        scalars = mean_scalars(judged) if judged else {}
-        scalars |= mean_scalars(learnt)
-        scalars["gradient"] = self.update("generator", self.learning, self._rate(step), _STEEPEST, len(parts))
-        return scalars
-
-    def _judge(self, active: list[Adversary], view: View, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
-        """Gradients of the discriminators."""
-        scalars: dict[str, Tensor] = {}
+        rows = []
+        for part, share in zip(parts, self.team.shares(len(parts)), strict=True):
+            rows.append(self._learn(active, _view(part), Draws(share, *self.seed(step))))
         for adversary in active:
-            with self.precision():
-                scalars |= judge(adversary, view.real, fake, view.scene, draws)
-        return scalars
+            weights = [*adversary.network.parameters()]
+            self.update(adversary.name, weights, self._rate(step, adversary), float("inf"), len(parts))
+        gradient = self.update("generator", self.learning, self._rate(step), _STEEPEST, len(parts))
+        return {**mean_scalars(rows), "gradient": gradient}
 
-    def _learn(
-        self, active: list[Adversary], view: View, fake: Tensor, context: Tensor, draws: Draws
-    ) -> dict[str, Tensor]:
-        """Gradient of the generator."""
+    def _learn(self, active: list[Adversary], view: View, draws: Draws) -> dict[str, Tensor]:
+        """The gradients of one part, in all networks."""
+        fake, context = self._generate(view, draws)
         real, codes, time = view.real, view.codes, view.real.shape[1]
         l1 = reconstruction_loss(real, fake, frame_weights(self.config.loss, view.interior))
         loss, scalars = self.config.loss.reconstruction * l1, {"l1": l1}
         if self.config.loss.code:
             scalars["code_loss"] = code_loss(context[:, -time:], codes, self.opening)
             loss = loss + self.config.loss.reconstruction * self.config.loss.code * scalars["code_loss"]
+        slopes = torch.zeros_like(fake)
         for adversary in active:
             with self.precision():
-                scalars[f"fool_{adversary.name}"] = fool(adversary, fake, view.scene, draws)
-            loss = loss + scalars[f"fool_{adversary.name}"]
-        loss.backward()
+                slope, judged = judge(adversary, real, fake, view.scene, draws)
+            slopes, scalars = slopes + slope, scalars | judged
+        torch.autograd.backward([loss, fake], [None, slopes])
         return scalars | {
             "mouth_l1": region_l1(real, fake),
             "mouth_motion": _motion(fake) / _motion(real).clamp(min=1e-6),
