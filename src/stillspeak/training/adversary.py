@@ -117,9 +117,8 @@ class SyncAdversary(Adversary):
         others = starts + torch.where(later, shift, -shift)
         others = torch.where((others < 0) | (others > last), 2 * starts - others, others).clamp(0, last)
         apart = self._compare(real, scene, starts, others)
-        return [
-            apart[(others != starts).flatten().to(apart.device)]
-        ]  # a piece as short as a snippet has no other place
+        elsewhere = (others != starts).flatten()  # a piece as short as a snippet has no other place
+        return [apart[elsewhere.to(apart.device)]]
 
     def _starts(self, video: Tensor, draws: Draws) -> Tensor:
         places = max(1, video.shape[1] - self.config.frames + 1)
