@@ -3,7 +3,8 @@
 python benchmarks/training.py --data PREPARED [--preset default] [--device cpu]
 
 The plain loop: skips joined to every frame and convolved again, colours first in memory, PyTorch's default Adam, gradients
-for weights that are not learnt, a batch drawn when it is needed. Same networks, losses and batches. Each loop runs in a
+for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
+system, a batch drawn when it is needed. Same networks, losses and batches. Each loop runs in a
 process of its own; they take steps in turn.
 """
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips, Drawer
@@ -113,9 +113,8 @@ class Trainer:
         tensors = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        for phase in self.phases[: self.phase_index + 1]:
-            for name, network in phase.networks.items() if phase.steps else ():
-                tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
+        for name, network in _discriminators(self.phases[: self.phase_index + 1]).items():
+            tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
         if self.phase_index < len(self.phases):
             for name, optimiser in self.phases[self.phase_index].optimisers.items():
                 tensors |= pack_optimiser(f"optimiser.{name}.", optimiser)
@@ -284,14 +283,11 @@ class Trainer:
         if not (init / CHECKPOINT).is_file():
             return
         tensors, _ = load_tensors(init / CHECKPOINT)
-        for phase in self.phases:
-            for name, network in phase.networks.items() if phase.steps else ():
-                kept, own = _part(tensors, f"network.{name}."), network.state_dict()
-                if {key: value.shape for key, value in kept.items()} == {
-                    key: value.shape for key, value in own.items()
-                }:
-                    network.load_state_dict(kept)
-                    self.say(f"discriminator {name}: from {init}")
+        for name, network in _discriminators(self.phases).items():
+            kept, own = _part(tensors, f"network.{name}."), network.state_dict()
+            if kept.keys() == own.keys() and all(kept[key].shape == own[key].shape for key in own):
+                network.load_state_dict(kept)
+                self.say(f"discriminator {name}: from {init}")
 
     def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         self.generator.load_state_dict(_part(tensors, "generator."))
@@ -300,13 +296,17 @@ class Trainer:
         self.watch.patience.restore(progress.pop("patience", None))
         for key, value in progress.items():
             setattr(self, key, value)
-        for phase in self.phases[: self.phase_index + 1]:
-            for name, network in phase.networks.items() if phase.steps else ():
-                if kept := _part(tensors, f"network.{name}."):
-                    network.load_state_dict(kept)
+        for name, network in _discriminators(self.phases[: self.phase_index + 1]).items():
+            if kept := _part(tensors, f"network.{name}."):
+                network.load_state_dict(kept)
         if self.phase_index < len(self.phases):
             for name, optimiser in self.phases[self.phase_index].optimisers.items():
                 unpack_optimiser(f"optimiser.{name}.", optimiser, tensors)
+
+
+def _discriminators(phases: list[Phase]) -> dict[str, nn.Module]:
+    """Those of the phases that take steps, by name."""
+    return {name: network for phase in phases if phase.steps for name, network in phase.networks.items()}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
