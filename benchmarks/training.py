@@ -3,9 +3,9 @@
 python benchmarks/training.py --data PREPARED [--preset default] [--device cpu]
 
 The plain loop: skips joined to every frame and convolved again, colours first in memory, PyTorch's default Adam, gradients
-for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
-system, a batch drawn when it is needed. Same networks, losses and batches. Each loop runs in a
-process of its own; they take steps in turn.
+for for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
+system, a batch drawn when it is needed, all in full precision. Same networks, losses and batches. Where the engine multiplies in
+bfloat16, a row shows it in full precision too. Each loop runs in a process of its own; they take steps in turn.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from stillspeak.training import step as step_module
 from stillspeak.training.loader import batches, loader_threads
 from stillspeak.training.loop import chosen_device
 from stillspeak.training.memory import keep_memory
-from stillspeak.training.phase import Part
+from stillspeak.training.phase import Part, chosen_bfloat16
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
 from stillspeak.training.tensors import frame_weights, images
@@ -139,14 +139,14 @@ def in_turn(phase: AdversarialPhase, device: torch.device) -> Iterator[list[Part
         yield [tuple(tensor.to(device) for tensor in part) for part in phase.draw(step)]
 
 
-def work(pipe: Connection, plain: bool, whole: bool, options: argparse.Namespace) -> None:
+def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: argparse.Namespace) -> None:
     """A process: one step at each word, until the word is not go."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     config, device = PRESETS[options.preset](), chosen_device(options.device)
     if not plain and device.type == "cpu":
         keep_memory()
-    config = replace(config, train=replace(config.train, adversaries_from=0))
+    config = replace(config, train=replace(config.train, adversaries_from=0, precision=precision))
     clips = Clips(options.data, "train", config.generator.context)
     drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
     generator = Generator(config.generator).to(device)
@@ -187,11 +187,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
-    workers = []
-    for plain, whole in ((False, False), (True, False), (False, True)):
+    half = chosen_bfloat16("auto", chosen_device(options.device))
+    loops = {"the engine, bfloat16": ("bf16", False, False)} if half else {}
+    loops |= {"the engine, float32": ("fp32", False, False), "plain eager": ("fp32", True, False)}
+    told = in_turns(list(loops.values()), options)
+    (shares,) = in_turns([("auto", False, True)], options)
+    report(options.preset, dict(zip(loops, told, strict=True)), shares)
+
+
+def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -> list[Told]:
+    """Lets loops, each in a process of its own, take steps in turn; precision, plain, whole of each, as ``work`` takes them."""
+    context, workers = multiprocessing.get_context("spawn"), []
+    for loop in loops:
         ours, theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, plain, whole, options), daemon=True).start()
+        context.Process(target=work, args=(theirs, *loop, options), daemon=True).start()
         assert ours.recv() == "ready"
         workers.append(ours)
     for _ in range(options.steps + _FIRST_STEPS):
@@ -200,21 +209,21 @@ def main() -> None:
             pipe.recv()
     for pipe in workers:
         pipe.send("end")
-    engine, plain, shares = (pipe.recv() for pipe in workers)
-    report(options.preset, engine, plain, shares)
+    return [pipe.recv() for pipe in workers]
 
 
-def report(preset: str, engine: Told, plain: Told, shares: Told) -> None:
-    """Prints the tables."""
-    pace = [told.frames / told.best_seconds for told in (engine, plain)]
-    print(f"preset {preset}, {engine.frames} frames a step, the best step of each\n")
+def report(preset: str, loops: dict[str, Told], shares: Told) -> None:
+    """Prints the tables; the last loop is the plain one."""
+    pace = {name: told.frames / told.best_seconds for name, told in loops.items()}
+    plain = [*pace.values()][-1]
+    print(f"preset {preset}, {shares.frames} frames a step, the best step of each\n")
     print(
         "| loop | frames a second | times the plain loop | peak memory, GiB | hours for an epoch of the paper's GRID |"
     )
     print("|---|---|---|---|---|")
-    for name, told, frames in (("the engine", engine, pace[0]), ("plain eager", plain, pace[1])):
+    for name, frames in pace.items():
         hours = EPOCH_FRAMES / frames / 3600
-        print(f"| {name} | {frames:.0f} | {frames / pace[1]:.2f} | {told.peak_gib:.2f} | {hours:.1f} |")
+        print(f"| {name} | {frames:.0f} | {frames / plain:.2f} | {loops[name].peak_gib:.2f} | {hours:.1f} |")
     print("\n| part of a step | share of the time |\n|---|---|")
     values = dict(shares.shares)
     inner = sum(value for name, value in values.items() if name not in ("learn", "optimisers"))

@@ -189,6 +189,7 @@ class TrainConfig:
     save_every_seconds: float = 180.0
     threads: int = 0  # of the CPU; 0 leaves PyTorch's own choice
     device: str = "auto"  # cpu, cuda, or auto: CUDA where there is one
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # ours; auto: bf16 on a GPU, and on a CPU with AMX
     compile: bool = False  # torch.compile; needs a C++ compiler, and minutes at the start
     on_trouble: Literal["say", "stop"] = "say"  # a mouth that stands still, a discriminator that is always right
     back_off: int = 0  # times that not-a-number goes back to the last checkpoint at half the learning rate

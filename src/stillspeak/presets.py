@@ -107,7 +107,16 @@ def tiny() -> Config:
         ),
         data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True, blinks=0.5),
         train=TrainConfig(
-            steps=4, clips=2, taught=0.5, calibrate=True, frames=6, log_every=1, sample_every=4, threads=1, device="cpu"
+            steps=4,
+            clips=2,
+            taught=0.5,
+            calibrate=True,
+            frames=6,
+            log_every=1,
+            sample_every=4,
+            threads=1,
+            device="cpu",
+            precision="fp32",
         ),
     )
 

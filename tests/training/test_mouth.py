@@ -45,17 +45,22 @@ def test_the_generator_hears_of_open_mouths_alone_and_the_critic_nothing_of_that
     torch.manual_seed(0)
     critic, (real, fake, stills, interior) = MouthCritic(CONFIG, torch.device("cpu")), scene()
     fake.requires_grad_()
-    distance, _ = critic.judge(real, fake, stills, interior)
-    own = [parameter.grad.clone() for parameter in critic.network.parameters() if parameter.grad is not None]
-    distance.backward()
-    for before, parameter in zip(own, critic.network.parameters(), strict=True):
-        assert parameter.grad is not None
-        assert torch.equal(before, parameter.grad)
-        assert parameter.requires_grad
-    assert fake.grad is not None
-    assert fake.grad[..., 94:102, 40:60].abs().min() > 0
-    assert not fake.grad[..., :90, :].any()
-    assert not fake.grad[..., 106:, :].any()
+    slope, scalars = critic.judge(real, fake, stills, interior)
+    assert slope[..., 94:102, 40:60].abs().min() > 0
+    assert not slope[..., :90, :].any()
+    assert not slope[..., 106:, :].any()
+    assert fake.grad is None
+    own = [parameter.grad for parameter in critic.network.parameters()]
+    louder = MouthCritic(replace(CONFIG, weight=9.0), torch.device("cpu"))
+    louder.network.load_state_dict(critic.network.state_dict())
+    told, _ = louder.judge(real, fake, stills, interior)
+    assert (told != slope).any()
+    for ours, theirs in zip(own, louder.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs.grad)
+    downhill = (fake - 1e-3 * slope / slope.abs().max()).detach()
+    _, after = critic.judge(real, downhill, stills, interior)
+    weighed = [CONFIG.weight * s["fool_mouth"] + CONFIG.matching * s["mouth_matching"] for s in (scalars, after)]
+    assert weighed[1] < weighed[0]
 
 
 def test_a_batch_is_the_mean_of_its_parts():
@@ -64,13 +69,14 @@ def test_a_batch_is_the_mean_of_its_parts():
     interior[:2, :, :, :50] = 0
     whole, _ = critic.judge(real, fake, stills, interior)
     halves = [critic.judge(real[h], fake[h], stills[h], interior[h])[0] for h in (slice(2), slice(2, 4))]
-    torch.testing.assert_close(whole, (halves[0] + halves[1]) / 2)
+    torch.testing.assert_close(whole, torch.cat(halves) / 2)
 
 
 def test_shut_mouths_are_not_judged():
     critic, (real, fake, stills, interior) = MouthCritic(CONFIG, torch.device("cpu")), scene()
-    distance, scalars = critic.judge(real, fake, stills, torch.zeros_like(interior))
-    assert float(distance.detach()) == float(scalars["mouth_loss"]) == 0.0
+    slope, scalars = critic.judge(real, fake, stills, torch.zeros_like(interior))
+    assert not slope.any()
+    assert float(scalars["mouth_loss"]) == 0.0
 
 
 def test_it_looks_at_the_mouth_in_whatever_light():

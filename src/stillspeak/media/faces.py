@@ -207,7 +207,9 @@ def align(image: Image, matrix: NDArray[np.float64]) -> Image:
 
 def is_grey(image: Image) -> bool:
     """Whether a crop has no colour to speak of, ``(height, width, 3)``."""
-    return float(np.ptp(image.astype(np.float32), axis=2).mean()) < _GREY_SPREAD
+    red, green, blue = np.moveaxis(image, 2, 0)  # along an axis of three NumPy is twenty times as slow
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return float(spread.mean()) < _GREY_SPREAD
 
 
 def smooth(points: NDArray[np.float32], frames: int = SMOOTHING_FRAMES) -> NDArray[np.float32]:

@@ -136,7 +136,7 @@ class PaintingDecoder(nn.Module):
         self.paint = nn.ConvTranspose2d(channels, 3, 4, stride=2, padding=1, bias=False)
 
     def forward(self, features: Float[Tensor, "n channels 64 48"], still: Image) -> Float[Tensor, "n 3 128 96"]:
-        return torch.tanh(self.paint(features))
+        return torch.tanh(self.paint(features).float())  # bfloat16 has fewer steps than a pixel
 
 
 class Layers(NamedTuple):
@@ -165,7 +165,8 @@ class WarpingDecoder(nn.Module):
 
     def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
         """Motion, mask and paint, before they are blended."""
-        out = self.last(features).contiguous()  # planes: tanh of every sixth number is four times as slow
+        out = self.last(features).float()  # from bfloat16 tanh would move pixels by steps of a thirty-second
+        out = out.contiguous()  # planes: tanh of every sixth number is four times as slow
         motion = self.furthest_px * torch.tanh(out[:, :2])
         return Layers(motion, torch.sigmoid(out[:, 2:3]), torch.tanh(out[:, 3:]))
 

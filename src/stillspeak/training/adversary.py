@@ -165,10 +165,10 @@ def judge(
         The gradient of the generator's loss in ``fake``, of its shape; the losses, and how often the discriminator is right.
     """
     seen = fake.detach().requires_grad_()
-    says_real, says_fake = adversary.look(real, scene, draws), adversary.look(seen, scene, draws)
+    says_real, says_fake = (adversary.look(video, scene, draws).float() for video in (real, seen))
     fooled = adversarial_loss(says_fake)
     (slope,) = torch.autograd.grad(fooled, seen, retain_graph=True)
-    says_fake = torch.cat([says_fake, *adversary.look_apart(real, scene, draws)])
+    says_fake = torch.cat([says_fake, *(says.float() for says in adversary.look_apart(real, scene, draws))])
     loss = discriminator_loss(says_real, says_fake)
     loss.backward(inputs=[*adversary.network.parameters()])
     return slope, {
@@ -188,35 +188,41 @@ class MouthCritic:
         self.optimiser = adam(self.network.parameters(), config.learning_rate, BETAS)
 
     def judge(self, real: Tensor, fake: Tensor, stills: Tensor, interior: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Its own gradient; returns what the generator minimises, and scalars.
+        """One look, as ``judge``: adds up its own gradient, returns the generator's.
 
         Only where the mouths are open does it judge: elsewhere a frame is the warped still, which is hard to tell from a
         real one and as good. And only there is it listened to: group norm sees the whole mouth, and a generator that may
         please it at the edge of what it sees draws a line there. Videos are ``(clips, time, 3, 128, 96)``, ``interior``
         without colours.
+
+        Returns:
+            The gradient of ``weight`` times the verdict and ``matching`` times the features' distance in ``fake``, of its
+            shape; the losses, and how often the discriminator is right.
         """
         clips, beside = len(real), stills[:, None].expand_as(real).flatten(0, 1)
-        real, fake = real.flatten(0, 1), fake.flatten(0, 1)
+        seen = fake.detach().requires_grad_()
         inside = interior.flatten(0, 1)[:, None].float()
         open_mouths = mouth_of(inside)
-        says_real, wanted = self.network(real, beside, inside)
-        says_fake, _ = self.network(fake.detach(), beside, inside)
+        says_real, wanted = self.network(real.flatten(0, 1), beside, inside)
+        says_fake, found = self.network(seen.flatten(0, 1), beside, inside)
 
         def mean(values: Tensor) -> Tensor:  # of a clip's open patches, then of clips: parts of a batch add up
+            values = values.float()
             weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:]).expand_as(values)
             sums = (values * weights).reshape(clips, -1).sum(1)
             return (sums / weights.reshape(clips, -1).sum(1).clamp(min=1.0)).mean()
 
-        loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
-        loss.backward()
-        self.network.requires_grad_(False)
-        around = functional.max_pool2d(inside, 2 * _AROUND_PX + 1, 1, _AROUND_PX)
-        verdict, found = self.network(torch.where(around > 0, fake, fake.detach()), beside, inside)
-        self.network.requires_grad_(True)
+        fooled = mean(functional.softplus(-says_fake))  # adversarial_loss, there
         matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
-        distance = self.config.weight * mean(functional.softplus(-verdict)) + self.config.matching * matching
-        return distance, {
+        distance = self.config.weight * fooled + self.config.matching * matching
+        (slope,) = torch.autograd.grad(distance, seen, retain_graph=True)
+        loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
+        loss.backward(inputs=[*self.network.parameters()])
+        around = functional.max_pool2d(open_mouths, 2 * _AROUND_PX + 1, 1, _AROUND_PX).unflatten(0, (clips, -1))
+        mouth_of(slope).mul_(around > 0)  # beyond the mouth it is 0
+        return slope, {
             "mouth_loss": loss.detach(),
+            "fool_mouth": fooled.detach(),
             "mouth_right_on_real": mean((says_real > 0).float()),
             "mouth_right_on_fake": mean((says_fake < 0).float()),
             "mouth_matching": matching.detach(),

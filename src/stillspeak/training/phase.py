@@ -1,8 +1,8 @@
-"""What the stages of a training have in common: a batch in parts, an update, mixed precision on a GPU. Ours."""
+"""What the stages of a training have in common: a batch in parts, an update, mixed precision. Ours."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class Phase(ABC):
     def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
         self.config, self.generator, self.drawer, self.team = config, generator, drawer, team
         self.device = next(generator.parameters()).device
+        self.in_bfloat16 = chosen_bfloat16(config.train.precision, self.device)
         self.steps, self.rate = 0, 1.0
         self.batch = (0, "")
         self.networks: dict[str, nn.Module] = {}
@@ -61,8 +62,8 @@ class Phase(ABC):
         return self.config.train.seed, self.number, step
 
     def precision(self) -> Any:
-        """bfloat16 where it is safe on a GPU; nothing on a CPU, most of which are slower in it."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        """Convolutions and products of matrices in bfloat16, if that was chosen; weights and losses stay in full precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
 
     def update(self, name: str, parameters: list[nn.Parameter], rate: float, limit: float, parts: int) -> Tensor:
         """Applies the gradients that ``parts`` backward passes summed up; returns their norm before ``limit``."""
@@ -73,6 +74,14 @@ class Phase(ABC):
         optimiser.step()
         optimiser.zero_grad()
         return norm
+
+
+def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> bool:
+    """Whether to multiply in bfloat16. ``auto``: on a GPU, and on a CPU with matrix units for it (AMX); others are slower."""
+    if precision != "auto" or device.type == "cuda":
+        return precision != "fp32"
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch has none and stays in full precision
+    return bool(capabilities.get("amx_bf16"))
 
 
 def mean_scalars(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

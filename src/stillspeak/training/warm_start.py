@@ -253,12 +253,11 @@ class PicturePhase(Phase):
             fake, motion = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        loss, judged = l1 + self.warm.motion * motion, {}
+        slope, judged = torch.zeros_like(fake), {}
         if self.critic:
             with self.precision():
-                distance, judged = self.critic.judge(frames, fake, stills, interior)
-            loss = loss + distance
-        loss.backward()
+                slope, judged = self.critic.judge(frames, fake, stills, interior)
+        torch.autograd.backward([l1 + self.warm.motion * motion, fake], [None, slope])
         return judged | {
             "l1": l1,
             "motion_loss_px": motion,
