@@ -28,7 +28,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from stillspeak import load
-from stillspeak.media.label import draw_label
+from stillspeak.media.label import labelled
 from stillspeak.serving.protocol import Hello
 from stillspeak.serving.session import Drawn, Session
 
@@ -83,9 +83,9 @@ class TalkingPhoto(FrameProcessor):
         """A picture and the sound that is heard with it."""
         begin, end = (round(number * self._rate_hz / self._animator.fps) for number in (drawn.number, drawn.number + 1))
         sound, self._waiting = self._waiting[: end - begin], self._waiting[end - begin :]
-        draw_label(drawn.picture)  # a video track has no place for a mark that a program reads
-        height, width = drawn.picture.shape[:2]
-        image = OutputImageRawFrame(drawn.picture.tobytes(), (width, height), "RGB")
+        picture = labelled(drawn.picture)  # a video track has no place for a mark that a program reads
+        height, width = picture.shape[:2]
+        image = OutputImageRawFrame(picture.tobytes(), (width, height), "RGB")
         image.sync_with_audio = True
         await self.push_frame(image)
         pcm = (sound.clip(-1, 1) * 32767).astype("<i2").tobytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stillspeak import batch
+from stillspeak.data.corpora import SourceClip
 from stillspeak.media.audio import Sound
 from stillspeak.media.writer import VideoWriter
 
@@ -40,6 +41,11 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         assert server.stdout is not None
         yield server, server.stdout.readline().split()[-1]
         server.terminate()
+
+
+def killed_preparing(clip: SourceClip, destination: Path, voices: int, readings: int) -> None:
+    """As a clip is prepared, but ended from outside."""
+    os.kill(os.getpid(), 9)
 
 
 def killed_by_a(row: batch.Row, model: str, threads: int) -> None:

@@ -1,5 +1,6 @@
 """The command line: what works, and one sentence with exit code 2 for what cannot."""
 
+import errno
 import io
 import os
 import signal
@@ -275,6 +276,10 @@ def test_pipes_go_in_and_out(inputs: Path, tiny_model: Path):
     assert main(["animate", "-", "-", "-o", str(inputs / "out.mp4"), "--model", str(tiny_model)]) == 2
 
 
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_faces_are_numbered(inputs: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "n.png")]) == 0
     assert capsys.readouterr().out.startswith("1: ")
@@ -282,6 +287,13 @@ def test_faces_are_numbered(inputs: Path, capsys: pytest.CaptureFixture[str]):
     assert (np.abs(drawn - np.asarray(Image.open(inputs / "face.png"), int)).max(axis=2) > 30).sum() > 200
     assert main(["faces", str(inputs / "meadow.png")]) == 2
     assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "n.nothing")]) == 2
+    before = (inputs / "n.png").read_bytes()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full_disk)
+        assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "n.png")]) == 2
+    assert (inputs / "n.png").read_bytes() == before
+    assert not [*inputs.glob(".n.png*")]
+    assert main(["faces", str(inputs / "face.png"), "-o", str(inputs / "face.png" / "n.png")]) == 2
 
 
 def test_faces_of_a_photo_from_a_pipe_are_numbered(inputs: Path, capsys: pytest.CaptureFixture[str], monkeypatch):
@@ -307,6 +319,15 @@ def test_a_label_is_seen_and_a_transparent_photo_stays_so(inputs: Path, tiny_mod
     assert (first[-30:, :120, :3].min(axis=2) > 180).sum() > 20
 
 
+def test_a_label_stays_as_it_is_where_frames_are_shown_twice(inputs: Path, tiny_model: Path):
+    photo, speech, out = str(inputs / "face.png"), str(inputs / "speech.wav"), str(inputs / "twice_%d.png")
+    given = ["--model", str(tiny_model), "--label", "--fps", "50", "--crop"]
+    assert main(["animate", photo, speech, "-o", out, *given]) == 0
+    shown = [np.asarray(Image.open(inputs / f"twice_{k}.png")) for k in range(10)]
+    for first, again in zip(shown[::2], shown[1::2], strict=True):
+        assert np.array_equal(first, again)
+
+
 @pytest.mark.parametrize("text", ["29.97", "30000/1001", "23.976", "59.94", "25"])
 def test_television_rates_are_what_they_mean(text: str):
     exact = {"23.976": Fraction(24_000, 1001), "59.94": Fraction(60_000, 1001), "25": Fraction(25)}
@@ -326,6 +347,13 @@ def test_an_input_is_never_overwritten(inputs: Path, tiny_model: Path, capsys: p
     assert main(["animate", photo, str(inputs / "talk.mp4"), "-o", str(inputs / "." / "talk.mp4"), *model]) == 2
     assert "is one of the inputs" in capsys.readouterr().err
     assert main(["faces", photo, "-o", photo]) == 2
+    (inputs / "talk_0003.png").write_bytes(before[1])
+    for pattern in ("talk_%04d.png", "talk_000%d.png"):
+        numbered = ["animate", str(inputs / "talk_0003.png"), speech, "-o", str(inputs / pattern), *model]
+        capsys.readouterr()
+        assert main(numbered) == 2
+        assert "is one of the inputs" in capsys.readouterr().err
+    assert (inputs / "talk_0003.png").read_bytes() == before[1]
     assert ((inputs / "talk.mp4").read_bytes(), (inputs / "face.png").read_bytes()) == before
     (inputs / "link.mp4").symlink_to(inputs / "elsewhere.mp4")
     assert main(["animate", photo, speech, "-o", str(inputs / "link.mp4"), *model]) == 0

@@ -185,7 +185,7 @@ class TrainConfig:
     ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
     seed: int = 0
     log_every: int = 20
-    sample_every: int = 500
+    sample_every: int = 500  # 0: at the end of a phase alone
     save_every_seconds: float = 180.0
     threads: int = 0  # of the CPU; 0 leaves PyTorch's own choice
     device: str = "auto"  # cpu, cuda, or auto: CUDA where there is one

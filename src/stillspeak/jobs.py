@@ -18,8 +18,8 @@ from stillspeak.animate import Animator
 from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.audio import open_sound, sound_seconds
 from stillspeak.media.faces import read_alpha, read_image
-from stillspeak.media.label import draw_label
-from stillspeak.media.pictures import open_writer
+from stillspeak.media.label import labelled
+from stillspeak.media.pictures import open_writer, writes_over
 from stillspeak.media.signing import Signature
 
 _FPS_LIMITS = (1, 120)
@@ -92,12 +92,12 @@ def run_job(
         if alpha is not None:
             alpha = np.asarray(cv2.resize(alpha, first.shape[1::-1]), np.uint8)
         with open_writer(job.output, fps, sound, alpha, job.signature) as writer:
-            for frame in tqdm(
-                chain([first], frames), total=_frames(speeches, fps), unit="frame", disable=quiet or None, delay=2
-            ):
-                if job.label:
-                    draw_label(frame)
-                writer.write(frame)
+            total = _frames(speeches, fps)
+            shown = tqdm(chain([first], frames), total=total, unit="frame", disable=quiet or None, delay=2)
+            for number, frame in enumerate(shown, 1):
+                writer.write(labelled(frame) if job.label else frame)
+                if tell is not None:
+                    tell(number, total)
 
 
 def frame_rate(text: str) -> Fraction:
@@ -118,7 +118,7 @@ def frame_rate(text: str) -> Fraction:
 
 def require_other(output: str, inputs: Iterable[Path]) -> None:
     """Raises OutputError if an output is one of the inputs: it would be gone."""
-    if any(path.exists() and Path(output).exists() and path.samefile(output) for path in inputs):
+    if any(writes_over(output, path) for path in inputs):
         raise OutputError(f"{output} is one of the inputs; give the output another name.")
 
 

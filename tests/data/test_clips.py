@@ -1,13 +1,19 @@
 """The training reader: pure functions of a seed, sound and picture in step."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stillspeak.config import DataConfig
+from stillspeak.data import clips as clips_module
+from stillspeak.data.augment import change_speed
 from stillspeak.data.clips import Clips, Drawer, Order
 from stillspeak.data.mouth_code import fit_mouth_code
+from stillspeak.errors import DataError
 from stillspeak.presets import tiny
 
 
@@ -47,6 +53,31 @@ def test_even_drawing_gives_every_speaker_the_same_chance(clips: Clips):
     assert weights[speakers == "s1"].sum() == pytest.approx(weights[speakers == "s3"].sum())
     plain = clips.speaker_weights(0.0)
     assert plain.min() == pytest.approx(plain.max())
+
+
+def test_short_clips_are_heard_at_every_speed_too(clips: Clips, monkeypatch: pytest.MonkeyPatch):
+    speeds = list[float]()
+
+    def noted(samples: np.ndarray, speed: float) -> np.ndarray:
+        speeds.append(speed)
+        return change_speed(samples, speed)
+
+    monkeypatch.setattr(clips_module, "change_speed", noted)
+    drawer = Drawer(clips, tiny().data, fit_mouth_code(clips.points, 4))
+    windows, codes = drawer.sounds(12, 56, np.random.default_rng(0), 1)
+    assert 0.78 <= min(speeds) < 1 < max(speeds) <= 1.3
+    assert windows.shape[:2] == codes.shape[:2] == (12, 22)  # 30 frames at the fastest
+
+
+def test_a_cache_without_room_is_said(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shutil.copytree(clips.folder, tmp_path / "p", ignore=shutil.ignore_patterns("cache"))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match="No space left"):
+        Clips(tmp_path / "p", "train", tiny().generator.context)
+    assert not [*(tmp_path / "p" / "cache").iterdir()]
 
 
 def test_there_is_a_window_for_every_frame(clips: Clips):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,9 +16,10 @@ import pytest
 import skimage.io
 import soundfile
 
-from helpers import tone, write_video
+from helpers import killed_preparing, tone, write_video
 from stillspeak.cli import main
 from stillspeak.config import ContextConfig
+from stillspeak.data import prepare as prepare_module
 from stillspeak.data.clips import Clips
 from stillspeak.data.manifest import read_manifest
 from stillspeak.data.prepare import aligned, prepare, require_frontal, require_moving
@@ -174,6 +176,25 @@ def test_killed_again_and_again_it_ends_with_the_same_clips(prepared: Path, raw_
     for record in read_manifest(prepared):
         assert len(read_video(out / record.path)) == record.frames
     assert not list(out.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("most_kib", [10, 60])
+def test_a_full_disk_ends_it_and_no_clip_is_dropped_for_that(raw_grid: Path, tmp_path: Path, most_kib: int):
+    """Files may not grow over a size: first the sound has no room, then the picture."""
+    shutil.copytree(raw_grid / "s3", tmp_path / "raw" / "s3")
+    command = [sys.executable, "-m", "stillspeak.cli", "prepare", "grid", str(tmp_path / "raw"), str(tmp_path / "made")]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * most_kib, 1024 * most_kib))  # noqa: E731
+    ended = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "could not be written" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+    assert not any(record.dropped for record in prepare("grid", tmp_path / "raw", tmp_path / "made"))
+
+
+def test_a_process_that_is_ended_from_outside_is_said(raw_grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepare_module, "prepare_clip", killed_preparing)
+    with pytest.raises(DataError, match="run it again, with fewer --workers"):
+        prepare("grid", raw_grid, tmp_path / "made")
 
 
 def test_a_ray_cluster_of_two_workers_prepares_the_same_clips(prepared: Path, raw_grid: Path, tmp_path: Path):

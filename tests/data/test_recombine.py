@@ -12,7 +12,7 @@ from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.expression import EXPRESSION
 from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
 from stillspeak.data.mouth_code import fit_mouth_code
-from stillspeak.data.portraits import kept_back, read_portraits
+from stillspeak.data.portraits import kept_back, prepare_portraits, read_portraits
 from stillspeak.data.recombine import coloured, move_points, recombine
 from stillspeak.errors import DataError
 from stillspeak.presets import tiny
@@ -111,6 +111,15 @@ def test_portraits_that_are_kept_back_are_not_in_the_file(with_portraits: Path):
     assert len(portraits.crops) == len(portraits.points) == len(portraits.names) == 2
     assert not any(kept_back(name) for name in portraits.names)
     assert 150 < sum(kept_back(f"{number}.jpg") for number in range(800)) < 250
+
+
+def test_photos_of_the_same_name_in_several_folders_are_all_kept(astronaut: np.ndarray, tmp_path: Path):
+    name = next(name for name in map("{}.png".format, range(20)) if not kept_back(name))
+    for folder in ("a", "b"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        skimage.io.imsave(tmp_path / "photos" / folder / name, astronaut, check_contrast=False)
+    assert "Kept 2 of 2" in prepare_portraits(tmp_path / "photos", tmp_path / "made")
+    assert read_portraits(tmp_path / "made").names == [f"a/{name}", f"b/{name}"]
 
 
 def test_a_recombined_batch_shows_the_portrait_and_is_the_same_for_the_same_seed(with_portraits: Path):

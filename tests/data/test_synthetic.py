@@ -48,6 +48,7 @@ def test_eyes_are_shut_in_the_frames_that_say_so():
 
 def test_a_drawn_folder_is_a_prepared_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "drawn"
+    assert main(["data", "draw", str(out), "--seed", "-1"]) == 2
     assert main(["data", "draw", str(out), "--speakers", "5", "--clips", "1"]) == 0
     assert "| synthetic | validation | 1 |" in capsys.readouterr().out
     assert [record.speaker for record in read_manifest(out, "validation")] == ["drawn4"]

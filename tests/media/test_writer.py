@@ -88,6 +88,14 @@ def test_the_users_own_packets_are_kept(tmp_path: Path, name: str, codec: str, o
     assert len(kept) >= len(own) - 3
 
 
+@pytest.mark.parametrize(("rate_hz", "out"), [(8_000, "o.mp4"), (11_025, "o.mp4"), (8_000, "o.mov"), (16_000, "o.mp4")])
+def test_mp3_of_a_telephone_is_encoded_where_mp4_has_no_place_for_it(tmp_path: Path, rate_hz: int, out: str):
+    source = record(tmp_path / "a.mp3", "mp3", rate_hz)
+    writer = film(tmp_path / out, 25, source, 50)
+    assert isinstance(writer._track, EncodedTrack if (out, rate_hz < 16_000) == ("o.mp4", True) else CopiedTrack)
+    assert abs(lag_seconds(read_audio(tmp_path / out), read_audio(source))) < 1e-3
+
+
 def test_sound_that_starts_later_than_its_picture_is_encoded_in_its_place(tmp_path: Path):
     source = record(tmp_path / "a.m4a", "aac", 48_000)
     with av.open(str(source)) as sound, av.open(str(tmp_path / "late.mp4"), "w") as late:

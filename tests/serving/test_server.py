@@ -21,14 +21,15 @@ from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
 from helpers import tone
-from stillspeak.animate import Animator
+from stillspeak.animate import Animator, load
 from stillspeak.cli import main
 from stillspeak.media.audio import Sound
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
-from stillspeak.serving.protocol import Frame, unpack
+from stillspeak.serving.protocol import Frame, Hello, unpack
 from stillspeak.serving.server import create_app
 from stillspeak.serving.service import Settings
+from stillspeak.serving.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +185,8 @@ def test_a_video_is_made_and_nothing_is_left(
     assert inspect(tmp_path / "talk.mp4")["synthetic"] is True
     assert list((tmp_path / "tmp").iterdir()) == []
     told = client.get("/animate/mine/events").text
-    assert json.loads(told.strip().splitlines()[-1].removeprefix("data: "))["state"] == "done"
+    last = json.loads(told.strip().splitlines()[-1].removeprefix("data: "))
+    assert (last["state"], last["done"], last["total"]) == ("done", 50, 50)
 
 
 @pytest.mark.parametrize(
@@ -337,3 +339,10 @@ def test_a_port_that_is_taken_and_places_that_are_none_are_said(capsys: pytest.C
     assert main(["serve", "--sessions", "-1"]) == 2
     assert main(["serve", "--port", "99999999", "--model", str(tiny_model)]) == 2
     assert main(["serve", "--model", "nonsense"]) == 2
+
+
+def test_a_frame_may_be_far_smaller_than_the_photo(tiny_model: Path, astronaut: np.ndarray):
+    photo = io.BytesIO()
+    Image.fromarray(astronaut).resize((2048, 2048)).save(photo, "jpeg")
+    session = Session(load(tiny_model), Hello(side=64), photo.getvalue())
+    assert session.size == (64, 64)

@@ -13,6 +13,7 @@ from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
 from PIL import Image
 
 from helpers import tone
+from stillspeak.serving import webrtc
 from stillspeak.serving.server import create_app
 from stillspeak.serving.service import Settings
 
@@ -36,7 +37,9 @@ class Voice(AudioStreamTrack):
         return frame
 
 
-def test_a_peer_that_speaks_sees_the_face_move(tiny_model: Path, astronaut: np.ndarray):
+def test_a_peer_that_speaks_sees_the_face_move(
+    tiny_model: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
     photo = io.BytesIO()
     Image.fromarray(astronaut).save(photo, "png")
     app = create_app(Settings(str(tiny_model)))
@@ -65,6 +68,10 @@ def test_a_peer_that_speaks_sees_the_face_move(tiny_model: Path, astronaut: np.n
                 answer = (await client.post("/offer", files=files, data=data)).json()
                 refused = await client.post("/offer", files=files, data={"sdp": "hello"})
                 assert refused.status_code == 400
+                large = {"photo": ("a", bytes(int(1 + service.settings.photo_mb * 1e6)))}
+                with monkeypatch.context() as patched:  # no caller is made for what is refused
+                    patched.setattr(webrtc, "Caller", None)
+                    assert (await client.post("/offer", files=large, data=data)).status_code == 413
                 mute = RTCPeerConnection()
                 mute.addTransceiver("video", "recvonly")
                 await mute.setLocalDescription(await mute.createOffer())

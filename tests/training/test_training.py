@@ -1,7 +1,9 @@
 """Training end to end on a prepared corpus: it learns, resumes exactly, exports what it learnt, and says what is wrong."""
 
+import errno
 import itertools
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from stillspeak.cli import main
 from stillspeak.config import Config, MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
-from stillspeak.errors import RunError
+from stillspeak.errors import OutputError, RunError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
@@ -118,6 +120,25 @@ def test_a_finished_run_is_exported_and_speaks(finished: Path, tmp_path: Path, p
     assert out.is_file()
 
 
+def test_an_export_without_room_leaves_the_model_that_was_there(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    export(finished, tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    copy, copied = shutil.copyfile, list[Path]()
+
+    def room_for_two(source: Path, to: Path) -> None:
+        copied.append(to)
+        if len(copied) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copy(source, to)
+
+    monkeypatch.setattr(shutil, "copyfile", room_for_two)
+    with pytest.raises(OutputError, match="No space left"):
+        export(finished, tmp_path / "model")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+
+
 def test_the_exported_graphs_give_what_pytorch_gives(finished: Path, tmp_path: Path):
     export(finished, tmp_path)
     config, weights, _, _ = read_generator(finished)
@@ -182,6 +203,30 @@ def test_the_discriminators_of_a_finished_run_go_on_in_one_that_starts_from_it(
         assert torch.equal(tensor, load_file(finished / "checkpoint.safetensors")[f"network.sequence.{name}"])
 
 
+def test_discriminators_of_a_run_to_start_from_outlive_a_stop_before_they_are_needed(
+    finished: Path, prepared: Path, tmp_path: Path
+):
+    RunFolder(tmp_path / "next").create(tiny(), prepared)
+    Trainer(RunFolder(tmp_path / "next"), finished, quiet).save()
+    resumed = Trainer(RunFolder(tmp_path / "next"), say=quiet)
+    for name, network in resumed.phases[-1].networks.items():
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(tensor, load_file(finished / "checkpoint.safetensors")[f"network.{name}.{key}"])
+
+
+def test_a_run_that_was_ended_before_its_first_checkpoint_begins_anew(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    config = replace(tiny(), train=replace(tiny().train, sample_every=0, calibrate=False))
+    config = replace(config, warm=replace(config.warm, sound_steps=0, picture_steps=0))
+    RunFolder(tmp_path / "r").create(config, prepared)
+    assert main(["resume", str(tmp_path / "r")]) == 2
+    assert "start it again" in capsys.readouterr().err
+    train(config, prepared, tmp_path / "r", say=quiet)
+    with pytest.raises(RunError, match="resume"):
+        train(config, prepared, tmp_path / "r", say=quiet)
+
+
 def test_fields_are_set_on_the_command_line_with_either_spelling():
     config = overridden("default", ["--train.steps", "7", "--loss.mouth", "2.5", "--generator.context.size", "128"])
     assert (config.train.steps, config.loss.mouth, config.generator.context.size) == (7, 2.5, 128)
@@ -215,6 +260,37 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         error = capsys.readouterr().err.strip().splitlines()[-1]
         assert reason in error, (arguments, error)
     assert not (tmp_path / "r" / "config.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        (["--train.log-every", "0"], "train.log-every must be at least 1, not 0"),
+        (["--train.sample-every", "-1"], "at least 0"),
+        (["--train.accumulate", "0"], "at least 1"),
+        (["--train.clips", "0"], "at least 1"),
+        (["--train.frames", "0"], "at least 1"),
+        (["--train.threads", "-1"], "at least 0"),
+        (["--warm.code", "0"], "at least 1"),
+        (["--generator.context.fps", "30"], "must be 25"),
+        (["--generator.context.channels", "0", "4"], "numbers of at least 1"),
+        (["--generator.identity.channels", "4", "8"], "must be 5 numbers"),
+        (["--frame.channels", "4", "8", "8", "8"], "frame.channels must be 5 numbers"),
+    ],
+)
+def test_numbers_that_cannot_be_trained_with_are_refused(
+    setting: list[str], reason: str, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["train", "tiny", "--data", str(prepared), "--run", str(tmp_path / "r"), *setting]) == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_samples_may_be_made_at_the_end_alone(prepared: Path, tmp_path: Path):
+    config = replace(tiny(), train=replace(tiny().train, sample_every=0, calibrate=False))
+    config = replace(config, warm=replace(config.warm, sound_steps=0, picture_steps=0))
+    train(config, prepared, tmp_path / "r", say=quiet)
+    assert [path.name for path in (tmp_path / "r" / "samples").glob("*.png")] == ["adversarial-000004.png"]
 
 
 def test_not_a_number_stops_with_a_way_on(prepared: Path, tmp_path: Path):

@@ -171,6 +171,9 @@ class Clips:
         shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
         frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
         try:
+            if hasattr(os, "posix_fallocate"):  # without room a write to mapped memory would end the process
+                with part.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
             with ThreadPoolExecutor() as pool:
                 for first in range(0, len(self.records), _AT_ONCE):
                     videos = pool.map(self._decode, range(first, min(first + _AT_ONCE, len(self))))
@@ -233,10 +236,13 @@ class Drawer:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``.
 
-        The first ``quiet`` are silence or faint noise and a mouth at rest.
+        The first ``quiet`` are silence or faint noise and a mouth at rest. Where a clip is too short for ``time`` frames at the
+        fastest speed, all are shorter.
         """
         windows, codes = [], []
         drawn = list(zip(range(count), self._choose(count, random), random.spawn(count), strict=True))
+        shortest = min(self.clips.records[index].frames for _, index, _ in drawn)
+        time = min(time, int((shortest - 1) / _FASTEST))
         for number, index, own in drawn[share]:
             if number < quiet:
                 noise = own.normal(0, 10 ** own.uniform(-5, -2.5), (time, self.clips.cutter.length))
@@ -246,7 +252,6 @@ class Drawer:
             strength = self._voice_strength(own)
             frames = self.clips.records[index].frames
             speed = float(np.exp(own.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
-            speed = min(speed, (frames - 1) / time)
             start = int(own.integers(0, frames - int(time * speed)))
             samples = self._voice(index, strength, own)
             step = self.clips.cutter.rate_hz / float(self.clips.cutter.fps)

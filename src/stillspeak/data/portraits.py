@@ -60,7 +60,9 @@ def prepare_portraits(source: str | Path, destination: str | Path) -> str:
     for path in tqdm([path for path in photos if not kept_back(path.name)], unit="photo"):
         try:
             image = read_image(path)
-            crops[path.name] = align(image, similarity(require_faces(image, path.name, 1)[0].points))
+            crops[path.relative_to(source).as_posix()] = align(
+                image, similarity(require_faces(image, path.name, 1)[0].points)
+            )
         except StillspeakError as error:
             dropped.append(f"- dropped {path.name}: {error}")
     if not crops:

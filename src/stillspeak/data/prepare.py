@@ -5,6 +5,7 @@ that was stopped goes on where it was. What cannot be used is dropped with a rea
 """
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.summary import REPORT, report
 from stillspeak.data.voices import make_voices
-from stillspeak.errors import DataError, FaceError, StillspeakError
+from stillspeak.errors import DataError, FaceError, OutputError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
 from stillspeak.media.video import read_video
@@ -64,7 +65,8 @@ def prepare(
 
     Raises:
         DataError: if the source is missing or holds no clips, the corpus is unknown, the cluster cannot be reached, or
-            readings are asked for where no speech engine is installed.
+            readings are asked for where no speech engine is installed, or a worker was ended from outside.
+        OutputError: if the destination cannot be written.
     """
     source, destination = Path(source).resolve(), Path(destination)
     if workers is not None and workers < 1:
@@ -80,14 +82,21 @@ def prepare(
         raise DataError(f"{destination} cannot be made: {error.strerror}.") from error
     work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
     done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
-    for _ in tqdm(done, total=len(clips), unit="clip"):
-        pass
+    try:
+        for _ in tqdm(done, total=len(clips), unit="clip"):
+            pass
+    except BrokenProcessPool as error:
+        said = "A process was ended from outside, perhaps for want of memory; what was prepared is kept: run it again"
+        raise DataError(f"{said}, with fewer --workers.") from error
     for part in (destination / "clips" / corpus).rglob(".*.part*"):
         part.unlink(missing_ok=True)  # of a run that was killed
     records = [load_record(record_path(destination, clip)) for clip in clips]
     everyone = [*_of_others(destination, corpus), *records]
-    write_manifest(destination, everyone)
-    (destination / REPORT).write_text(report(everyone))
+    try:
+        write_manifest(destination, everyone)
+        (destination / REPORT).write_text(report(everyone))
+    except OSError as error:
+        raise OutputError(f"{destination} could not be written: {error.strerror}.") from error
     return records
 
 
@@ -99,14 +108,22 @@ def _of_others(destination: Path, corpus: str) -> list[ClipRecord]:
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
-    """Aligns one clip and writes its video, sound and record under ``destination``; drops it with a reason if it must."""
+    """Aligns one clip and writes its video, sound and record under ``destination``; drops it with a reason if it must.
+
+    Raises:
+        OutputError: if there is no room: that is not the clip's fault, and it is tried again when there is.
+    """
     record = record_path(destination, clip)
-    if not record.exists():
-        _prepare_clip(clip, destination, record)
     flac = record.with_suffix(".flac")
-    if clip.split == "train" and flac.exists():
-        make_voices(flac, voices)
-        make_readings(flac, clip.spoken, readings)
+    try:
+        if not record.exists():
+            _prepare_clip(clip, destination, record)
+        if clip.split == "train" and flac.exists():
+            make_voices(flac, voices)
+            make_readings(flac, clip.spoken, readings)
+    except (OSError, soundfile.LibsndfileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.error_string
+        raise OutputError(f"{flac.with_suffix('')} could not be written: {why}.") from error
 
 
 def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
@@ -133,6 +150,8 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
             sharpness=sharpness(frames),
             landmarks=[round(value, 2) for value in landmarks.ravel().tolist()],
         )
+    except OutputError:
+        raise
     except StillspeakError as error:
         done = replace(done, dropped=str(error))
     except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say

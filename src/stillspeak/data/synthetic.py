@@ -118,11 +118,13 @@ def draw_corpus(destination: str | Path, speakers: int = 10, clips: int = 10, se
         seed: the same seed draws the same clips.
 
     Raises:
-        DataError: if a number is below 1, the folder holds something already, or cannot be written.
+        DataError: if a number is too small, the folder holds something already, or cannot be written.
     """
     destination = Path(destination)
-    if min(speakers, clips) < 1:
-        raise DataError(f"--speakers and --clips must be at least 1, not {speakers} and {clips}.")
+    if min(speakers, clips) < 1 or seed < 0:
+        raise DataError(
+            f"--speakers and --clips must be at least 1 and --seed at least 0, not {speakers}, {clips}, {seed}."
+        )
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise DataError(f"{destination} is there already; drawn clips want a new folder.")
     records = []

@@ -123,7 +123,7 @@ def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
         raise RunError(f"{run.path} was begun with other settings or data; give this ablation another folder.")
     if (model / DESCRIPTION).is_file():
         return model
-    if run.exists:
+    if run.began:
         resume(run.path)
     else:
         train(config, data, run.path)

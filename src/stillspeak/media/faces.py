@@ -5,6 +5,7 @@ eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models.
 read off the authors' own aligned still.
 """
 
+import contextlib
 import io
 import warnings
 from dataclasses import dataclass
@@ -99,17 +100,26 @@ def _pixels(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Writes a picture in the format its suffix names. Raises OutputError if that is none, or it cannot be written."""
+    """Writes a picture, whole or not at all, in the format its suffix names.
+
+    Raises:
+        OutputError: if that is none, or it cannot be written.
+    """
     try:
         done, data = cv2.imencode(path.suffix or ".none", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error:
         done, data = False, None
     if not done or data is None:
         raise OutputError(f"{path} must end in .png or .jpg.")
+    part = path.with_name(f".{path.name}.part")
     try:
-        path.write_bytes(data.tobytes())
+        part.write_bytes(data.tobytes())
+        part.replace(path.resolve())
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):  # where there is no such folder
+            part.unlink()
 
 
 def model_file(name: str) -> str:

@@ -11,8 +11,9 @@ _CAPITAL_PX = 21.0  # at scale 1
 _LEAST_SCALE = 0.3
 
 
-def draw_label(frame: NDArray[np.uint8]) -> None:
-    """Writes ``LABEL`` in the lower left corner of a frame ``(height, width, 3)``, white on a dark ground."""
+def labelled(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of a frame ``(height, width, 3)`` with ``LABEL`` in its lower left corner, white on a dark ground."""
+    frame = frame.copy()  # the same one is shown again where frames are repeated
     height, width = frame.shape[:2]
     scale = max(_LEAST_SCALE, _SHARE * min(height, width) / _CAPITAL_PX)
     thick = max(1, round(2 * scale))
@@ -24,3 +25,4 @@ def draw_label(frame: NDArray[np.uint8]) -> None:
     ]
     ground[:] = ground // 3
     cv2.putText(frame, LABEL, (left, bottom), _FONT, scale, (255, 255, 255), thick, cv2.LINE_AA)
+    return frame

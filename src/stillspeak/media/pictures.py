@@ -105,6 +105,18 @@ def numbered(pattern: str) -> bool:
     return bool(_PATTERN.fullmatch(pattern))
 
 
+def writes_over(output: str, path: Path) -> bool:
+    """Whether an output, a file or a pattern of numbered ones, is or will be the file that a path names."""
+    made = Path(output)
+    if numbered(made.name):
+        before, after = re.split(r"%\d*d", made.name)
+        number = path.name.removeprefix(before).removesuffix(after)
+        if not re.fullmatch(r"\d+", number, re.ASCII):
+            return False
+        made = made.with_name(made.name % int(number))
+    return path.exists() and made.exists() and path.samefile(made)
+
+
 def first_png(pattern: str) -> str:
     """The name of the first file of a pattern; of a name that is none, itself."""
     return pattern % 0 if numbered(pattern) else pattern

@@ -18,6 +18,7 @@ Heard = Sound | Path | list[Path]  # samples, a file, or several files that spea
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _OPUS_RATE_HZ = 48000
 _TOGETHER_SECONDS = 1e-3
+_LEAST_MP3_HZ = {"mp4": 16000}  # by container: MP3 of telephones has no place in it
 _BLOCK = 1024  # samples that are encoded at once: an AAC frame
 _BITS = {1: 128_000, 2: 192_000}
 
@@ -150,7 +151,8 @@ def open_track(
     Raises:
         MediaError: if a file is missing, unreadable or holds no sound.
     """
-    if isinstance(sound, Path) and (start := _copied_from(sound, copied)) is not None:
+    least_mp3_hz = _LEAST_MP3_HZ.get(container.format.name, 0)
+    if isinstance(sound, Path) and (start := _copied_from(sound, copied, least_mp3_hz)) is not None:
         return CopiedTrack(container, sound, start)
     return EncodedTrack(container, codec, _stream_of(sound), fps)
 
@@ -191,16 +193,18 @@ def _encoded_rate(codec: str, rate_hz: int, fps: Fraction) -> int:
     return next((rate for rate in _AAC_RATES_HZ if rate >= fine), _AAC_RATES_HZ[-1])
 
 
-def _copied_from(path: Path, copied: tuple[str, ...]) -> float | None:
+def _copied_from(path: Path, copied: tuple[str, ...], least_mp3_hz: int) -> float | None:
     """The time stamp, in seconds, of what is heard first; None if the packets cannot be kept as they are.
 
-    They cannot where a video's sound begins before or after its picture, which must be cut or padded, or where nothing of
-    them can be decoded.
+    They cannot where a video's sound begins before or after its picture, which must be cut or padded, where nothing of
+    them can be decoded, or where they are MP3 of too low a rate.
     """
     with open_media(path) as container:
         if not container.streams.audio or container.streams.audio[0].codec_context.name not in copied:
             return None
         if (first := next(decoded(container), None)) is None:
+            return None
+        if container.streams.audio[0].codec_context.name.startswith("mp3") and first.sample_rate < least_mp3_hz:
             return None
         starts = [s.start_time * s.time_base for s in container.streams.video if s.start_time and s.time_base]
         heard = first.time or 0.0

@@ -50,13 +50,16 @@ class Scene:
             yield frame
 
 
-def open_scene(photo: Photo, face: str | Sequence[int] = "largest", scale: float | None = None) -> Scene:
+def open_scene(
+    photo: Photo, face: str | Sequence[int] = "largest", scale: float | None = None, longest: int = MOST_PX
+) -> Scene:
     """Reads a photo and finds its faces.
 
     Args:
         photo: a file or RGB pixels.
         face: ``largest``, ``all``, a number, best first, from 1; or several numbers.
-        scale: of the photo before it moves; by default 1, or less for photos longer than ``MOST_PX``.
+        scale: of the photo before it moves; by default 1, or less for longer photos.
+        longest: side in pixels that a photo is made smaller to, if no scale is given.
 
     Raises:
         MediaError: if the file is no picture, or the scale makes it too small or too large.
@@ -65,7 +68,9 @@ def open_scene(photo: Photo, face: str | Sequence[int] = "largest", scale: float
     image = photo if isinstance(photo, np.ndarray) else read_image(photo)
     name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
     faces = _chosen(image, name, face)
-    factor = min(1.0, MOST_PX / max(image.shape[:2])) if scale is None else scale
+    if scale is not None and not _LEAST_SCALE <= scale < math.inf:
+        raise MediaError(f"--scale must be a number of at least {_LEAST_SCALE}, not {scale:g}.")
+    factor = min(1.0, longest / max(image.shape[:2])) if scale is None else scale
     image = _scaled(image, factor)
     to_crop = [similarity(face.points * factor + (factor - 1) / 2) for face in faces]
     return Scene(image, [Composer(image, matrix) for matrix in to_crop])
@@ -119,8 +124,6 @@ def _numbers(face: str | Sequence[int]) -> list[int]:
 
 
 def _scaled(image: Image, factor: float) -> Image:
-    if not _LEAST_SCALE <= factor < math.inf:
-        raise MediaError(f"--scale must be a number of at least {_LEAST_SCALE}, not {factor:g}.")
     height, width = (round(side * factor) for side in image.shape[:2])
     if max(height, width) > _LARGEST_PX:
         raise MediaError(f"--scale {factor:g} would give {width} x {height} pixels; {_LARGEST_PX} is the most.")

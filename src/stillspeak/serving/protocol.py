@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stillspeak.errors import MediaError
 
 HEADER = struct.Struct("<IdB")
+MOST_HZ = 48_000  # of a client's sound
 
 
 class Hello(BaseModel):
@@ -37,7 +38,7 @@ class Hello(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rate_hz: int = Field(16_000, ge=8_000, le=48_000)
+    rate_hz: int = Field(16_000, ge=8_000, le=MOST_HZ)
     samples: Literal["s16", "f32"] = "s16"
     format: Literal["jpeg", "webp"] = "jpeg"
     quality: int = Field(85, ge=1, le=100)

@@ -29,7 +29,7 @@ from stillspeak.media.faces import decode_image
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
 from stillspeak.serving.limits import BodyLimit, Gate, key_of, knows_key, same_origin
-from stillspeak.serving.protocol import Hello
+from stillspeak.serving.protocol import MOST_HZ, Hello
 from stillspeak.serving.service import BusyError, Progress, Service, Settings, WorkerError
 from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
 
@@ -256,10 +256,11 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         """A live talk over WebRTC."""
         from stillspeak.serving.webrtc import Caller
 
+        hello = Hello.model_validate({"face": face, "side": side, "rate_hz": min(service.animator.rate_hz, MOST_HZ)})
+        picture = await _photo(photo, service)
         caller = Caller(service, callers.discard)
         callers.add(caller)  # or it would be collected while it talks
-        hello = Hello.model_validate({"face": face, "side": side, "rate_hz": service.animator.rate_hz})
-        return Answer(sdp=await caller.answer(sdp, await _photo(photo, service), hello))
+        return Answer(sdp=await caller.answer(sdp, picture, hello))
 
 
 def _named() -> Any:
@@ -285,7 +286,9 @@ def _keep(upload: UploadFile, path: Path) -> None:
 
 def _without_paths(sentence: str, folder: Path) -> str:
     """A sentence about the client's files, in the client's words."""
-    return sentence.replace(str(folder / "photo"), "The photo").replace(str(folder / "speech"), "The speech")
+    for name in ("photo", "speech", "talk.mp4"):
+        sentence = sentence.replace(str(folder / name), f"The {name.removesuffix('.mp4')}")
+    return sentence
 
 
 async def _unless_gone(request: Request, work: Any) -> None:

@@ -47,7 +47,7 @@ class Session:
     def __init__(self, animator: Animator, hello: Hello, photo: bytes) -> None:
         self._animator, self._hello = animator, hello
         image = decode_image(photo, "The photo")
-        self._scene = open_scene(image, hello.face, min(1.0, hello.side / max(image.shape[:2])))
+        self._scene = open_scene(image, hello.face, longest=hello.side)
         if len(self._scene.faces) > _MOST_FACES:
             raise MediaError(
                 f"A live talk moves at most {_MOST_FACES} faces, not {len(self._scene.faces)}; choose one."

@@ -16,7 +16,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, V
 from aiortc.mediastreams import MediaStreamError
 
 from stillspeak.errors import MediaError
-from stillspeak.media.label import draw_label
+from stillspeak.media.label import labelled
 from stillspeak.serving.protocol import Hello
 from stillspeak.serving.service import Service
 from stillspeak.serving.session import Drawn, Session
@@ -55,8 +55,8 @@ class TalkTrack(VideoStreamTrack):
             if self.readyState != "live":
                 raise MediaStreamError
         drawn = self._due.popleft()
-        draw_label(drawn.picture)  # a track has no place for a mark that a program reads
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn.picture), format="rgb24")
+        picture = labelled(drawn.picture)  # a track has no place for a mark that a program reads
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         frame.pts, frame.time_base = drawn.number * _CLOCK_HZ // self._fps, Fraction(1, _CLOCK_HZ)
         return frame
 

@@ -21,16 +21,18 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(5)  # live talks go first
     asked = json.load(sys.stdin)
-    said = 0.0
+    said, made = 0.0, 0
 
     def tell(done: int, total: int | None) -> None:
-        nonlocal said
+        nonlocal said, made
+        made = done
         if time.monotonic() - said > _EVERY_SECONDS:
             said = time.monotonic()
             print(json.dumps({"done": done, "total": total}), flush=True)
 
     try:
         run_job(Job(**asked["job"]), lambda: load(asked["model"], threads=asked["threads"]), quiet=True, tell=tell)
+        print(json.dumps({"done": made, "total": made}), flush=True)
         print(json.dumps({"ok": True}), flush=True)
     except StillspeakError as error:
         print(json.dumps({"error": str(error)}), flush=True)

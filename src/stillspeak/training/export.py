@@ -4,6 +4,7 @@ Batch norms are folded into the convolutions, large weights are stored in half p
 against PyTorch before anything is kept.
 """
 
+import contextlib
 import copy
 import json
 import shutil
@@ -71,13 +72,24 @@ def export_trained(trained: Trained, destination: str | Path) -> Path:
 
 
 def install(folder: Path, destination: Path) -> Path:
-    """Copies the files of a finished export to where it was asked for. Raises OutputError if it cannot be written."""
+    """Copies the files of a finished export to where it was asked for; a model that is there stays until all have room.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    parts = {destination / path.name: destination / f".{path.name}.part" for path in folder.iterdir()}
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            shutil.copyfile(path, destination / path.name)
+        for path, part in parts.items():
+            shutil.copyfile(folder / path.name, part)
+        for path, part in parts.items():
+            part.replace(path)
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+    finally:
+        for part in parts.values():
+            with contextlib.suppress(OSError):  # where the destination is no folder
+                part.unlink(missing_ok=True)
     return destination
 
 

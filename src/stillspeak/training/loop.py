@@ -113,7 +113,7 @@ class Trainer:
         tensors = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        for name, network in _discriminators(self.phases[: self.phase_index + 1]).items():
+        for name, network in _discriminators(self.phases).items():
             tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
         if self.phase_index < len(self.phases):
             for name, optimiser in self.phases[self.phase_index].optimisers.items():
@@ -136,7 +136,7 @@ class Trainer:
             last, seconds = time.monotonic(), time.monotonic() - last
             self._count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
             ends, stopping = self.step == phase.steps, self.team.any(interrupted())
-            samples = self.step % train.sample_every == 0 or ends
+            samples = ends or (train.sample_every and self.step % train.sample_every == 0)
             epoch = phase.name == AdversarialPhase.name and self._at_epoch_end()
             over = False
             if self.step % train.log_every == 0 or samples or epoch or stopping:  # nothing is kept that was not checked
@@ -274,6 +274,7 @@ class Trainer:
         hardware = (
             torch.cuda.get_device_name() if self.device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
         )
+        hardware += ", bfloat16" if phase.in_bfloat16 else ""
         stage = {"run": run, "phase": phase.name, "steps": 0, "frames": 0, "hours": 0.0, "hardware": hardware}
         self.history.append(stage | self._data)
         return self.history[-1]
@@ -296,7 +297,7 @@ class Trainer:
         self.watch.patience.restore(progress.pop("patience", None))
         for key, value in progress.items():
             setattr(self, key, value)
-        for name, network in _discriminators(self.phases[: self.phase_index + 1]).items():
+        for name, network in _discriminators(self.phases).items():
             if kept := _part(tensors, f"network.{name}."):
                 network.load_state_dict(kept)
         if self.phase_index < len(self.phases):
@@ -347,5 +348,13 @@ def train(config: Config, data: Path, run: Path, init: Path | None = None, say: 
 
 
 def resume(run: Path, say: Say = print) -> None:
-    """Goes on with a run where its checkpoint stands."""
-    Trainer(RunFolder(run), say=say).run()
+    """Goes on with a run where its checkpoint stands.
+
+    Raises:
+        RunError, DataError, ModelError: with a sentence, if it cannot; where there is no checkpoint nobody knows any more what
+            the run was to start from.
+    """
+    folder = RunFolder(run)
+    if folder.exists and not folder.began:
+        raise RunError(f"{run} was ended before its first checkpoint; start it again with: stillspeak train")
+    Trainer(folder, say=say).run()

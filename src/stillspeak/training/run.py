@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stillspeak.config import Config, JudgeConfig
+from stillspeak.config import Config, ContextConfig, JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.training.runs import CONFIG, METRICS
 
@@ -48,11 +49,27 @@ def checked(config: Config) -> Config:
     """The config, with the discriminators hearing what the generator hears.
 
     Raises:
-        RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds.
+        RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; if the frame rate is
+            not that of prepared clips, or a count is too small.
     """
     context = config.generator.context
     if context.rate_hz <= 0 or context.rate_hz % 1000:
         raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
+    if context.fps != _FPS:
+        raise RunError(f"generator.context.fps must be {_FPS}, the rate of prepared clips, not {context.fps}.")
+    for name, least in _LEAST.items():
+        value = reduce(lambda table, key: table and getattr(table, key), name.split("."), config)
+        if value is not None and value < least:
+            raise RunError(f"{name.replace('_', '-')} must be at least {least}, not {value}.")
+    for name, channels, layers in (
+        ("generator.identity", config.generator.identity.channels, _HALVINGS),
+        ("generator.context", context.channels, 0),
+        ("frame", config.frame and config.frame.channels, _HALVINGS),
+        ("sequence", config.sequence and config.sequence.channels, _HALVINGS),
+    ):
+        if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
+            many = f"{layers} numbers of" if layers else "numbers of"
+            raise RunError(f"{name}.channels must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
     heard = replace(context, recurrent=True)
     sequence = config.sequence and replace(config.sequence, context=heard)
     return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
@@ -67,6 +84,20 @@ def checked_judge(config: JudgeConfig) -> JudgeConfig:
     return config
 
 
+# What a number may be at least; of an adversary only if the preset has it.
+_LEAST = {
+    "generator.context.features": 1, "generator.context.size": 1, "generator.context.layers": 1,
+    "generator.noise.size": 1, "generator.identity.size": 1,
+    "frame.frames": 1, "sync.frames": 1, "sync.snippets": 1,
+    "warm.code": 1, "warm.sound_steps": 0, "warm.sound_clips": 1,
+    "warm.picture_steps": 0, "warm.picture_clips": 1, "warm.picture_frames": 1,
+    "train.steps": 0, "train.clips": 1, "train.accumulate": 1, "train.frames": 1,
+    "train.threads": 0, "train.log_every": 1, "train.sample_every": 0,
+}  # fmt: skip
+_HALVINGS = 5  # of a crop's sides, down to 4 x 3
+_FPS = ContextConfig().fps
+
+
 class RunFolder:
     """Reads and writes the files of a run."""
 
@@ -77,6 +108,11 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether a run was started here."""
         return (self.path / CONFIG).is_file()
+
+    @property
+    def began(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return (self.path / CHECKPOINT).is_file()
 
     @contextlib.contextmanager
     def created(self, config: Config | JudgeConfig, data: Path) -> Iterator[None]:
@@ -93,8 +129,8 @@ class RunFolder:
             raise
 
     def create(self, config: Config | JudgeConfig, data: Path) -> None:
-        """As ``created``, for good."""
-        if self.exists:
+        """As ``created``, for good. What was ended before its first checkpoint is started anew."""
+        if self.exists and self.began:
             raise RunError(f"{self.path} holds a run already; go on with: stillspeak resume {self.path}")
         try:
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
