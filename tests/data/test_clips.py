@@ -80,6 +80,19 @@ def test_a_cache_without_room_is_said(clips: Clips, tmp_path: Path, monkeypatch:
     assert not [*(tmp_path / "p" / "cache").iterdir()]
 
 
+def test_decoded_frames_of_clips_as_they_were_before_are_not_kept(clips: Clips, tmp_path: Path):
+    folder = tmp_path / "p"
+    shutil.copytree(clips.folder, folder, ignore=shutil.ignore_patterns("cache"))
+    Clips(folder, "train", tiny().generator.context)
+    (before,) = (folder / "cache").iterdir()
+    manifest = folder / "manifest.parquet"
+    os.utime(before, (0, manifest.stat().st_mtime - 1))
+    os.utime(manifest)
+    Clips(folder, "train", tiny().generator.context)
+    (now,) = (folder / "cache").iterdir()
+    assert now != before
+
+
 def test_there_is_a_window_for_every_frame(clips: Clips):
     for index, record in enumerate(clips.records):
         assert len(clips.windows(index)) == record.frames == len(clips.frames(index))

@@ -28,11 +28,12 @@ from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchroni
 from stillspeak.runtime.engine import Engine
 from stillspeak.training.adversary import Adversary, FrameAdversary, Scene, SyncAdversary, adversaries, judge, own_sound
 from stillspeak.training.blend import blend
+from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import difference, export
 from stillspeak.training.loader import batches
 from stillspeak.training.loop import PHASES, Trainer, train
 from stillspeak.training.patience import Patience
-from stillspeak.training.run import BEST, RunFolder, pack_optimiser, unpack_optimiser
+from stillspeak.training.run import BEST, RunFolder
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam
 from stillspeak.training.trouble import Collapse, standing_mouth

@@ -183,6 +183,10 @@ class Clips:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+        prepared = (self.folder / MANIFEST).stat().st_mtime
+        for old in path.parent.glob("*.npy"):
+            if old != path and old.stat().st_mtime < prepared:  # of clips as they were before
+                old.unlink(missing_ok=True)
 
 
 class Drawer:

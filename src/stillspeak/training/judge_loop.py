@@ -31,11 +31,12 @@ from stillspeak.model.sync import SyncScorer
 from stillspeak.runtime.engine import DESCRIPTION, FORMAT
 from stillspeak.runtime.judge import JudgeModel
 from stillspeak.training.card import judge_card
+from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import OPSET, install, store_in_half
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.judges import Judge, LipReading, Syncing, graphs, make_network
 from stillspeak.training.memory import keep_memory
-from stillspeak.training.run import RunFolder, pack_optimiser, unpack_optimiser
+from stillspeak.training.run import RunFolder
 from stillspeak.training.tensors import seeded
 from stillspeak.training.warm_start import cosine
 

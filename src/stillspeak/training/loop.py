@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips, Drawer
@@ -23,11 +23,12 @@ from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate
+from stillspeak.training.checkpoint import pack, take_discriminators, unpack
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.loader import batches, loader_threads
 from stillspeak.training.memory import keep_memory
 from stillspeak.training.phase import Phase
-from stillspeak.training.run import BEST, CHECKPOINT, RunFolder, load_tensors, pack_optimiser, unpack_optimiser
+from stillspeak.training.run import BEST, CHECKPOINT, RunFolder
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
@@ -84,7 +85,8 @@ class Trainer:
         if saved is not None:
             self._restore(*saved)
         elif init is not None:
-            self._take_networks(init)
+            for name in take_discriminators(init, self.phases):
+                self.say(f"discriminator {name}: from {init}")
 
     def run(self) -> None:
         """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError.
@@ -110,14 +112,8 @@ class Trainer:
         self._saved_at = time.monotonic()
         if not self.team.leads:
             return
-        tensors = {f"generator.{name}": tensor for name, tensor in self.generator.state_dict().items()}
-        tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        tensors = pack(self.generator, self.average, self.phases, self.phase_index)
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        for name, network in _discriminators(self.phases).items():
-            tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
-        if self.phase_index < len(self.phases):
-            for name, optimiser in self.phases[self.phase_index].optimisers.items():
-                tensors |= pack_optimiser(f"optimiser.{name}.", optimiser)
         progress = {key: getattr(self, key) for key in ("phase_index", "step", "frames_seen", "seconds", "backed_off")}
         progress["patience"] = self.watch.patience.state()
         metadata = describe_generator(self.config, self.code, self.history)
@@ -279,39 +275,12 @@ class Trainer:
         self.history.append(stage | self._data)
         return self.history[-1]
 
-    def _take_networks(self, init: Path) -> None:
-        """The discriminators of the run to start from go on as they are, where their sizes are the same."""
-        if not (init / CHECKPOINT).is_file():
-            return
-        tensors, _ = load_tensors(init / CHECKPOINT)
-        for name, network in _discriminators(self.phases).items():
-            kept, own = _part(tensors, f"network.{name}."), network.state_dict()
-            if kept.keys() == own.keys() and all(kept[key].shape == own[key].shape for key in own):
-                network.load_state_dict(kept)
-                self.say(f"discriminator {name}: from {init}")
-
     def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-        self.generator.load_state_dict(_part(tensors, "generator."))
-        self.average.load_state_dict(_part(tensors, "average."))
         progress = json.loads(metadata["progress"])
         self.watch.patience.restore(progress.pop("patience", None))
         for key, value in progress.items():
             setattr(self, key, value)
-        for name, network in _discriminators(self.phases).items():
-            if kept := _part(tensors, f"network.{name}."):
-                network.load_state_dict(kept)
-        if self.phase_index < len(self.phases):
-            for name, optimiser in self.phases[self.phase_index].optimisers.items():
-                unpack_optimiser(f"optimiser.{name}.", optimiser, tensors)
-
-
-def _discriminators(phases: list[Phase]) -> dict[str, nn.Module]:
-    """Those of the phases that take steps, by name."""
-    return {name: network for phase in phases if phase.steps for name, network in phase.networks.items()}
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        unpack(tensors, self.generator, self.average, self.phases, self.phase_index)
 
 
 def chosen_device(name: str) -> torch.device:
