@@ -10,7 +10,7 @@ import pytest
 import stillspeak
 from helpers import tone
 from stillspeak.animate import Animator, at_rate
-from stillspeak.errors import FaceError, ModelError, SpeechError
+from stillspeak.errors import FaceError, MediaError, ModelError, SpeechError
 from stillspeak.media.audio import Sound
 from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model
@@ -81,6 +81,23 @@ def test_silence_is_valid_and_too_little_sound_is_not(animator: Animator, astron
     assert len(animator(astronaut, Sound(np.zeros(16_000, np.float32), 16_000)).frames) == 25
     with pytest.raises(SpeechError):
         animator(astronaut, Sound(np.zeros(160, np.float32), 16_000))
+
+
+def test_what_makes_no_sense_is_said(animator: Animator, astronaut: np.ndarray):
+    speech = tone(0.5)
+    for wrong in ({"fps": 0}, {"fps": -5}, {"fps": float("nan")}, {"fps": float("inf")}, {"seed": -1}):
+        with pytest.raises(MediaError, match=r"frame rate must|seed must"):
+            animator(astronaut, speech, **wrong)
+    for photo in (astronaut[..., 0], np.dstack([astronaut, astronaut[..., :1]]), astronaut / 255):
+        with pytest.raises(MediaError, match="uint8"):
+            animator(photo, speech)
+    for samples in ((speech.samples * 32767).astype(np.int16), np.stack([speech.samples] * 2)):
+        with pytest.raises(MediaError, match="float32 samples"):
+            animator(astronaut, Sound(samples, 16_000))
+    doubled = animator(astronaut, Sound(speech.samples.astype(np.float64), 16_000), crop=True)
+    assert np.array_equal(doubled.frames, animator(astronaut, speech, crop=True).frames)
+    with pytest.raises(FaceError, match="number from 1"):
+        still(astronaut, "9" * 5000)
 
 
 def test_a_face_is_chosen_by_number(astronaut: np.ndarray):

@@ -93,6 +93,10 @@ def test_a_fault_of_ours_is_one_rows_fault(jobs: Path, tiny_model: Path, monkeyp
         ("photo,speech,output,label\na,b,c.mp4,perhaps\n", "neither yes nor no"),
         ("photo,speech,output\na,b,c.mp4\na,d,c.mp4\n", "more than once"),
         ("photo,speech,output\na,b,-\n", "Line 2 .* writes to stdout"),
+        ("photo,speech,output\na,b,c.mp4\na,d,x/../c.mp4\n", "more than once"),
+        ("photo,speech,output\na,b,c.mp4\na,c.mp4,d.mp4\n", "Line 2 .* writes over .*c.mp4, which is read"),
+        ("photo,speech,output\na,b,c.mp4,d\n", "Line 2 .* a column too many"),
+        ("photo,speech,output,photo\na,b,c.mp4,d\n", "each once"),
     ],
 )
 def test_a_list_that_makes_no_sense_is_said_before_anything_is_made(tmp_path: Path, text: str, said: str):

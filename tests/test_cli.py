@@ -29,6 +29,8 @@ def inputs(tmp_path: Path, photo: Path, speech: Path) -> Path:
     """A folder of things that are no photo or no speech."""
     soundfile.write(tmp_path / "short.wav", tone(0.01).samples, 16_000)
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
+    unscaled = np.concatenate([np.zeros(32_000), tone(1.0).samples * 2.0**31])
+    soundfile.write(tmp_path / "unscaled.wav", unscaled, 16_000, subtype="FLOAT")
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     Image.new("RGB", (300, 300), (90, 120, 60)).save(tmp_path / "meadow.png")
     (tmp_path / "text.txt").write_text("hello")
@@ -54,6 +56,7 @@ BAD = {
     "speech is empty": ("face.png", "empty", "empty"),
     "speech has no samples": ("face.png", "none.wav", "nothing in it|not a sound|no sound"),
     "speech is 10 ms": ("face.png", "short.wav", "10 ms"),
+    "speech was never scaled": ("face.png", "unscaled.wav", "as loud as they should be"),
 }
 
 
@@ -82,14 +85,14 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
         (["-o", "out.avi"], ".mp4"),
         (["-o", "out.mp4", "--model", "nonsense"], "no model nonsense"),
         (["-o", "out.mp4", "--face", "7"], "no face 7"),
-        (["-o", "out.mp4", "--fps", "0"], "--fps"),
-        (["-o", "out.mp4", "--fps", "fast"], "--fps"),
+        (["-o", "out.mp4", "--fps", "0"], "frame rate"),
+        (["-o", "out.mp4", "--fps", "fast"], "frame rate"),
         (["-o", "out.mp4", "--seed", "-1"], "--seed"),
         (["-o", "out.mp4", "--scale", "100"], "is the most"),
         (["-o", "out.png"], "need a number"),
         (["-o", "out.gif", "--fps", "60"], "at most 50"),
         (["-o", "out.mp4", "--speech", "1:speech.wav"], "PHOTO and SPEECH, or"),
-        (["-o", "out.mp4", "--crop", "--face", "all"], "--crop shows one face"),
+        (["-o", "out.mp4", "--crop", "--face", "all"], "crop shows one face"),
         (["-o", "out.mp4", "--sign-key", "key.pem"], "belong together"),
         (["--batch", "jobs.csv"], "from its list"),
         ([], "needs -o"),
@@ -319,6 +322,18 @@ def test_a_label_is_seen_and_a_transparent_photo_stays_so(inputs: Path, tiny_mod
     assert (first[-30:, :120, :3].min(axis=2) > 180).sum() > 20
 
 
+def test_colours_that_a_transparent_photo_hides_stay_hidden(inputs: Path, tiny_model: Path, astronaut: np.ndarray):
+    clear = np.dstack([astronaut, np.full(astronaut.shape[:2], 255, np.uint8)])
+    clear[:, 450:] = 255, 0, 255, 0
+    Image.fromarray(clear).save(inputs / "clear.png")
+    out = str(inputs / "talk.mp4")
+    assert (
+        main(["animate", str(inputs / "clear.png"), str(inputs / "speech.wav"), "-o", out, "--model", str(tiny_model)])
+        == 0
+    )
+    assert read_video(out)[0][:, 470:].min() > 245  # white
+
+
 def test_a_label_stays_as_it_is_where_frames_are_shown_twice(inputs: Path, tiny_model: Path):
     photo, speech, out = str(inputs / "face.png"), str(inputs / "speech.wav"), str(inputs / "twice_%d.png")
     given = ["--model", str(tiny_model), "--label", "--fps", "50", "--crop"]
@@ -336,7 +351,7 @@ def test_television_rates_are_what_they_mean(text: str):
 
 @pytest.mark.parametrize("text", ["", "nan", "1e999999999", "25/0", "0.5", "121", "-25", " 25", "9" * 5000])
 def test_what_is_no_rate_is_said(text: str):
-    with pytest.raises(OutputError, match="--fps must lie between 1 and 120"):
+    with pytest.raises(OutputError, match="frame rate must lie between 1 and 120"):
         frame_rate(text)
 
 

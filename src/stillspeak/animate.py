@@ -7,6 +7,7 @@
 Offline is the fold of the live step over the whole clip: ``Animator.begin``, ``push``, ``finish``.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stillspeak.errors import MediaError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.windows import WindowState
@@ -103,7 +105,7 @@ class Animator:
             scale: of the photo before it moves; by default 1, or less for photos longer than 3840 pixels.
 
         Raises:
-            MediaError, FaceError, SpeechError: if the input cannot be used.
+            MediaError, FaceError, SpeechError: if the input cannot be used, or a number makes no sense.
         """
         sound = speech if isinstance(speech, Sound) else read_audio(speech)
         frames = list(self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale))
@@ -124,6 +126,10 @@ class Animator:
 
         ``speech`` may also be several by the number of the face that says each; ``face`` then says nothing.
         """
+        if fps is not None and not 0 < fps < math.inf:
+            raise MediaError(f"The frame rate must be above 0, not {fps}.")
+        if seed < 0:
+            raise MediaError(f"The seed must not be negative, got {seed}.")
         scene = open_scene(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
         voices = [*speech.values()] if isinstance(speech, Mapping) else [speech]
         heard = Voices(voices, self.rate_hz, 1 / float(min(self.fps, fps or self.fps)))

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -18,7 +20,7 @@ from stillspeak.animate import Animator, load
 from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
-from stillspeak.media.pictures import first_png
+from stillspeak.media.pictures import first_png, writes_over
 from stillspeak.runtime.engine import find_model, model_digest, usable_cores
 
 _NEEDED = ("photo", "speech", "output")
@@ -135,10 +137,11 @@ def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             missing = [name for name in _NEEDED if name not in (table.fieldnames or [])]
-            unknown = [name for name in table.fieldnames or [] if name not in _NEEDED + _OPTIONAL]
+            names = list(table.fieldnames or [])
+            unknown = [name for name in names if name not in _NEEDED + _OPTIONAL or names.count(name) > 1]
             if missing or unknown:
                 raise MediaError(
-                    f"{path} needs the columns photo, speech, output, and may have {', '.join(_OPTIONAL)}."
+                    f"{path} needs the columns photo, speech, output, and may have {', '.join(_OPTIONAL)}, each once."
                 )
             rows = [_row(table.line_num, cells, path, defaults) for cells in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -147,15 +150,34 @@ def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
         ) from error
     if not rows:
         raise MediaError(f"{path} has no row.")
-    outputs = [row.job.output for row in rows]
-    if twice := next((row for row in rows if outputs.count(row.job.output) > 1), None):
-        raise MediaError(f"{path} writes {twice.job.output} more than once.")
     if piped := next((row for row in rows if Path(row.job.output).name == "-"), None):
         raise MediaError(f"Line {piped.line} of {path} writes to stdout, which a list cannot.")
+    _require_apart(path, rows)
     return rows
 
 
-def _row(line: int, cells: dict[str, str | None], path: Path, defaults: Job | None) -> Row:
+def _require_apart(path: Path, rows: list[Row]) -> None:
+    """Refuses a list in which one video would take the place of another, or of what is read."""
+    outputs = Counter(Path(row.job.output).resolve() for row in rows)
+    for row in rows:
+        if outputs[Path(row.job.output).resolve()] > 1:
+            raise MediaError(f"{path} writes {row.job.output} more than once.")
+    read = {file.resolve() for row in rows for file in (Path(row.job.photo), Path(str(row.job.speech)))}
+    beside: dict[Path, list[Path]] = {}
+    for file in read:
+        beside.setdefault(file.parent, []).append(file)
+    for row in rows:
+        output = Path(row.job.output).resolve()
+        numbered = output.suffix.lower() == ".png"
+        if output in read or (
+            numbered and any(writes_over(str(output), file) for file in beside.get(output.parent, []))
+        ):
+            raise MediaError(f"Line {row.line} of {path} writes over {row.job.output}, which is read.")
+
+
+def _row(line: int, cells: dict[str | None, Any], path: Path, defaults: Job | None) -> Row:
+    if None in cells:  # where the csv module puts what is left over
+        raise MediaError(f"Line {line} of {path} has a column too many; quote names with commas in them.")
     given = {name: (cells.get(name) or "").strip() for name in _NEEDED + _OPTIONAL}
     if empty := [name for name in _NEEDED if not given[name]]:
         raise MediaError(f"Line {line} of {path} has no {empty[0]}.")

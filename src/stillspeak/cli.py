@@ -4,6 +4,7 @@ Thin: each verb imports its room when it runs, so ``--help`` answers at once.
 """
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from stillspeak.errors import StillspeakError
 from stillspeak.media.provenance import package_version
 from stillspeak.verbs import film, judging, learning, study
 
+_FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
 _EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
 )
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
     try:
         run(known)
+        sys.stdout.flush()  # a full disk shows here at the latest
     except StillspeakError as error:
         print(f"stillspeak: {error}", file=sys.stderr)
         return 2
@@ -41,11 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what is left at the end either
+        _close_stdout()  # nobody reads what is left at the end either
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _close_stdout()
+        print(f"stillspeak: stdout cannot be written: {error.strerror}.", file=sys.stderr)
+        return 2
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _close_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(*_: object) -> None:

@@ -19,7 +19,7 @@ from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.audio import open_sound, sound_seconds
 from stillspeak.media.faces import read_alpha, read_image
 from stillspeak.media.label import labelled
-from stillspeak.media.pictures import open_writer, writes_over
+from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over
 from stillspeak.media.signing import Signature
 
 _FPS_LIMITS = (1, 120)
@@ -73,13 +73,13 @@ def run_job(
     if several and job.face != "largest":
         raise OutputError("--speech N:FILE says which faces speak; leave --face out.")
     if job.crop and (job.face == "all" or several):
-        raise OutputError("--crop shows one face: give --face a number, and one speech.")
+        raise OutputError("A crop shows one face: choose it by its number, and give one speech.")
     if job.signature is not None:
         job.signature.check(job.output)
     wanted = frame_rate(job.fps) if job.fps is not None else None
     with _files(job) as (photo, speeches):
         require_other(job.output, [photo, *speeches.values()])
-        image = read_image(photo)
+        image = read_image(photo, opaque=job.crop or not keeps_alpha(job.output))
         for path in speeches.values():
             open_sound(path)  # a wrong file is named before anything heavy is loaded
         alpha = None if job.crop else read_alpha(photo)
@@ -111,7 +111,7 @@ def frame_rate(text: str) -> Fraction:
     except ZeroDivisionError:
         rate = Fraction(0)
     if not _FPS_LIMITS[0] <= rate <= _FPS_LIMITS[1]:
-        raise OutputError(f"--fps must lie between {_FPS_LIMITS[0]} and {_FPS_LIMITS[1]}, not {text}.")
+        raise OutputError(f"The frame rate must lie between {_FPS_LIMITS[0]} and {_FPS_LIMITS[1]}, not {text:.20}.")
     slower = [Fraction(1000 * base, 1001) for base in _NTSC]
     return next((ntsc for ntsc in slower if 0 < abs(rate - ntsc) < _CLOSE), rate)
 

@@ -150,6 +150,42 @@ def test_another_corpus_in_the_same_folder_leaves_the_first_there(prepared: Path
     assert len(read_manifest(both)) == len(read_manifest(prepared)) + 1
 
 
+def test_a_corpus_may_come_piece_by_piece_and_no_clip_takes_the_place_of_another(raw_grid: Path, tmp_path: Path):
+    pieces = {}
+    for name, speaker, clip in (("a", "ann", "s1/clip0"), ("b", "bob", "s1/clip1"), ("c", "ann", "s1/clip2")):
+        pieces[name] = tmp_path / name / speaker
+        pieces[name].mkdir(parents=True)
+        shutil.copy(raw_grid / f"{clip}.mp4", pieces[name] / "hello.mp4")
+        (pieces[name] / "hello.txt").write_text(name)
+    with (pieces["c"] / "hello.mp4").open("ab") as file:
+        file.write(b"0" * 8)  # another file, by its size
+    there = tmp_path / "p"
+    for name in ("a", "b"):
+        prepare("folder", tmp_path / name, there, workers=1)
+    assert [record.text for record in read_manifest(there)] == ["a", "b"]
+    with pytest.raises(DataError, match=r"clip hello of ann, made of a file other than .*ann/hello.json away"):
+        prepare("folder", tmp_path / "c", there, workers=1)
+    assert [record.text for record in read_manifest(there)] == ["a", "b"]
+    (there / "clips" / "folder" / "ann" / "hello.json").unlink()
+    prepare("folder", tmp_path / "c", there, workers=1)
+    assert [record.text for record in read_manifest(there)] == ["c", "b"]
+
+
+def test_a_damaged_list_is_made_again_of_what_lies_beside_the_clips(prepared: Path, raw_grid: Path, tmp_path: Path):
+    shutil.copytree(prepared, tmp_path / "p")
+    (tmp_path / "p" / "manifest.parquet").write_bytes(b"PAR1 and no more")
+    prepare("grid", raw_grid, tmp_path / "p", workers=1)
+    assert read_manifest(tmp_path / "p", dropped=True) == read_manifest(prepared, dropped=True)
+
+
+def test_what_was_made_inside_the_source_is_no_part_of_it(raw_grid: Path, tmp_path: Path):
+    (tmp_path / "mine" / "ann").mkdir(parents=True)
+    shutil.copy(raw_grid / "s3" / "clip0.mp4", tmp_path / "mine" / "ann" / "clip0.mp4")
+    for _ in range(2):
+        records = prepare("folder", tmp_path / "mine", tmp_path / "mine" / "made", workers=1)
+        assert [(record.speaker, record.dropped) for record in records] == [("ann", "")]
+
+
 def test_a_prepared_folder_can_be_looked_at(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     sheet = tmp_path / "sheet.png"
     assert main(["data", "show", str(prepared), "-o", str(sheet)]) == 0

@@ -2,6 +2,7 @@
 
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from stillspeak.cli import main
 from stillspeak.data import shards
 from stillspeak.data.clips import Clips, Drawer
-from stillspeak.data.manifest import read_manifest
+from stillspeak.data.manifest import read_manifest, write_manifest
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.data.shards import pack, unpack
 from stillspeak.data.synthetic import draw_corpus
@@ -43,6 +44,21 @@ def test_what_is_packed_and_unpacked_is_the_same(prepared: Path, tmp_path: Path)
     assert read_manifest(tmp_path / "back") == read_manifest(prepared)
     context = tiny().generator.context
     assert (Clips(tmp_path / "back", "train", context).windows(0) == Clips(prepared, "train", context).windows(0)).all()
+
+
+def test_unpacking_leaves_what_the_folder_held(prepared: Path, tmp_path: Path):
+    other, place = tmp_path / "other", str(tmp_path / "shards")
+    draw_corpus(other, 1, 1, seed=5)
+    for path in [*other.rglob("*.mp4"), *other.rglob("*.flac")]:
+        path.rename(path.with_stem("another"))
+    records = [replace(r, clip="another", path=str(Path(r.path).with_stem("another"))) for r in read_manifest(other)]
+    write_manifest(other, records)
+    pack(prepared, place)
+    assert len(unpack(place, other)) == len(read_manifest(prepared)) + 1 == len(read_manifest(other))
+    assert len(unpack(place, other, "train")) == len(read_manifest(other)) == len([*other.rglob("*.mp4")])
+    pack(other, place)  # it has them all
+    with pytest.raises(DataError, match="other clips"):
+        pack(prepared, place)
 
 
 def test_an_address_is_as_good_as_a_folder(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -9,7 +9,7 @@ import soundfile
 
 from helpers import tone, write_video
 from stillspeak.errors import MediaError, SpeechError
-from stillspeak.media.audio import Sound, read_audio, require_speech
+from stillspeak.media.audio import Sound, open_sound, read_audio, require_speech
 
 
 def encode(path: Path, codec: str, rate_hz: int, layout: str = "mono") -> None:
@@ -38,9 +38,9 @@ def test_sample_formats_give_the_samples_that_were_written(
     tmp_path: Path, name: str, rate_hz: int, channels: int, subtype: str
 ):
     sound = tone(0.5, rate_hz)
-    soundfile.write(
-        tmp_path / name, np.repeat(sound.samples[:, None], channels, 1).clip(-1, 1), rate_hz, subtype=subtype
-    )
+    planes = np.zeros((len(sound.samples), channels))
+    planes[:, :2] = sound.samples[:, None].clip(-1, 1)  # the front, of more than two
+    soundfile.write(tmp_path / name, planes, rate_hz, subtype=subtype)
     read = read_audio(tmp_path / name)
     assert read.rate_hz == rate_hz
     assert read.samples.dtype == np.float32
@@ -75,6 +75,16 @@ def test_not_a_number_samples_become_silence(tmp_path: Path):
     samples[100:200] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     assert np.isfinite(read_audio(tmp_path / "nan.wav").samples).all()
+
+
+def test_more_than_two_channels_are_mixed_as_players_do(tmp_path: Path):
+    samples = tone(0.5, 48_000).samples
+    planes = np.zeros((len(samples), 6))
+    planes[:, 2] = samples  # the centre, where films have their speech
+    soundfile.write(tmp_path / "film.wav", planes, 48_000, subtype="FLOAT")
+    stream = open_sound(tmp_path / "film.wav")
+    heard = np.concatenate([*stream.blocks], axis=1)
+    np.testing.assert_allclose(heard, [samples / np.sqrt(2)] * 2, atol=1e-4)
 
 
 def test_files_that_are_no_sound_are_refused_with_their_name(tmp_path: Path):

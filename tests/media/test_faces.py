@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from stillspeak.errors import FaceError, MediaError
 from stillspeak.media.faces import (
@@ -103,6 +103,15 @@ def test_every_kind_of_picture_is_read_upright_as_8_bit_rgb(tmp_path: Path, astr
     expected = np.repeat(astronaut.mean(2, keepdims=True), 3, 2) if kind == "grey" else astronaut
     assert np.abs(read.astype(float) - expected).mean() < 12
     assert np.abs(np.array(require_faces(read)[0].box) - require_faces(astronaut)[0].box).max() < 12
+
+
+def test_colours_are_those_that_the_profile_means(tmp_path: Path):
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    named = plain.replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
+    swapped = named.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
+    for profile, shown in ((plain, (200, 60, 30)), (swapped, (60, 200, 30)), (b"no profile", (200, 60, 30))):
+        Image.new("RGBA", (8, 8), (200, 60, 30, 255)).save(tmp_path / "a.png", icc_profile=profile)
+        np.testing.assert_allclose(read_image(tmp_path / "a.png")[0, 0], shown, atol=1)
 
 
 def test_a_picture_without_a_face_is_refused():

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -195,7 +196,7 @@ def test_a_video_is_made_and_nothing_is_left(
         ({"photo": b"x", "speech": wav()}, {}, 400, "The photo is not a picture"),
         ({"photo": None, "speech": b"x"}, {}, 400, "The speech is not a sound"),
         ({"photo": None, "speech": wav()}, {"face": "7"}, 400, "no face 7"),
-        ({"photo": None, "speech": wav()}, {"fps": "fast"}, 400, "--fps"),
+        ({"photo": None, "speech": wav()}, {"fps": "fast"}, 400, "frame rate"),
         ({"photo": None}, {}, 422, "speech: Field required"),
         ({"photo": None, "speech": wav()}, {"seed": "-1"}, 422, "seed"),
         ({"photo": None, "speech": bytes(4_000_000)}, {}, 413, "3 MB"),
@@ -219,6 +220,22 @@ def test_a_body_that_lies_about_its_length_is_refused_all_the_same(client: TestC
 
     answer = client.post("/animate", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert answer.status_code == 413
+
+
+def test_two_videos_of_one_name_are_not_made_at_once(tiny_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(tiny_model), jobs=2))) as client:
+        files = {"photo": ("a", face), "speech": ("b", wav(20.0))}
+        answers: list[int] = []
+        ask = partial(client.post, "/animate", files=files, data={"job": "same"})
+        first = threading.Thread(target=lambda: answers.append(ask().status_code))
+        first.start()
+        time.sleep(0.7)
+        second = ask()
+        first.join()
+        assert answers == [200]
+        assert second.status_code == 400
+        assert "of the name same is being made" in second.json()["detail"]
+        assert client.get("/animate/same/events").text.count("done")
 
 
 def test_a_full_queue_says_when_to_come_back(tiny_model: Path, face: bytes):

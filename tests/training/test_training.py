@@ -247,8 +247,11 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
     base = ["--data", str(prepared), "--run", str(tmp_path / "r")]
     for arguments, reason in [
         (["train", "nonsense", *base], "no preset"),
-        (["train", "tiny", *base, "--train.nonsense", "1"], "not known or not valid"),
-        (["train", "tiny", *base, "--train.steps", "many"], "not known or not valid"),
+        (["train", "tiny", *base, "--train.nonsense", "1"], "not a setting, or not a value of it: --train.nonsense 1"),
+        (
+            ["train", "tiny", *base, "--train.steps", "many", "--train.clips", "2"],
+            "not a value of it: --train.steps many",
+        ),
         (["train", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "r")], "manifest.parquet"),
         (["train", "tiny", "--data", str(prepared), "--run", str(finished)], "resume"),
         (["train", "tiny", *base, "--init", str(tmp_path)], "neither a training run"),

@@ -205,8 +205,8 @@ _LAYOUTS = {
 }
 
 
-def source_clips(corpus: str, source: Path) -> list[SourceClip]:
-    """All clips of a corpus, each name of a speaker's once.
+def source_clips(corpus: str, source: Path, made: Path | None = None) -> list[SourceClip]:
+    """All clips of a corpus, each name of a speaker's once; none that lies in ``made``.
 
     Raises:
         DataError: if the corpus is unknown, the folder missing or without such clips, or two clips have one name.
@@ -215,7 +215,7 @@ def source_clips(corpus: str, source: Path) -> list[SourceClip]:
         raise DataError(f"{corpus} is no corpus known here; known: {', '.join(CORPORA)}.")
     if not source.is_dir():
         raise DataError(f"There is no folder {source}.")
-    clips = list(CORPORA[corpus](source))
+    clips = [clip for clip in CORPORA[corpus](source) if made is None or not clip.path.is_relative_to(made)]
     if not clips:
         raise DataError(f"{source} holds no {corpus} videos; files such as {source}/{_LAYOUTS[corpus]} are expected.")
     seen: dict[tuple[str, str], Path] = {}

@@ -48,6 +48,7 @@ class ClipRecord:
             ``array``, a seventh of a list.
         dropped: why it is not to be used; empty if it is.
         shard: the tar file that holds it (``shards.py``); empty if it lies in the folder itself.
+        source_bytes: size of the file that it was made of; 0 if unknown.
     """
 
     clip: str
@@ -65,6 +66,12 @@ class ClipRecord:
     landmarks: Sequence[float] = ()
     dropped: str = ""
     shard: str = ""
+    source_bytes: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What no two clips of a folder share."""
+        return self.corpus, self.speaker, self.clip
 
     @property
     def text(self) -> str:
@@ -90,6 +97,7 @@ _SCHEMA = pa.schema(
         ("landmarks", pa.list_(pa.float32())),
         ("dropped", pa.string()),
         ("shard", pa.string()),
+        ("source_bytes", pa.int64()),
     ]
 )
 
@@ -156,7 +164,9 @@ def read_manifest(
         and (not speakers or record.speaker in speakers)
     ]
     if not chosen:
-        raise DataError(f"{folder} holds no clips of split {split or 'any'}, speakers {speakers or 'any'}.")
+        raise DataError(
+            f"{folder} holds no clips of split {split or 'any'}, speakers {', '.join(speakers or ['any'])}."
+        )
     if not shards and any(record.shard for record in chosen):
         raise DataError(f"{folder} holds shards; lay them out with: stillspeak data unpack {folder} PREPARED")
     return chosen

@@ -75,7 +75,9 @@ def prepare(
         raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
     if readings:
         installed(READERS)
-    clips = source_clips(corpus, source)
+    clips = source_clips(corpus, source, destination.resolve() / "clips")
+    before = _before(destination)
+    _require_same(clips, before, destination)
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -91,7 +93,8 @@ def prepare(
     for part in (destination / "clips" / corpus).rglob(".*.part*"):
         part.unlink(missing_ok=True)  # of a run that was killed
     records = [load_record(record_path(destination, clip)) for clip in clips]
-    everyone = [*_of_others(destination, corpus), *records]
+    now = {record.key for record in records}
+    everyone = [*(record for record in before if record.key not in now), *records]
     try:
         write_manifest(destination, everyone)
         (destination / REPORT).write_text(report(everyone))
@@ -100,11 +103,31 @@ def prepare(
     return records
 
 
-def _of_others(destination: Path, corpus: str) -> list[ClipRecord]:
-    """What other corpora brought to the same folder before."""
+def _before(destination: Path) -> list[ClipRecord]:
+    """What was brought to the same folder before; where its list is damaged, as the clips' own records say."""
     if not (destination / MANIFEST).is_file():
         return []
-    return [record for record in read_manifest(destination, dropped=True) if record.corpus != corpus]
+    try:
+        records = read_manifest(destination, dropped=True, shards=True)
+    except DataError:
+        return [load_record(path) for path in (destination / "clips").rglob("*.json")]
+    return read_manifest(destination, dropped=True) if any(record.shard for record in records) else records
+
+
+def _require_same(clips: list[SourceClip], before: list[ClipRecord], destination: Path) -> None:
+    """Refuses clips of which the folder holds others by the same name."""
+    known = {record.key: record.source_bytes for record in before}
+    for clip in clips:
+        size, record = known.get((clip.corpus, clip.speaker, clip.clip), 0), record_path(destination, clip)
+        if size and size != _bytes(clip.path) and record.exists():
+            raise DataError(
+                f"{destination} holds clip {clip.clip} of {clip.speaker}, made of a file other than {clip.path}; take "
+                f"{record} away to make it anew, or prepare into another folder."
+            )
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
@@ -129,8 +152,9 @@ def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings:
 def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
     done = ClipRecord(
-        clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level
-    )
+        clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level,
+        source_bytes=_bytes(clip.path),
+    )  # fmt: skip
     try:
         raw = read_video(clip.path, FPS)
         require_moving(raw)

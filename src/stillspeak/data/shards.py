@@ -7,6 +7,7 @@ first dot (``clips/grid/s1/bbaf2n.mp4``, ``.flac``, ``.voice1.flac``, ``.json``)
 import hashlib
 import io
 import json
+import math
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -56,14 +57,16 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
         The names of the shards.
 
     Raises:
-        DataError: if the folder was never prepared, a clip's file is missing, or the destination cannot be written.
+        DataError: if the folder was never prepared, a clip's file is missing, or the destination cannot be written or holds
+            clips that the folder does not.
     """
-    if shard_mb <= 0:
+    if not 0 < shard_mb < math.inf:
         raise DataError(f"--shard-mb must be above 0, not {shard_mb:g}.")
     records = read_manifest(folder, dropped=True)
     shards = list(_planned(folder, records, round(shard_mb * 1e6)))
     fs, root = _place(destination)
     placed = {record.path: shard.name for shard in shards for record, _ in shard.clips}
+    _require_own(fs, root, destination, records)
     packed = [replace(record, shard=placed.get(record.path, "")) for record in records]
     try:
         fs.makedirs(root, exist_ok=True)
@@ -79,7 +82,10 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
 
 
 def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipRecord]:
-    """Makes a prepared folder of shards, or of one split of them; what is already there is not fetched again.
+    """Makes a prepared folder of shards, or of one split of them; what is already there stays and is not fetched again.
+
+    Returns:
+        The folder's records, with those that it held before.
 
     Raises:
         DataError: if there are no shards, one is damaged, or the folder cannot be written.
@@ -94,6 +100,7 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
     records = [r for r in from_parquet(manifest, f"{source}/{MANIFEST}") if split in (None, r.split)]
     if not any(record.shard for record in records):
         raise DataError(f"{source} holds no shards of split {split or 'any'}.")
+    before = read_manifest(folder, dropped=True) if (folder / MANIFEST).is_file() else []
     shards: dict[str, list[ClipRecord]] = {}
     for record in records:
         if record.shard:
@@ -108,7 +115,8 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
                 raise tarfile.TarError(f"{name} lacks {missing[0].stem}")
         if fs.exists(f"{root}/{PORTRAITS}"):
             _into(folder / PORTRAITS, io.BytesIO(fs.cat_file(f"{root}/{PORTRAITS}")))
-        loose = [replace(record, shard="") for record in records]
+        known = {record.key for record in before}
+        loose = [*before, *(replace(record, shard="") for record in records if record.key not in known)]
         write_manifest(folder, loose)
         (folder / REPORT).write_text(report(loose))
     except (tarfile.TarError, EOFError) as error:
@@ -116,6 +124,19 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
     except OSError as error:
         raise DataError(f"{source} cannot be unpacked to {folder}: {error.strerror or error}.") from error
     return loose
+
+
+def _require_own(fs: FileSystem, root: str, destination: str, records: list[ClipRecord]) -> None:
+    """Refuses a place that holds shards of clips that are not among these: they would be lost."""
+    try:
+        there = from_parquet(fs.cat_file(f"{root}/{MANIFEST}"), f"{destination}/{MANIFEST}")
+    except (OSError, DataError):  # none, or one that nobody can read
+        return
+    own = {record.key for record in records}
+    if others := [record for record in there if record.key not in own]:
+        raise DataError(
+            f"{destination} holds shards of other clips, such as {others[0].path}; pack to a place of their own."
+        )
 
 
 def _place(address: str) -> tuple[FileSystem, str]:

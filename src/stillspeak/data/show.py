@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.data.manifest import ClipRecord, read_manifest
-from stillspeak.errors import OutputError
-from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX
+from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX, write_image
 from stillspeak.media.video import read_video
 
 EYES_AND_NOSE = (45, 42, 36, 39, 33)  # of the 68 points, in the order of ``CANONICAL``
@@ -44,20 +43,15 @@ def misplaced_px(records: list[ClipRecord]) -> float:
 
 
 def contact_sheet(folder: Path, output: Path, split: str | None = None) -> str:
-    """Writes a PNG: a row for each speaker, the mean face first, then moments of a clip. Returns what was written.
+    """Writes a picture: a row for each speaker, the mean face first, then moments of a clip. Returns what was written.
 
     Raises:
         DataError: if there are no clips.
-        OutputError: if the file cannot be written.
+        OutputError: if the file cannot be written, or is no .png or .jpg.
     """
     speakers = list(by_speaker(folder, split).items())
     rows = [_row(folder, records) for _, records in speakers[:_MOST_SPEAKERS]]
-    written, data = cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
-    assert written
-    try:
-        output.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}.") from error
+    write_image(output, np.vstack(rows))
     left_out = f"; {len(speakers) - len(rows)} speakers more" if len(speakers) > len(rows) else ""
     return f"{output}: {len(rows)} speakers, the mean face first, then one clip{left_out}"
 

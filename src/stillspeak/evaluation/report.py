@@ -46,7 +46,7 @@ def interval(values: np.ndarray, units: np.ndarray | None = None) -> tuple[float
 
 
 def summary(clips: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
-    """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure.
+    """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure; of one clip the interval is its figure.
 
     ``acd_ratio`` is the ratio of the means, as the paper's figures would give it, and not the mean of the clips' ratios.
     """
@@ -116,6 +116,8 @@ def _cell(cell: dict[str, Any] | None, most: int) -> str:
         return ""
     low, high = cell["ci95"]
     count = "" if cell["n"] == most else f", n {cell['n']}"
+    if cell["n"] == 1:  # says nothing of others
+        return f"{cell['mean']:.3f}" + (f" ({count[2:]})" if count else "")
     return f"{cell['mean']:.3f} ({low:.3f} to {high:.3f}{count})"
 
 

@@ -183,7 +183,8 @@ def _cell(results: dict[str, Any], name: str, metric: str) -> str:
     if figure is None:
         return ""
     low, high = figure["ci95"]
-    return f"{figure['mean']:.3f} ({low:.3f} to {high:.3f})" + (f" [{paper:g}]" if paper is not None else "")
+    between = f" ({low:.3f} to {high:.3f})" if figure["n"] > 1 else ""
+    return f"{figure['mean']:.3f}{between}" + (f" [{paper:g}]" if paper is not None else "")
 
 
 def _latex(results: dict[str, Any], names: Sequence[str], caption: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stillspeak.errors import MediaError, SpeechError
 
 _GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
+_LOUDEST = 1e3  # ours: floating-point samples beyond it are whole numbers that were never scaled; encoders hang on them
 _MOST_GAP_SECONDS = 60.0  # ours: a longer one is a time stamp that lies
 _MOST_SILENCE_SECONDS = 600.0  # ours: of all gaps together; a small file must not become hours
 
@@ -82,7 +83,7 @@ def read_audio(path: str | Path) -> Sound:
     In a video, sound that starts later or earlier than the picture is padded or cut so that sample 0 is the first frame.
 
     Raises:
-        MediaError: if the file is missing, unreadable or holds no sound.
+        MediaError: if the file is missing, unreadable or holds no sound, or numbers that are none.
     """
     stream = open_sound(path)
     return Sound(
@@ -150,10 +151,23 @@ def _blocks(path: str | Path) -> Iterator[tuple[int, Any]]:
             yield rate_hz, np.zeros((channels, shift), np.float32)
         cut = max(0, -shift)
         for block in _joined(chain([first], frames), rate_hz, channels):
+            block = sane(block, str(path))
             begin = min(cut, block.shape[1])
             cut -= begin
             if begin < block.shape[1]:
-                yield rate_hz, np.nan_to_num(block[:, begin:], nan=0.0, posinf=1.0, neginf=-1.0)
+                yield rate_hz, block[:, begin:]
+
+
+def sane(samples: NDArray[np.floating], name: str) -> NDArray[np.float32]:
+    """Samples as finite float32: nothing where they are no numbers. ``name`` is what an error calls them.
+
+    Raises:
+        MediaError: if they are far beyond [-1, 1]: whole numbers that were never scaled.
+    """
+    loudest = float(np.abs(samples[np.isfinite(samples)]).max(initial=0))
+    if loudest > _LOUDEST:
+        raise MediaError(f"{name} holds samples as large as {loudest:.0e}; 1 is as loud as they should be.")
+    return np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
 
 
 def sound_seconds(path: str | Path) -> float | None:
@@ -192,7 +206,8 @@ def _joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int) -> Ite
         first = (frame.time or 0.0) if first is None else first
         now = frame.format.name, frame.layout.name, frame.sample_rate
         if resampler is None or now != signature:  # some files change their format on the way
-            signature, resampler = now, av.AudioResampler(format="fltp", rate=rate_hz)
+            mixed = "stereo" if len(frame.layout.channels) > 2 else None  # noqa: PLR2004 - FFmpeg's weights of a centre
+            signature, resampler = now, av.AudioResampler(format="fltp", layout=mixed, rate=rate_hz)
         missing = round(((frame.time or 0.0) - first) * rate_hz) - made
         if missing > _GAP_SECONDS * rate_hz:
             made += missing
@@ -220,6 +235,6 @@ def require_speech(seconds: float, shortest_seconds: float) -> None:
     """Raises SpeechError if sound is shorter than one video frame. Silence is valid."""
     if seconds < shortest_seconds:
         raise SpeechError(
-            f"The speech is {1000 * seconds:.0f} ms long; at least one video frame "
+            f"The speech is {int(1000 * seconds)} ms long; at least one video frame "
             f"({1000 * shortest_seconds:.0f} ms) is needed."
         )

@@ -17,6 +17,7 @@ import cv2
 import dlib
 import numpy as np
 import PIL.Image
+import PIL.ImageCms
 import PIL.ImageOps
 from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 # Columns: x, y. Order of dlib's 5-point predictor, named by the 68-point scheme: 45, 42, 36, 39, 33.
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
+_SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}  # Pillow's names of modes and those of colour profiles
 _GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
 _DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: longer sides to look at, the quickest first
@@ -55,18 +57,21 @@ class Face:
         return max(self.confidence, 0.0) * (self.box[2] - self.box[0])
 
 
-def read_image(path: str | Path) -> Image:
-    """Reads a photo as 8-bit RGB, ``(height, width, 3)``; turns it as its EXIF says; 16-bit, grey, RGBA and CMYK all work.
+def read_image(path: str | Path, *, opaque: bool = True) -> Image:
+    """Reads a photo as 8-bit sRGB, ``(height, width, 3)``; turns it as its EXIF says; 16-bit, grey, RGBA and CMYK all work.
+
+    What is transparent is shown on white; with ``opaque`` False, for who keeps the opacity too, as its pixels are.
 
     Raises:
         MediaError: if it is missing, not a picture, or claims more pixels than any camera has.
     """
-    return np.ascontiguousarray(_decoded(Path(path))[..., :3])
+    pixels = _decoded(Path(path))
+    return _on_white(pixels) if opaque else np.ascontiguousarray(pixels[..., :3])
 
 
 def decode_image(data: bytes, name: str) -> Image:
     """As ``read_image``, of a file's bytes; ``name`` is what an error calls it."""
-    return np.ascontiguousarray(_pixels(io.BytesIO(data), name)[..., :3])
+    return _on_white(_pixels(io.BytesIO(data), name))
 
 
 def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
@@ -75,6 +80,13 @@ def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
     if pixels.shape[2] == 3 or pixels[..., 3].min() == np.iinfo(np.uint8).max:  # noqa: PLR2004 - colours alone
         return None
     return np.ascontiguousarray(pixels[..., 3])
+
+
+def _on_white(pixels: NDArray[np.uint8]) -> Image:
+    if pixels.shape[2] == 3:  # noqa: PLR2004 - colours alone
+        return pixels
+    share = pixels[..., 3:] / np.float32(255)
+    return np.asarray((pixels[..., :3] * share + 255 * (1 - share)).round(), np.uint8)
 
 
 def _decoded(path: Path) -> NDArray[np.uint8]:
@@ -92,11 +104,28 @@ def _pixels(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
                 if turned.mode.startswith("I"):  # 16 bits of grey
                     turned = PIL.Image.fromarray((np.asarray(turned).clip(0, 65535) // 257).astype(np.uint8))
                 clear = "A" in turned.getbands() or "transparency" in turned.info
-                return np.array(turned.convert("RGBA" if clear else "RGB"))
+                pixels = np.array(turned.convert("RGBA" if clear else "RGB"))
+                if profile := turned.info.get("icc_profile"):
+                    pixels[..., :3] = _in_srgb(turned, profile)
+                return pixels
     except PIL.Image.DecompressionBombError as error:
         raise MediaError(f"{name} has too many pixels; 178 million are the most.") from error
     except Exception as error:  # what a decoder says of a damaged file has no common base
         raise MediaError(f"{name} is not a picture that can be read.") from error
+
+
+def _in_srgb(picture: PIL.Image.Image, profile: bytes) -> NDArray[np.uint8]:
+    """The colours of a picture as screens show them, ``(height, width, 3)``; a profile that makes no sense is left alone."""
+    plain = picture.convert("RGB")
+    with contextlib.suppress(PIL.ImageCms.PyCMSError, OSError, ValueError):
+        given = PIL.ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = given.profile.xcolor_space.strip()
+        colours = plain if space == "RGB" else picture
+        if "sRGB" not in PIL.ImageCms.getProfileDescription(given) and _SPACES.get(colours.mode) == space:
+            screen = PIL.ImageCms.createProfile("sRGB")
+            shown = PIL.ImageCms.profileToProfile(colours, given, screen, outputMode="RGB")
+            plain = shown or plain
+    return np.asarray(plain, np.uint8)
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -39,6 +39,11 @@ class Writer(Protocol):
     ) -> None: ...
 
 
+def keeps_alpha(output: str) -> bool:
+    """Whether the writer for an output keeps opacity."""
+    return Path(output).suffix.lower() in (".webm", ".png")
+
+
 def open_writer(
     output: str,
     fps: Fraction,

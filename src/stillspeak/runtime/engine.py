@@ -235,7 +235,7 @@ def find_model(name_or_folder: str | Path) -> Path:
     with contextlib.suppress(OSError):  # a folder that may not be looked into is as good as none
         if folder.is_dir():
             return folder
-    known = sorted(path.parent.name for path in shipped.glob(f"*/{DESCRIPTION}"))
+    known = sorted(path.parent.name for path in shipped.glob(f"*/{DESCRIPTION}") if (path.parent / STEP).is_file())
     raise ModelError(
         f"There is no model {name_or_folder}: neither shipped ({', '.join(known) or 'none'}) nor a folder."
     )

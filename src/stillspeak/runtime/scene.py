@@ -20,6 +20,7 @@ MOST_PX = 3840  # ours: longer photos are made smaller unless a scale is asked f
 _LARGEST_PX = 8192  # a side; what players take
 _LEAST_SCALE = 0.05
 _AS_MANY_AS_THERE_ARE = 1000
+_DIGITS = 9  # of a face's number
 _CLEAR, _DOUBTFUL = 0.5, 0.25  # ours: beside a face that is clear, what hardly looks like one is a badge or a pattern
 
 
@@ -62,14 +63,13 @@ def open_scene(
         longest: side in pixels that a photo is made smaller to, if no scale is given.
 
     Raises:
-        MediaError: if the file is no picture, or the scale makes it too small or too large.
+        MediaError: if the file is no picture, pixels are not RGB, or the scale makes it too small or too large.
         FaceError: if there is no face, or fewer than asked for.
     """
-    image = photo if isinstance(photo, np.ndarray) else read_image(photo)
-    name = "The photo" if isinstance(photo, np.ndarray) else str(photo)
+    image, name = _read(photo)
     faces = _chosen(image, name, face)
     if scale is not None and not _LEAST_SCALE <= scale < math.inf:
-        raise MediaError(f"--scale must be a number of at least {_LEAST_SCALE}, not {scale:g}.")
+        raise MediaError(f"The scale must be a number of at least {_LEAST_SCALE}, not {scale:g}.")
     factor = min(1.0, longest / max(image.shape[:2])) if scale is None else scale
     image = _scaled(image, factor)
     to_crop = [similarity(face.points * factor + (factor - 1) / 2) for face in faces]
@@ -82,8 +82,8 @@ def numbered(photo: Photo) -> tuple[Image, list[Face]]:
     Raises:
         MediaError, FaceError: as ``open_scene``.
     """
-    image = photo if isinstance(photo, np.ndarray) else read_image(photo)
-    faces = _chosen(image, "The photo" if isinstance(photo, np.ndarray) else str(photo), "all")
+    image, name = _read(photo)
+    faces = _chosen(image, name, "all")
     drawn, thick = image.copy(), max(1, round(min(image.shape[:2]) / 250))
     for number, face in enumerate(faces, 1):
         left, top, right, bottom = face.box
@@ -98,6 +98,15 @@ def numbered(photo: Photo) -> tuple[Image, list[Face]]:
 def still(photo: Photo, face: str = "largest") -> Image:
     """The aligned crop of a photo's face, ``(128, 96, 3)``. Raises as ``open_scene``."""
     return open_scene(photo, face).faces[0].still
+
+
+def _read(photo: Photo) -> tuple[Image, str]:
+    """A photo's pixels, and what an error calls it."""
+    if not isinstance(photo, np.ndarray):
+        return read_image(photo), str(photo)
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:  # noqa: PLR2004 - colours
+        raise MediaError(f"A photo as pixels is uint8 (height, width, 3), RGB; not {photo.dtype} {photo.shape}.")
+    return photo, "The photo"
 
 
 def _chosen(image: Image, name: str, face: str | Sequence[int]) -> list[Face]:
@@ -118,15 +127,18 @@ def _numbers(face: str | Sequence[int]) -> list[int]:
         return [*face]
     if face in ("largest", "all"):
         return [1] if face == "largest" else []
-    if face.isdecimal() and int(face) >= 1:
+    if face.isdecimal() and len(face) <= _DIGITS and int(face) >= 1:
         return [int(face)]
-    raise FaceError(f"--face takes largest, all or a number from 1, not {face}.")
+    raise FaceError(f"A face is largest, all or a number from 1, not {face:.20}.")
 
 
 def _scaled(image: Image, factor: float) -> Image:
-    height, width = (round(side * factor) for side in image.shape[:2])
-    if max(height, width) > _LARGEST_PX:
-        raise MediaError(f"--scale {factor:g} would give {width} x {height} pixels; {_LARGEST_PX} is the most.")
+    height, width = (side * factor for side in image.shape[:2])
+    if round(min(2.0 * _LARGEST_PX, max(height, width))) > _LARGEST_PX:
+        raise MediaError(
+            f"A scale of {factor:g} would give {width:.6g} x {height:.6g} pixels; {_LARGEST_PX} is the most."
+        )
+    height, width = round(height), round(width)
     if factor == 1:
         return image
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LANCZOS4

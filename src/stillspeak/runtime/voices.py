@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.media.audio import Sound, SoundStream, open_sound, require_speech
+from stillspeak.errors import MediaError
+from stillspeak.media.audio import Sound, SoundStream, open_sound, require_speech, sane
 
 Samples = NDArray[np.float32]
 Speech = str | Path | Sound
@@ -25,7 +26,7 @@ class Voices:
         seconds: how much was heard so far; at the end, how long the longest is.
 
     Raises:
-        MediaError: if a file is missing, unreadable or holds no sound.
+        MediaError: if a file is missing, unreadable or holds no sound, or a ``Sound`` is not as it should be.
         SpeechError: if all are shorter than ``shortest_seconds``.
     """
 
@@ -67,5 +68,9 @@ def _of(pieces: Iterator[tuple[Samples, ...]], number: int) -> Iterator[Samples]
 
 def _stream(speech: Speech) -> SoundStream:
     if isinstance(speech, Sound):
-        return SoundStream(iter([speech.samples[None]]), speech.rate_hz, 1)
+        samples = np.asarray(speech.samples)
+        if samples.ndim != 1 or samples.dtype.kind != "f" or speech.rate_hz < 1:
+            said = f"{samples.dtype} {samples.shape} at {speech.rate_hz} Hz"
+            raise MediaError(f"A Sound holds float32 samples, (n,), and their rate; not {said}.")
+        return SoundStream(iter([sane(samples, "The sound")[None]]), speech.rate_hz, 1)
     return open_sound(speech)

@@ -150,11 +150,13 @@ class Service:
 
         Raises:
             BusyError: if too many wait already.
-            StillspeakError: if the input cannot be used.
+            StillspeakError: if the input cannot be used, or another video of this name is being made.
             WorkerError: if the process ended without a result, or took too long.
         """
         self.require_place()
         self._forget()
+        if name in self.progress and not self.progress[name].ended:
+            raise StillspeakError(f"A video of the name {name} is being made; give this one another.")
         progress = self.progress[name] = Progress()
         self._waiting += 1
         try:

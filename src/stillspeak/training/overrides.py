@@ -29,9 +29,16 @@ Read = TypeVar("Read", Config, JudgeConfig)
 
 
 def _read(kind: type[Read], default: Read, arguments: list[str]) -> Read:
-    said = io.StringIO()
+    read = _tried(kind, default, arguments)
+    if read is None:
+        wrong = (setting for setting in _settings(arguments) if _tried(kind, default, setting) is None)
+        raise RunError(f"This is not a setting, or not a value of it: {' '.join(next(wrong, arguments))}")
+    return read
+
+
+def _tried(kind: type[Read], default: Read, arguments: list[str]) -> Read | None:
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(io.StringIO()):
             return tyro.cli(
                 kind,
                 args=arguments,
@@ -42,4 +49,14 @@ def _read(kind: type[Read], default: Read, arguments: list[str]) -> Read:
     except SystemExit as end:
         if not end.code:
             raise
-        raise RunError(f"These settings are not known or not valid: {' '.join(arguments)}") from None
+        return None
+
+
+def _settings(arguments: list[str]) -> list[list[str]]:
+    """Each option with its values; what comes before the first is one more."""
+    settings: list[list[str]] = []
+    for argument in arguments:
+        if argument.startswith("--") or not settings:
+            settings.append([])
+        settings[-1].append(argument)
+    return settings

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from stillspeak.verbs import Verbs, verb
 
+_DIGITS = 9  # of a face's number
+
 if TYPE_CHECKING:
     from stillspeak.jobs import Job
     from stillspeak.media.signing import Signature
@@ -95,8 +97,8 @@ def _by_face(voices: list[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for voice in voices:
         number, _, path = voice.partition(":")
-        if not number.isdecimal() or int(number) < 1 or not path:
-            raise OutputError(f"--speech takes a face's number and a file, such as 2:b.wav, not {voice}.")
+        if not number.isdecimal() or len(number) > _DIGITS or int(number) < 1 or not path:
+            raise OutputError(f"--speech takes a face's number and a file, such as 2:b.wav, not {voice:.80}.")
         if int(number) in found:
             raise OutputError(f"--speech gives face {number} two files.")
         found[int(number)] = path
