@@ -100,6 +100,22 @@ def test_what_makes_no_sense_is_said(animator: Animator, astronaut: np.ndarray):
         still(astronaut, "9" * 5000)
 
 
+def test_live_sound_is_looked_at_as_closely(animator: Animator, astronaut: np.ndarray):
+    talk, samples = animator.begin(astronaut, face=1), tone(0.5, animator.rate_hz).samples
+    for chunk in ((samples * 32767).astype(np.int16), samples[None], None, samples * 1e9):
+        with pytest.raises(MediaError, match=r"chunk holds"):
+            animator.push(talk, chunk)
+    with pytest.raises(MediaError, match="seed"):
+        animator.begin(astronaut, seed=-1)
+    with pytest.raises(MediaError, match="file or RGB pixels, not bytes"):
+        animator.begin(b"photo")
+    with pytest.raises(MediaError, match="file or a Sound, not ndarray"):
+        animator(astronaut, samples)
+    silent, broken = samples.copy(), samples.copy()
+    silent[100], broken[100] = 0.0, np.nan
+    np.testing.assert_array_equal(animator.push(talk, broken)[1].frames, animator.push(talk, silent)[1].frames)
+
+
 def test_a_face_is_chosen_by_number(astronaut: np.ndarray):
     two = np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)
     assert np.abs(still(two, "1").astype(int) - still(two, "2")).mean() > 5

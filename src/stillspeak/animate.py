@@ -11,20 +11,21 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError
-from stillspeak.media.audio import Sound, read_audio
+from stillspeak.media.audio import Sound, read_audio, sane
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.windows import WindowState
 from stillspeak.media.writer import VideoWriter
 from stillspeak.runtime.ease import eased
 from stillspeak.runtime.engine import Engine, Layers, Memory, find_model
 from stillspeak.runtime.scene import Photo, Scene, open_scene
-from stillspeak.runtime.voices import Speech, Voices
+from stillspeak.runtime.voices import Speech, Voices, require_kind
 
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
@@ -89,7 +90,7 @@ class Animator:
         *,
         seed: int = 0,
         fps: float | Fraction | None = None,
-        face: str = "largest",
+        face: str | int = "largest",
         crop: bool = False,
         scale: float | None = None,
     ) -> Video:
@@ -107,6 +108,7 @@ class Animator:
         Raises:
             MediaError, FaceError, SpeechError: if the input cannot be used, or a number makes no sense.
         """
+        require_kind(speech)
         sound = speech if isinstance(speech, Sound) else read_audio(speech)
         frames = list(self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale))
         return Video(np.stack(frames), float(fps or self.fps), sound.samples, sound.rate_hz)
@@ -118,7 +120,7 @@ class Animator:
         *,
         seed: int = 0,
         fps: float | Fraction | None = None,
-        face: str = "largest",
+        face: str | int = "largest",
         crop: bool = False,
         scale: float | None = None,
     ) -> Iterator[Frames]:
@@ -126,10 +128,9 @@ class Animator:
 
         ``speech`` may also be several by the number of the face that says each; ``face`` then says nothing.
         """
-        if fps is not None and not 0 < fps < math.inf:
-            raise MediaError(f"The frame rate must be above 0, not {fps}.")
-        if seed < 0:
-            raise MediaError(f"The seed must not be negative, got {seed}.")
+        if fps is not None and not (isinstance(fps, Real) and 0 < fps < math.inf):
+            raise MediaError(f"The frame rate must be a number above 0, not {fps}.")
+        _require_seed(seed)
         scene = open_scene(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
         voices = [*speech.values()] if isinstance(speech, Mapping) else [speech]
         heard = Voices(voices, self.rate_hz, 1 / float(min(self.fps, fps or self.fps)))
@@ -141,11 +142,12 @@ class Animator:
         chunks: Iterable[NDArray[np.float32]],
         *,
         seed: int = 0,
-        face: str = "largest",
+        face: str | int = "largest",
         crop: bool = False,
         scale: float | None = None,
     ) -> Iterator[Frames]:
         """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
+        _require_seed(seed)
         scene = open_scene(photo, face, scale)
         faces = scene.faces[:1] if crop else scene.faces
         talks = [self.begin_aligned(one.still, seed=seed + number) for number, one in enumerate(faces)]
@@ -155,12 +157,13 @@ class Animator:
             yield from scene.film([made for _, made in steps], crop)
         yield from scene.film([self.finish(talk)[1] for talk in talks], crop)
 
-    def begin(self, photo: Photo, *, seed: int = 0, face: str = "largest") -> Talk:
+    def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest") -> Talk:
         """Finds the face and encodes it once. Raises MediaError or FaceError."""
         return self.begin_aligned(open_scene(photo, face).faces[0].still, seed=seed)
 
     def begin_aligned(self, crop: Frames, *, seed: int = 0) -> Talk:
         """As ``begin``, for a face that is aligned already, ``(128, 96, 3)`` uint8."""
+        _require_seed(seed)
         identity = self.engine.identify(crop)
         return Talk(identity, self.windows.begin(), self.engine.begin(), seed)
 
@@ -170,8 +173,15 @@ class Animator:
         return np.concatenate([first.frames, self.finish(talk)[1].frames])
 
     def push(self, talk: Talk, samples: NDArray[np.float32]) -> tuple[Talk, Layers]:
-        """Takes the next samples, of any number; returns the new state and the frames that are due, with how they were made."""
-        sound, windows = self.windows.push(talk.sound, samples)
+        """Takes the next samples, of any number; returns the new state and the frames that are due, with how they were made.
+
+        Raises:
+            MediaError: if they are not floating-point samples of one channel.
+        """
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or samples.dtype.kind != "f":
+            raise MediaError(f"A chunk holds float32 samples, (n,), not {samples.dtype} {samples.shape}.")
+        sound, windows = self.windows.push(talk.sound, sane(samples, "The chunk"))
         return self._speak(replace(talk, sound=sound), windows)
 
     def finish(self, talk: Talk) -> tuple[Talk, Layers]:
@@ -214,6 +224,11 @@ class Animator:
         heard, windows = self.windows.push(talk.sound, last)  # the rest and the end in one call
         heard, ends = self.windows.flush(heard)
         yield self._speak(replace(talk, sound=heard), np.concatenate([windows, ends]))[1]
+
+
+def _require_seed(seed: int) -> None:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise MediaError(f"The seed must be a whole number from 0, not {seed}.")
 
 
 def at_rate(

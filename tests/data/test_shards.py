@@ -211,6 +211,15 @@ def test_a_clip_with_fewer_frames_than_its_record_is_said(
 def test_an_ablation_that_cannot_be_judged_is_refused_before_it_trains(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
+    folder = ["ablate", "--data", str(prepared), "-o", str(tmp_path / "b"), "--split", "train"]
+    for wrong, said in (
+        (["--take", "full=nosuch"], "no model nosuch"),
+        (["--clips", "0"], "at least 1"),
+        (["--speakers", "s99"], "s99"),
+    ):
+        assert main([*folder, *wrong]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
     pack(prepared, str(tmp_path / "s"))
     command = ["ablate", "--data", str(tmp_path / "s"), "-o", str(tmp_path / "a"), "--split", "train"]
     assert main(command) == 2

@@ -83,6 +83,14 @@ def visit(address: str, study: Study, number: int, skill: float, answers: int) -
     return said
 
 
+def test_ties_are_ties_whatever_a_float_makes_of_thirds():
+    thirds = [(a / 3 - b / 3, a - b) for a in range(4) for b in range(4) for _ in range(a + 1)]
+    found, exact = (over_visitors([pair[k] for pair in thirds]) for k in (0, 1))
+    assert found is not None
+    assert exact is not None
+    assert found["p"] == exact["p"]
+
+
 def test_twenty_visitors_at_once_and_a_server_that_is_killed_lose_nothing(tmp_path: Path):
     study = planned(tmp_path / "s", "turing")
     with (

@@ -116,6 +116,54 @@ def test_the_microphone_moves_the_mouth_and_what_was_said_becomes_a_video(page: 
     expect(page.locator("#make")).to_be_enabled()
 
 
+def test_the_sound_that_was_chosen_last_is_what_a_video_says(page: Page, files: Path):
+    give_photo(page, files / "face.png")
+    page.click("#talk")
+    page.wait_for_function("window.stillspeak.shown > 20", timeout=20_000)
+    page.click("#talk")
+    expect(page.locator("#status")).to_have_text("Make a video of what you said, or speak again.")
+    page.set_input_files("#speech", files / "hello.wav")
+    expect(page.locator("#status")).to_have_text("hello.wav is being said.", timeout=20_000)
+    page.click("#talk")
+    expect(page.locator("#status")).to_have_text("Stopped.")
+    page.evaluate("""() => {
+        window.fetch = async (_, what) => { window.sent = what.body?.get("speech").name; throw new Error(); }; }""")
+    page.click("#make")
+    expect(page.locator("#status")).to_have_text("The server cannot be reached.")
+    assert page.evaluate("window.sent") == "hello.wav"
+
+
+def test_two_clicks_open_one_microphone(page: Page, files: Path):
+    give_photo(page, files / "face.png")
+    page.evaluate("""() => { const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        window.opened = [];
+        navigator.mediaDevices.getUserMedia = async (what) => {
+            await new Promise((done) => setTimeout(done, 500));
+            const stream = await ask(what);
+            window.opened.push(...stream.getTracks());
+            return stream;
+        }; }""")
+    page.click("#talk")
+    page.click("#talk")
+    page.wait_for_function("window.stillspeak.shown > 5", timeout=20_000)
+    assert sorted(page.evaluate("window.opened.map((track) => track.readyState)")) == ["ended", "live"]
+    page.click("#talk")
+    assert page.evaluate("window.opened.map((track) => track.readyState)") == ["ended", "ended"]
+
+
+def test_of_two_photos_the_one_chosen_last_is_shown(page: Page, files: Path):
+    page.evaluate("""() => { const ask = window.fetch.bind(window); let calls = 0;
+        window.fetch = async (...what) => { const late = calls++ === 0; const answer = await ask(...what);
+            if (late) await new Promise((done) => setTimeout(done, 1500)); return answer; }; }""")
+    page.set_input_files("#photo", files / "face.png")
+    page.wait_for_timeout(100)
+    give_photo(page, files / "two.png")
+    width = page.evaluate("document.getElementById('screen').width")
+    page.wait_for_timeout(2_000)
+    assert width > 512  # the first photo's
+    assert page.evaluate("document.getElementById('screen').width") == width
+
+
 def test_it_works_with_the_keyboard_and_a_face_is_picked(page: Page, files: Path):
     give_photo(page, files / "two.png")
     expect(page.locator("#faces label")).to_have_count(3)

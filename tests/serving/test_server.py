@@ -120,6 +120,34 @@ def test_without_sound_the_face_goes_on_and_the_sounds_own_time_stands_still(cli
     assert spoken[-1] == pytest.approx(0.36, abs=0.041)
 
 
+def test_silence_is_drawn_frame_by_frame(client: TestClient, face: bytes):
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, side=64)
+        came = []
+        while len(came) < 20:
+            assert unpack(socket.receive_bytes()).idle
+            came.append(time.monotonic())
+        socket.send_bytes(b"")  # no sound at all
+        socket.send_text('{"end": true}')
+        rest(socket)
+    assert (np.diff(came[5:]) > 0.01).mean() > 0.6  # they do not come in heaps
+
+
+def test_a_key_may_have_any_letters(tiny_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(tiny_model), api_key="schlüssel ä"))) as client:
+        for key, status in (("schlüssel ä".encode(), 200), ("schlüssel ä".encode("latin-1"), 200), (b"schlussel", 401)):
+            assert (
+                client.post("/faces", files={"photo": ("a", face)}, headers={b"X-API-Key": key}).status_code == status
+            )
+
+
+def test_who_asks_for_progress_is_let_go_when_the_server_ends(tiny_model: Path):
+    app = create_app(Settings(str(tiny_model)))
+    with TestClient(app) as client:
+        app.state.stopping = True
+        assert "unknown" in client.get("/animate/nobody/events").text
+
+
 @pytest.mark.parametrize(
     ("hello", "then", "said"),
     [
@@ -198,6 +226,7 @@ def test_a_video_is_made_and_nothing_is_left(
         ({"photo": None, "speech": wav()}, {"face": "7"}, 400, "no face 7"),
         ({"photo": None, "speech": wav()}, {"fps": "fast"}, 400, "frame rate"),
         ({"photo": None}, {}, 422, "speech: Field required"),
+        ({"photo": None}, {"speech": "a.wav"}, 422, "speech: a file is needed"),
         ({"photo": None, "speech": wav()}, {"seed": "-1"}, 422, "seed"),
         ({"photo": None, "speech": bytes(4_000_000)}, {}, 413, "3 MB"),
     ],
@@ -297,6 +326,7 @@ def test_only_those_who_know_the_key_get_in_and_no_other_page(tiny_model: Path, 
         assert client.post("/faces", files=files, headers={"X-API-Key": "wrong"}).status_code == 401
         assert client.post("/faces", files=files, headers={"X-API-Key": "sesame"}).json()[0]["number"] == 1
         assert client.post("/faces", files=files, headers={"Authorization": "Bearer sesame"}).status_code == 200
+        assert client.post("/faces", files=files, headers={"Authorization": "bearer sesame"}).status_code == 200
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/talk"):
             pass
         with client.websocket_connect("/talk?key=sesame") as socket:

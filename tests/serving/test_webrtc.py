@@ -37,6 +37,16 @@ class Voice(AudioStreamTrack):
         return frame
 
 
+def wrong_offers(offer: str) -> list[str]:
+    """Offers whose video, sound, codecs or keys nobody understands."""
+    return [
+        offer.replace("VP8", "XX").replace("H264", "YY"),
+        offer.replace("opus", "xx").replace("PCM", "ZZ").replace("G722", "YY"),
+        "".join(line for line in offer.splitlines(keepends=True) if not line.startswith("a=rtpmap")),
+        offer.replace("a=fingerprint", "a=print"),
+    ]
+
+
 def test_a_peer_that_speaks_sees_the_face_move(
     tiny_model: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
@@ -68,6 +78,9 @@ def test_a_peer_that_speaks_sees_the_face_move(
                 answer = (await client.post("/offer", files=files, data=data)).json()
                 refused = await client.post("/offer", files=files, data={"sdp": "hello"})
                 assert refused.status_code == 400
+                for wrong in wrong_offers(peer.localDescription.sdp):
+                    refused = await client.post("/offer", files=files, data={"sdp": wrong, "side": "256"})
+                    assert refused.status_code == 400, wrong
                 large = {"photo": ("a", bytes(int(1 + service.settings.photo_mb * 1e6)))}
                 with monkeypatch.context() as patched:  # no caller is made for what is refused
                     patched.setattr(webrtc, "Caller", None)

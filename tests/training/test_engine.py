@@ -26,8 +26,10 @@ from stillspeak.model.generator import Generator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
+from stillspeak.training import loop
 from stillspeak.training.adversary import Adversary, FrameAdversary, Scene, SyncAdversary, adversaries, judge, own_sound
 from stillspeak.training.blend import blend
+from stillspeak.training.calibration import Factors
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import difference, export
 from stillspeak.training.loader import batches
@@ -459,6 +461,45 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
     export(tmp_path / "r", tmp_path / "model")
 
 
+def test_a_run_whose_patience_has_ended_takes_no_more_steps(prepared: Path, tmp_path: Path):
+    made = trainer(short(tiny(), steps=4, patience_epochs=1, calibrate=False), prepared, tmp_path / "r")
+    made.phase_index, made.watch.patience.waited = 2, 1
+    made.run()
+    assert (tmp_path / "r" / "metrics.jsonl").exists() is False
+
+
+def test_a_mouth_is_widened_once_however_often_the_end_is_lost(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = short(tiny(), steps=4, patience_epochs=2, clips=2, calibrate=True)
+    monkeypatch.setattr(loop, "calibrate", widen)
+    for name in ("whole", "lost"):
+        made = trainer(config, prepared, tmp_path / name)
+        if name == "lost":
+            with pytest.raises(RunError, match="full"):
+                FullAtTheEnd(RunFolder(tmp_path / name), say=quiet).run()
+            made = Trainer(RunFolder(tmp_path / name), say=quiet)
+        made.run()
+        assert sum(stage["phase"].startswith("calibration") for stage in made.history) == 1
+    whole, lost = (read_generator(tmp_path / name / BEST).weights for name in ("whole", "lost"))
+    assert all(torch.equal(whole[key], lost[key]) for key in whole)
+
+
+def widen(generator: Generator, *_: object, **__: object) -> Factors:
+    with torch.no_grad():
+        generator.decoder.first.weight *= 1.5
+    return Factors(1.5, 1.0)
+
+
+class FullAtTheEnd(Trainer):
+    """A run for whose last checkpoint there is no room."""
+
+    def save(self) -> None:
+        if self.phase_index == len(self.phases):
+            raise RunError("The disk is full.")
+        super().save()
+
+
 def test_batches_come_in_order_whoever_draws_them_and_errors_where_they_belong():
     def draw(step: int) -> list[tuple[torch.Tensor, ...]]:
         if step == 7:
@@ -481,7 +522,9 @@ def test_runs_are_listed_and_compared_and_shown_in_tensorboard(
         run = ["--run", str(tmp_path / name), "--train.clips", clips]
         assert main(["train", "tiny", "--data", str(prepared), *run]) == 0
     with (tmp_path / "b" / "metrics.jsonl").open("a") as file:
-        file.write('{"phase": "adversarial", "st')  # cut off by a crash
+        file.write('5\n{"psnr": "x"}\n{"phase": "adversarial", "st')  # cut off by a crash
+    with (tmp_path / "b" / "metrics.jsonl").open("ab") as file:
+        file.write(b"\n\xff\n")
     capsys.readouterr()
     assert main(["runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out

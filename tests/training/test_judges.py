@@ -72,6 +72,12 @@ def test_a_resumed_judge_equals_an_uninterrupted_one(name: str, prepared: Path, 
     one, two = (load_file(tmp_path / run / "checkpoint.safetensors") for run in ("whole", "halves"))
     assert one.keys() == two.keys()
     assert all(torch.equal(one[key], two[key]) for key in one)
+    figures = whole.progress.figures
+    whole.progress.figures, whole.progress.checked = {}, 0
+    whole.save()  # as if it had been killed during its last check
+    again = JudgeTrainer(RunFolder(tmp_path / "whole"), lambda _: None)
+    again.run()
+    assert again.progress.figures == figures
 
 
 @pytest.mark.parametrize("name", JUDGES)

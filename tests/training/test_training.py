@@ -214,6 +214,19 @@ def test_discriminators_of_a_run_to_start_from_outlive_a_stop_before_they_are_ne
             assert torch.equal(tensor, load_file(finished / "checkpoint.safetensors")[f"network.{name}.{key}"])
 
 
+def test_a_run_has_one_trainer_at_a_time_and_a_checkpoint_that_belongs_to_it(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "r"
+    shutil.copytree(finished, run)
+    with RunFolder(run).held():
+        assert main(["resume", str(run)]) == 2
+    assert "is being trained by another process" in capsys.readouterr().err
+    (run / "config.toml").write_text((run / "config.toml").read_text().replace("size = 8", "size = 9"))
+    assert main(["resume", str(run)]) == 2
+    assert "does not belong to its config.toml" in capsys.readouterr().err
+
+
 def test_a_run_that_was_ended_before_its_first_checkpoint_begins_anew(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -275,6 +288,12 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["--train.frames", "0"], "at least 1"),
         (["--train.threads", "-1"], "at least 0"),
         (["--warm.code", "0"], "at least 1"),
+        (["--warm.code", "400"], "warm.code must be at most"),
+        (["--train.seed", "-1"], "train.seed must be at least 0"),
+        (["--train.hours", "-1"], "train.hours must be at least 0"),
+        (["--train.learning-rate", "-1"], "train.learning-rate must be at least 0"),
+        (["--loss.mouth", "nan"], "loss.mouth must be a number"),
+        (["--generator.context.window-seconds", "0.001"], "a frame's at least"),
         (["--generator.context.fps", "30"], "must be 25"),
         (["--generator.context.channels", "0", "4"], "numbers of at least 1"),
         (["--generator.identity.channels", "4", "8"], "must be 5 numbers"),

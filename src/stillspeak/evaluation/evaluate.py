@@ -83,16 +83,9 @@ def evaluate(
     Raises:
         DataError, ModelError, OutputError: if it cannot be done.
     """
-    if (workers is not None and workers < 1) or (clips is not None and clips < 1) or seed < 0:
-        raise DataError(
-            f"--workers and --clips must be at least 1 and --seed at least 0, not {workers}, {clips}, {seed}."
-        )
     folder = find_model(model)
     load(folder, threads=1)  # a damaged model is named before any clip is judged
-    records = read_manifest(data, split, speakers)
-    unknown = set(speakers or ()) - {record.speaker for record in records}
-    if unknown:
-        raise DataError(f"{data} holds no clips of split {split}, speaker {', '.join(sorted(unknown))}.")
+    records = judgeable(data, split, speakers, clips, workers, seed)
     jobs = _jobs(records, clips, seed)
     everyone = read_manifest(data)
     done = _Done(destination, _fingerprint(folder, everyone), data)
@@ -109,6 +102,21 @@ def evaluate(
         "judges": _accuracies(),
     }
     return report.write(destination, figures, about | ({"skipped": skipped} if skipped else {}))
+
+
+def judgeable(
+    data: Path, split: str, speakers: list[str] | None, clips: int | None, workers: int | None, seed: int = 0
+) -> list[ClipRecord]:
+    """The clips that ``evaluate`` would choose from. Raises DataError if it would refuse."""
+    if (workers is not None and workers < 1) or (clips is not None and clips < 1) or seed < 0:
+        raise DataError(
+            f"--workers and --clips must be at least 1 and --seed at least 0, not {workers}, {clips}, {seed}."
+        )
+    records = read_manifest(data, split, speakers)
+    unknown = set(speakers or ()) - {record.speaker for record in records}
+    if unknown:
+        raise DataError(f"{data} holds no clips of split {split}, speaker {', '.join(sorted(unknown))}.")
+    return records
 
 
 def _judge(
@@ -158,7 +166,8 @@ def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embedding
     held = reference(real, sound, FPS, job.record.text, np.stack(others) if others else np.zeros((0, 128)))
     videos = {"ground_truth": real, "model": animator.animate_aligned(real[0], sound, seed=job.seed), "still": real[:1]}
     if job.other is not None:
-        videos["shuffled_audio"] = animator.animate_aligned(real[0], clip_sound(data, job.other), seed=job.seed)
+        with contextlib.suppress(StillspeakError):  # the other clip's fault, which its own row says
+            videos["shuffled_audio"] = animator.animate_aligned(real[0], clip_sound(data, job.other), seed=job.seed)
     return {row: measure(video, held, _judges()) for row, video in videos.items()}
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stillspeak.config import Config
-from stillspeak.data.manifest import read_manifest
 from stillspeak.errors import OutputError, RunError
-from stillspeak.evaluation.evaluate import evaluate
+from stillspeak.evaluation.evaluate import evaluate, judgeable
 from stillspeak.evaluation.measure import METRICS
-from stillspeak.runtime.engine import DESCRIPTION
+from stillspeak.runtime.engine import DESCRIPTION, find_model
 from stillspeak.training.export import export
 from stillspeak.training.loop import resume, train
 from stillspeak.training.overrides import overridden
@@ -91,7 +90,10 @@ def ablate(
     taken = dict(taken or {})
     if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
         raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
-    read_manifest(data, split, speakers)  # what cannot be judged is said before a row is trained
+    judgeable(data, split, speakers, clips, workers)  # what cannot be judged is said before a row is trained
+    for given in taken.values():
+        if not RunFolder(given).exists:
+            find_model(given)
     found: dict[str, dict[str, Any]] = {}
     models: dict[str, str] = {}
     for name, row in ROWS.items():

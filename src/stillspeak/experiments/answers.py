@@ -181,5 +181,5 @@ def read_answers(folder: Path, study: Study) -> list[list[Question]]:
     with closing(Answers(folder, study)) as answers:
         try:
             return answers.everyone()
-        except sqlite3.Error as error:
-            raise DataError(f"{folder / ANSWERS} is damaged: {error}.") from error
+        except (sqlite3.Error, DataError) as error:
+            raise DataError(f"{folder / ANSWERS} is damaged: {error}") from error

@@ -57,7 +57,8 @@ def over_visitors(figures: Sequence[float]) -> dict[str, float] | None:
     found = np.asarray(figures, float)
     drawn = np.random.default_rng(0).choice(found, (_DRAWS, len(found))).mean(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    p = float(wilcoxon(found).pvalue) if np.any(found) else 1.0
+    ranked = found.round(9)  # thirds that differ in their last bit are a tie
+    p = float(wilcoxon(ranked).pvalue) if np.any(ranked) else 1.0
     return {"visitors": len(found), "mean": float(found.mean()), "low": float(low), "high": float(high), "p": p}
 
 
@@ -109,7 +110,9 @@ def _turing(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]
     answers = [question for questions in asked for question in questions]
     return {
         "accuracy": _as_dict(share(sum(scores), len(answers))),
-        "told apart": over_visitors([_told_apart(questions, study) for questions in asked]),
+        "told apart": over_visitors(
+            [figure for questions in asked if (figure := _told_apart(questions, study)) is not None]
+        ),
         "always generated": sum(study.film(q.left).method != REAL for q in answers) / len(answers) if answers else None,
         "histogram": [scores.count(right) for right in range(most + 1)],
         "taken for real": _by(answers, lambda q: study.film(q.left).method, lambda q: q.answer == "real"),
@@ -119,13 +122,16 @@ def _turing(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]
     }
 
 
-def _told_apart(questions: Sequence[Question], study: Study) -> float:
-    """How much more often a visitor says real of real videos than of generated ones: 0 is chance, 1 is perfect."""
+def _told_apart(questions: Sequence[Question], study: Study) -> float | None:
+    """How much more often a visitor says real of real videos than of generated ones: 0 is chance, 1 is perfect.
+
+    None of a visitor who did not see both.
+    """
     said = {
-        real: [q.answer == "real" for q in questions if (study.film(q.left).method == REAL) is real] or [False]
+        real: [q.answer == "real" for q in questions if (study.film(q.left).method == REAL) is real]
         for real in (True, False)
     }
-    return float(np.mean(said[True]) - np.mean(said[False]))
+    return float(np.mean(said[True]) - np.mean(said[False])) if all(said.values()) else None
 
 
 def _preference(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]:
@@ -195,6 +201,7 @@ def _markdown(said: dict[str, Any]) -> str:
             always = f"Who always says generated is right in {said['always generated']:.0%}."
             paper = f"The paper: {_PAPER_ACCURACY:.0%} of {_PAPER_VISITORS} users' answers."
             lines += [f"**Right: {_cell(said['accuracy'], False)}**. {always} {paper}", ""]
+        if said["told apart"]:
             apart = "Told apart (said real of real videos, less said real of generated ones; 0 is chance, 1 perfect)"
             lines += [f"{apart}: {_mean(said['told apart'])}.", ""]
         lines += _rows("taken for real", said["taken for real"]) + _rows(

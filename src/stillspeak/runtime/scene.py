@@ -52,7 +52,7 @@ class Scene:
 
 
 def open_scene(
-    photo: Photo, face: str | Sequence[int] = "largest", scale: float | None = None, longest: int = MOST_PX
+    photo: Photo, face: str | int | Sequence[int] = "largest", scale: float | None = None, longest: int = MOST_PX
 ) -> Scene:
     """Reads a photo and finds its faces.
 
@@ -102,14 +102,16 @@ def still(photo: Photo, face: str = "largest") -> Image:
 
 def _read(photo: Photo) -> tuple[Image, str]:
     """A photo's pixels, and what an error calls it."""
-    if not isinstance(photo, np.ndarray):
+    if isinstance(photo, str | Path):
         return read_image(photo), str(photo)
+    if not isinstance(photo, np.ndarray):
+        raise MediaError(f"A photo is a file or RGB pixels, not {type(photo).__name__}.")
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:  # noqa: PLR2004 - colours
         raise MediaError(f"A photo as pixels is uint8 (height, width, 3), RGB; not {photo.dtype} {photo.shape}.")
     return photo, "The photo"
 
 
-def _chosen(image: Image, name: str, face: str | Sequence[int]) -> list[Face]:
+def _chosen(image: Image, name: str, face: str | int | Sequence[int]) -> list[Face]:
     numbers = _numbers(face)
     faces = require_faces(image, name, max(numbers, default=_AS_MANY_AS_THERE_ARE))
     clearest = max(found.confidence for found in faces)
@@ -121,10 +123,11 @@ def _chosen(image: Image, name: str, face: str | Sequence[int]) -> list[Face]:
     return [faces[number - 1] for number in numbers]
 
 
-def _numbers(face: str | Sequence[int]) -> list[int]:
+def _numbers(face: str | int | Sequence[int]) -> list[int]:
     """The numbers of the faces asked for; none of them means all."""
-    if not isinstance(face, str):
+    if not isinstance(face, str | int):
         return [*face]
+    face = str(face)
     if face in ("largest", "all"):
         return [1] if face == "largest" else []
     if face.isdecimal() and len(face) <= _DIGITS and int(face) >= 1:

@@ -66,7 +66,14 @@ def _of(pieces: Iterator[tuple[Samples, ...]], number: int) -> Iterator[Samples]
     return (piece[number] for piece in pieces)
 
 
+def require_kind(speech: object) -> None:
+    """Raises MediaError unless this is a file or a ``Sound``."""
+    if not isinstance(speech, str | Path | Sound):
+        raise MediaError(f"Speech is a file or a Sound, not {type(speech).__name__}.")
+
+
 def _stream(speech: Speech) -> SoundStream:
+    require_kind(speech)
     if isinstance(speech, Sound):
         samples = np.asarray(speech.samples)
         if samples.ndim != 1 or samples.dtype.kind != "f" or speech.rate_hz < 1:

@@ -46,12 +46,17 @@ def same_origin(origin: str | None, host: str | None) -> bool:
 
 def key_of(header: str | None, bearer: str | None) -> str:
     """The key of the headers ``X-API-Key`` or ``Authorization: Bearer``; empty if there is none."""
-    return header or (bearer or "").removeprefix("Bearer ")
+    scheme, _, key = (bearer or "").partition(" ")
+    return header or (key.strip() if scheme.lower() == "bearer" else bearer or "")
 
 
 def knows_key(service: Service, key: str) -> bool:
     """Whether a key opens the server; any does where none was set. Takes as long for every wrong key."""
-    return not service.settings.api_key or hmac.compare_digest(key.encode(), service.settings.api_key.encode())
+    if not service.settings.api_key:
+        return True
+    right = service.settings.api_key.encode(errors="surrogateescape")
+    plain, header = key.encode(errors="surrogateescape"), key.encode("latin-1", errors="backslashreplace")
+    return hmac.compare_digest(plain, right) | hmac.compare_digest(header, right)
 
 
 class BodyLimit:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import uvicorn
@@ -97,6 +98,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with service.opened():
             yield
+            for caller in [*app.state.callers]:
+                await caller.close()
 
     app = FastAPI(
         title="stillspeak",
@@ -104,7 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="A photo and speech in, a video of that person saying it out. Everything made here is synthetic and says so.",
         lifespan=lifespan,
     )
-    app.state.service = service
+    app.state.service, app.state.callers, app.state.stopping = service, set(), False
     app.add_middleware(BodyLimit, most=round(service.settings.body_mb * 1e6))
     app.add_middleware(Gate, service=service, open_paths=_OPEN)
     _add_errors(app)
@@ -141,7 +144,8 @@ def add_sentences(app: FastAPI) -> None:
     async def senseless(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return JSONResponse({"detail": f"{where}: {first['msg']}."}, 422)
+        said = "a file is needed" if "UploadFile" in first["msg"] else first["msg"]
+        return JSONResponse({"detail": f"{where}: {said}."}, 422)
 
 
 def _add_asking(app: FastAPI, service: Service) -> None:
@@ -186,7 +190,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     )
     async def events(job: Annotated[str, _named()]) -> StreamingResponse:
         """Server-sent events: where the video stands that was asked for with this ``job``."""
-        return StreamingResponse(_told(service, job), media_type="text/event-stream")
+        return StreamingResponse(_told(app, service, job), media_type="text/event-stream")
 
 
 def _add_making(app: FastAPI, service: Service) -> None:
@@ -244,7 +248,7 @@ def _add_talking(app: FastAPI, service: Service) -> None:
 
 def _add_calling(app: FastAPI, service: Service) -> None:
     """WebRTC, where the extra is installed."""
-    callers: set[object] = set()
+    callers: set[Any] = app.state.callers
 
     @app.post("/offer", responses={**_ERRORS, 503: _MAKING[503]})
     async def offer(
@@ -307,7 +311,7 @@ async def _unless_gone(request: Request, work: Any) -> None:
         await asyncio.wait([making])
 
 
-async def _told(service: Service, job: str) -> AsyncIterator[str]:
+async def _told(app: FastAPI, service: Service, job: str) -> AsyncIterator[str]:
     """Progress as it changes, until the video is there; a name that nobody uses is waited for."""
     before = None
     for _ in range(round(service.settings.job_seconds / _ASK_SECONDS)):
@@ -316,7 +320,7 @@ async def _told(service: Service, job: str) -> AsyncIterator[str]:
         if event != before:
             yield f"data: {event}\n\n"
             before = event
-        if now.state in ("done", "failed"):
+        if now.state in ("done", "failed") or app.state.stopping:
             return
         await asyncio.sleep(_ASK_SECONDS)
 
@@ -328,13 +332,22 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 def listen(app: FastAPI, host: str, port: int, **options: Any) -> None:
     """Runs an application until it is stopped; options as of uvicorn. Raises OutputError if the port cannot be had."""
+    if not host:
+        raise OutputError("--host must name an address; 0.0.0.0 is all of this machine's.")
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise OutputError(
-            f"Nobody can listen at {host}:{port}: {getattr(error, 'strerror', None) or error}."
-        ) from error
+        why = str(getattr(error, "strerror", None) or error).split(" (while")[0].rstrip(".")
+        raise OutputError(f"Nobody can listen at {host}:{port}: {why}.") from error
     config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=15, timeout_graceful_shutdown=5, **options)
     print(f"stillspeak listens at http://{host}:{listening.getsockname()[1]}", flush=True)
     with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+        _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Tells the application that it is to end, for answers that go on until they are told."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.config.app.state.stopping = True  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)

@@ -86,16 +86,20 @@ class Conversation:
     async def _listen(self, session: Session, hello: Hello) -> None:
         """Draws what is heard, and silence while nothing is."""
         covered = heard = time.monotonic()  # until when there is sound, and until when there is the client's own
+        frame = 1 / self._service.animator.fps
+        late = _GRACE_SECONDS  # once there is silence it goes on frame by frame
         while True:
-            arrived, message = await self._next(covered if hello.idle else None, heard)
+            arrived, message = await self._next(covered + late if hello.idle else None, heard)
             if message is None and arrived:
                 raise WebSocketDisconnect
             if message is None:
                 silent = time.monotonic() - covered
                 self._put(await self._drawn(hello, session.rest, silent))
-                covered += silent
+                covered, late = covered + silent, frame
             elif isinstance(message, bytes):
-                samples = read_samples(message, hello.samples)
+                samples, late = read_samples(message, hello.samples), _GRACE_SECONDS
+                if not len(samples):
+                    continue
                 seconds = len(samples) / hello.rate_hz
                 covered, heard = max(covered, arrived) + seconds, max(heard, arrived) + seconds
                 await self._hear(session, hello, samples, arrived)
@@ -105,19 +109,19 @@ class Conversation:
                 self._news.set()
                 return
 
-    async def _next(self, covered: float | None, heard: float) -> tuple[float, str | bytes | None]:
+    async def _next(self, due: float | None, heard: float) -> tuple[float, str | bytes | None]:
         """The next message and when it came; (0, None) when silence is due."""
         settings = self._service.settings
         now = time.monotonic()
         if self._inbox.empty() and now - heard > settings.silent_seconds:
             raise MediaError(f"No sound came for {settings.silent_seconds:g} s.")
-        until = heard + settings.silent_seconds if covered is None else covered + _GRACE_SECONDS
+        until = heard + settings.silent_seconds if due is None else due
         frame = 1 / self._service.animator.fps
         try:
-            async with asyncio.timeout(max(frame, until - now)):
+            async with asyncio.timeout(max(frame / 4, until - now)):
                 return await self._inbox.get()
         except TimeoutError:
-            return (0.0, None) if covered is not None else await self._next(covered, heard)
+            return (0.0, None) if due is not None else await self._next(due, heard)
 
     async def _hear(self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float) -> None:
         piece = int(_PIECE_SECONDS * hello.rate_hz)
@@ -167,7 +171,7 @@ async def refuse(socket: WebSocket, sentence: str, code: int) -> None:
 
 def _is_end(text: str) -> bool:
     """Raises MediaError if a text is not ``{"end": true}``."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         if json.loads(text) == {"end": True}:
             return True
     raise MediaError('During a talk the only text is {"end": true}.')

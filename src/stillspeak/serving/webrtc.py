@@ -13,6 +13,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 
 from stillspeak.errors import MediaError
@@ -100,6 +101,8 @@ class Caller:
         await self._peer.close()
 
     async def _connected(self, offer: str, session: Session, hello: Hello) -> str:
+        if "a=fingerprint" not in offer:  # nobody could ever connect
+            raise MediaError("The offer has no fingerprint.")
         track = TalkTrack(Drawn(0, 0.0, True, session.first), self._service.animator.fps)
 
         @self._peer.on("connectionstatechange")
@@ -124,6 +127,10 @@ class Caller:
             KeyError,
             IndexError,
             AttributeError,
+            RuntimeError,
+            OperationError,
+            InvalidStateError,
+            InvalidAccessError,
         ) as error:  # of a parser of what anyone sends
             raise MediaError("The offer is not an SDP that sends audio and receives video.") from error
         if self._listening is None:

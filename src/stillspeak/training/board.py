@@ -1,7 +1,8 @@
 """TensorBoard as a view of a run: scalars, strips, moving pictures and their sound. ``metrics.jsonl`` stays the record."""
 
+import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-de
 from torch.utils.tensorboard import SummaryWriter
 
 from stillspeak.animate import Video
+from stillspeak.errors import RunError
 
 _HALF = 2  # every second frame is shown: a GIF has no compression over time
 
@@ -33,14 +35,25 @@ class Board:
             self._writer = SummaryWriter(str(self.folder), flush_secs=20)
         return self._writer
 
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[SummaryWriter]:
+        """Raises RunError if there is no room; TensorBoard's own thread may have met it some time ago."""
+        try:
+            yield self.writer
+        except OSError as error:
+            self._writer = None
+            raise RunError(f"{self.folder} could not be written: {error.strerror}.") from error
+
     def scalars(self, phase: str, values: Mapping[str, float], step: int) -> None:
         """A point of each curve."""
-        for name, value in values.items():
-            self.writer.add_scalar(f"{phase}/{name}", value, step)
+        with self._written() as writer:
+            for name, value in values.items():
+                writer.add_scalar(f"{phase}/{name}", value, step)
 
     def strip(self, phase: str, picture: NDArray[np.uint8], step: int) -> None:
         """A contact sheet, ``(height, width, 3)``."""
-        self.writer.add_image(f"{phase}/strip", picture, step, dataformats="HWC")
+        with self._written() as writer:
+            writer.add_image(f"{phase}/strip", picture, step, dataformats="HWC")
 
     def video(self, name: str, video: Video, step: int) -> None:
         """A video as a moving picture and the sound under it."""
@@ -51,11 +64,13 @@ class Board:
         height, width = video.frames.shape[1:3]
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file.getvalue())
         summary = Summary(value=[Summary.Value(tag=f"{name}/video", image=image)])
-        self.writer._get_file_writer().add_summary(summary, step)
-        self.writer.add_audio(f"{name}/sound", video.audio[None], step, video.rate_hz)
+        with self._written() as writer:
+            writer._get_file_writer().add_summary(summary, step)
+            writer.add_audio(f"{name}/sound", video.audio[None], step, video.rate_hz)
 
     def close(self) -> None:
         """Writes what is waiting."""
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(OSError):  # a view; the record is elsewhere
+                self._writer.close()
             self._writer = None

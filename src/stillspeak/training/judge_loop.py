@@ -3,6 +3,7 @@
 A run folder as any other; the last checkpoint is what is exported, with its figures on clips never trained on.
 """
 
+import contextlib
 import copy
 import json
 import math
@@ -67,6 +68,7 @@ class Progress:
         step: steps done.
         seconds: they took.
         figures: by split, from the last check.
+        checked: the step of that check.
     """
 
     speakers: dict[str, int]
@@ -74,6 +76,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    checked: int = 0
 
 
 def restore(network: nn.Module, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Progress:
@@ -141,6 +144,9 @@ class JudgeTrainer:
                     self.save()
                 if interrupted() and not last:
                     raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
+            if self.progress.checked != self.progress.step:  # it was ended during the last check
+                self._check()
+                self.save()
         self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")
 
     def save(self) -> None:
@@ -181,7 +187,7 @@ class JudgeTrainer:
 
     def _check(self) -> None:
         self.network.eval()
-        self.progress.figures = split_figures(self.judge)
+        self.progress.figures, self.progress.checked = split_figures(self.judge), self.progress.step
         self.folder.log({"step": self.progress.step, **self.progress.figures})
         for split, figures in self.progress.figures.items():
             self.say(f"  {split}: " + "  ".join(f"{name} {value:.3g}" for name, value in figures.items()))
@@ -203,10 +209,12 @@ def split_figures(judge: Judge) -> dict[str, dict[str, float]]:
 def train_judge(config: JudgeConfig, data: Path, run: Path, say: Say = print) -> None:
     """Starts a judge's run in the folder ``run``. Raises RunError or DataError with a sentence if it cannot."""
     folder = RunFolder(run)
-    with folder.created(config, data):
-        trainer = JudgeTrainer(folder, say)
-        trainer.save()
-    trainer.run()
+    with contextlib.ExitStack() as held:
+        with folder.created(config, data):
+            held.enter_context(folder.held())
+            trainer = JudgeTrainer(folder, say)
+            trainer.save()
+        trainer.run()
 
 
 def export_judge(run: str | Path, destination: str | Path) -> Path:

@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import torch
@@ -36,6 +37,7 @@ from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, 
 from stillspeak.training.watch import Say, Watch
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
 
+_CALIBRATION = "calibration"
 PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
 
 
@@ -83,7 +85,10 @@ class Trainer:
         self.watch = Watch(folder, self.config, data, say, self.team.leads)
         self.say = self.watch.say
         if saved is not None:
-            self._restore(*saved)
+            try:
+                self._restore(*saved)
+            except (RuntimeError, KeyError, ValueError, TypeError) as error:
+                raise RunError(f"The checkpoint of {folder.path} does not belong to its config.toml.") from error
         elif init is not None:
             for name in take_discriminators(init, self.phases):
                 self.say(f"discriminator {name}: from {init}")
@@ -97,7 +102,7 @@ class Trainer:
         with held_interrupts() as interrupted, self.watch:
             while self.phase_index < len(self.phases):
                 phase = self.phases[self.phase_index]
-                while self._run_phase(phase, interrupted):
+                while not self._is_over(phase) and self._run_phase(phase, interrupted):
                     pass
                 if phase.name == AdversarialPhase.name and self.config.train.calibrate:
                     self._calibrate()
@@ -153,6 +158,10 @@ class Trainer:
                 break
         return False
 
+    def _is_over(self, phase: Phase) -> bool:
+        """Whether patience had already ended before the run was stopped."""
+        return phase.name == AdversarialPhase.name and self.team.any(self.watch.patience.over)
+
     def _done(self) -> dict[str, float]:
         return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
 
@@ -195,11 +204,15 @@ class Trainer:
     def _calibrate(self) -> None:
         best = self.folder.path / BEST
         if best.is_file():  # what is exported is what is calibrated
-            self.average.load_state_dict(read_generator(best).weights)
+            kept = read_generator(best)
+            self.average.load_state_dict(kept.weights)
+            if _calibrations(kept.history) > _calibrations(self.history):  # before a checkpoint could say so
+                self.history = kept.history
+                return
         average = self._average_here()
         factors = calibrate(average, self.clips, self.code, expressions=self.config.warm.expression)
         self.average.load_state_dict(average.state_dict())
-        self.history.append(remark(f"calibration: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
+        self.history.append(remark(f"{_CALIBRATION}: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
         self.team.wait()
         self.watch.calibration(factors, average, self.code, self.history)
 
@@ -283,6 +296,10 @@ class Trainer:
         unpack(tensors, self.generator, self.average, self.phases, self.phase_index)
 
 
+def _calibrations(history: list[Stage]) -> int:
+    return sum(stage["phase"].startswith(_CALIBRATION) for stage in history)
+
+
 def chosen_device(name: str) -> torch.device:
     """The device of a name: cpu, cuda, or auto. Raises RunError if it is not there."""
     if name == "auto":
@@ -303,17 +320,20 @@ def train(config: Config, data: Path, run: Path, init: Path | None = None, say: 
     if restarted and team.any(team.leads and folder.exists):
         if folder.config() != (config, data.resolve()):
             raise RunError(f"{run} holds a run of other settings; give this one a folder of its own.")
+        with folder.held() if team.leads else nullcontext():
+            Trainer(folder, init, say, team).run()
+        return
+    if not team.leads:
+        team.wait()
         Trainer(folder, init, say, team).run()
         return
-    if team.leads:
+    with ExitStack() as held:
         with folder.created(config, data):
+            held.enter_context(folder.held())
             team.wait()
             trainer = Trainer(folder, init, say, team)
             trainer.save()  # from here on a resume knows what the run started from
-    else:
-        team.wait()
-        trainer = Trainer(folder, init, say, team)
-    trainer.run()
+        trainer.run()
 
 
 def resume(run: Path, say: Say = print) -> None:
@@ -326,4 +346,6 @@ def resume(run: Path, say: Say = print) -> None:
     folder = RunFolder(run)
     if folder.exists and not folder.began:
         raise RunError(f"{run} was ended before its first checkpoint; start it again with: stillspeak train")
-    Trainer(folder, say=say).run()
+    team = Team()
+    with folder.held() if team.leads else nullcontext():
+        Trainer(folder, say=say, team=team).run()

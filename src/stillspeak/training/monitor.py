@@ -6,7 +6,6 @@ Rows of a strip: real, generated. The figures are those of the judge, on few cli
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from stillspeak.data.mouth_code import MouthCode, Points
 from stillspeak.errors import DataError
 from stillspeak.evaluation.mouth import match
 from stillspeak.evaluation.quality import psnr, ssim
+from stillspeak.media.faces import write_image
 from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
 from stillspeak.training.tensors import images, pixels, sounds
@@ -94,7 +94,7 @@ class Monitor:
             figures[f"{split}_lower_l1"] = float(np.mean(errors))
         if rows:
             strip = np.vstack(rows)
-            cv2.imwrite(str(self.folder / f"{name}.png"), strip[:, :, ::-1])
+            write_image(self.folder / f"{name}.png", strip)
             self.board.strip(phase, strip, step)
         return figures
 

@@ -6,6 +6,7 @@ file here executes code when loaded.
 
 import contextlib
 import json
+import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from stillspeak.config import Config, ContextConfig, JudgeConfig
+from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
-from stillspeak.training.runs import CONFIG, METRICS
+from stillspeak.training.runs import CONFIG, METRICS, flat
 
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 _MOST_LAYERS = 4  # each halves the mouth's 48 pixels
@@ -56,10 +59,16 @@ def checked(config: Config) -> Config:
         raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
     if context.fps != _FPS:
         raise RunError(f"generator.context.fps must be {_FPS}, the rate of prepared clips, not {context.fps}.")
+    if context.window_seconds < 1 / context.fps:
+        raise RunError(f"generator.context.window-seconds must be a frame's at least, not {context.window_seconds:g}.")
+    _require_numbers(config)
     for name, least in _LEAST.items():
         value = reduce(lambda table, key: table and getattr(table, key), name.split("."), config)
         if value is not None and value < least:
             raise RunError(f"{name.replace('_', '-')} must be at least {least}, not {value}.")
+    most = min(config.generator.context.size, 2 * len(LIPS_AND_CHIN))
+    if config.warm.code > most:
+        raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
     for name, channels, layers in (
         ("generator.identity", config.generator.identity.channels, _HALVINGS),
         ("generator.context", context.channels, 0),
@@ -74,8 +83,20 @@ def checked(config: Config) -> Config:
     return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
 
 
+def _require_numbers(config: Config | JudgeConfig) -> None:
+    """Raises RunError if a setting is not finite, or a learning rate below 0."""
+    for name, value in flat(asdict(config)).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RunError(f"{name.replace('_', '-')} must be a number, not {value}.")
+        if name.endswith("learning_rate") and value < 0:
+            raise RunError(f"{name.replace('_', '-')} must be at least 0, not {value}.")
+
+
 def checked_judge(config: JudgeConfig) -> JudgeConfig:
     """The config. Raises RunError if its numbers cannot be trained with."""
+    _require_numbers(config)
+    if config.train.seed < 0:
+        raise RunError(f"train.seed must be at least 0, not {config.train.seed}.")
     train, layers = config.train, len(config.network.channels)
     counts = (train.clips, train.log_every, train.check_every, *config.network.channels)
     if min(counts) < 1 or train.steps < 0 or not 1 <= layers <= _MOST_LAYERS:
@@ -91,7 +112,7 @@ _LEAST = {
     "warm.code": 1, "warm.sound_steps": 0, "warm.sound_clips": 1,
     "warm.picture_steps": 0, "warm.picture_clips": 1, "warm.picture_frames": 1,
     "train.steps": 0, "train.clips": 1, "train.accumulate": 1, "train.frames": 1,
-    "train.threads": 0, "train.log_every": 1, "train.sample_every": 0,
+    "train.seed": 0, "train.hours": 0, "train.threads": 0, "train.log_every": 1, "train.sample_every": 0,
 }  # fmt: skip
 _HALVINGS = 5  # of a crop's sides, down to 4 x 3
 _FPS = ContextConfig().fps
@@ -126,6 +147,26 @@ class RunFolder:
         except BaseException:
             (self.path / CONFIG).unlink()
             raise
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other processes from training here as long as the body runs.
+
+        Raises:
+            RunError: if one does.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"{self.path} is being trained by another process.") from None
+        except (OSError, NotImplementedError):  # a file system without locks, or a full one
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
 
     def create(self, config: Config | JudgeConfig, data: Path) -> None:
         """As ``created``, for good. What was ended before its first checkpoint is started anew."""

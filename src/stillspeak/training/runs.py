@@ -1,5 +1,6 @@
 """Runs listed and compared: what ``stillspeak runs`` prints. Reads config.toml and metrics.jsonl alone; no PyTorch."""
 
+import contextlib
 import json
 import tomllib
 from pathlib import Path
@@ -35,20 +36,19 @@ def find_runs(folders: list[Path]) -> list[Path]:
 def read_config(run: Path) -> dict[str, Any]:
     """A run's config, flat: ``train.steps`` and so on. Raises RunError if it is damaged."""
     try:
-        return _flat(tomllib.loads((run / CONFIG).read_text()))
+        return flat(tomllib.loads((run / CONFIG).read_text()))
     except (OSError, ValueError) as error:
         raise RunError(f"{run / CONFIG} is damaged: {error}.") from error
 
 
 def last_values(run: Path) -> dict[str, Any]:
-    """The last value of everything a run has logged; a line cut off by a crash is passed over."""
+    """The last value of everything a run has logged; a line that was cut off or damaged is passed over."""
     values: dict[str, Any] = {}
     path = run / METRICS
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            values |= json.loads(line)
-        except ValueError:
-            continue
+    for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            values |= said if isinstance(said, dict) else {}
     return values
 
 
@@ -58,11 +58,15 @@ def table(runs: list[Path]) -> str:
     rows = [titles, ["---"] * len(titles)]
     for run in runs:
         values = last_values(run)
-        hours = f"{values['seconds'] / 3600:.2f}" if "seconds" in values else "-"
+        hours = _number(values.get("seconds"), 2, 3600)
         how_far = [str(values.get(key, "-")) for key in ("phase", "step", "frames")]
-        figures = [f"{values[key]:.3f}" if key in values else "-" for key, _ in _FIGURES]
+        figures = [_number(values.get(key), 3) for key, _ in _FIGURES]
         rows.append([str(run), str(read_config(run).get("name", "?")), *how_far, hours, *figures])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _number(value: object, places: int, unit: float = 1.0) -> str:
+    return f"{value / unit:.{places}f}" if isinstance(value, int | float) else "-"
 
 
 def differences(runs: list[Path]) -> str:
@@ -77,8 +81,9 @@ def differences(runs: list[Path]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A table of tables as one: ``train.steps`` and so on."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

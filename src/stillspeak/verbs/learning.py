@@ -148,8 +148,10 @@ def _resume(arguments: argparse.Namespace) -> None:
     from stillspeak.training.loop import resume
     from stillspeak.training.run import RunFolder
 
-    if RunFolder(arguments.folder).is_judge:
-        JudgeTrainer(RunFolder(arguments.folder)).run()
+    folder = RunFolder(arguments.folder)
+    if folder.is_judge:
+        with folder.held():
+            JudgeTrainer(folder).run()
     else:
         resume(arguments.folder)
 

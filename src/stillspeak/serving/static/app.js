@@ -17,15 +17,20 @@ async function sentence(answer) {
 
 async function usePhoto(file) {
   stopTalk();
+  state.chosen = file;
   say("Looking for faces…");
   const body = new FormData();
   body.append("photo", file);
-  const answer = await fetch("faces", { method: "POST", body, headers: headers() });
-  if (!answer.ok) { say(await sentence(answer), true); return; }
-  state.photo = file;
-  state.faces = await answer.json();
-  state.face = "1";
-  state.picture = await createImageBitmap(file);
+  let faces, picture, wrong = "";
+  try {
+    const answer = await fetch("faces", { method: "POST", body, headers: headers() });
+    if (answer.ok) [faces, picture] = [await answer.json(), await createImageBitmap(file)];
+    else wrong = await sentence(answer);
+  } catch (error) { wrong = error instanceof DOMException ? "The browser cannot show this picture." : "The server cannot be reached."; }
+  if (state.chosen !== file) return; // another was chosen meanwhile
+  if (wrong) { say(wrong, true); return; }
+  stopTalk();
+  Object.assign(state, { photo: file, faces, picture, face: "1" });
   showPhoto();
   listFaces();
   for (const id of ["talk", "speech"]) $(id).disabled = false;
@@ -71,8 +76,9 @@ function pick(name) {
 
 class Talk {
   // Frames are shown when `clock()` seconds of the client's sound have been heard.
-  constructor(clock) {
+  constructor(clock, rate = RATE_HZ) {
     this.clock = clock;
+    this.rate = rate;
     this.waiting = [];
     this.ended = false;
     const at = new URL("talk", location.href);
@@ -83,7 +89,7 @@ class Talk {
     this.ready = new Promise((done, failed) => {
       this.socket.onopen = async () => {
         const side = Math.min(768, Math.max(screen.width, screen.height));
-        this.socket.send(JSON.stringify({ rate_hz: RATE_HZ, face: state.face, side }));
+        this.socket.send(JSON.stringify({ rate_hz: this.rate, face: state.face, side }));
         this.socket.send(await state.photo.arrayBuffer());
       };
       this.socket.onmessage = (event) => this.hear(event.data, done, failed);
@@ -94,7 +100,7 @@ class Talk {
   over(why = "") { // a talk that another has followed stops nothing
     if (state.talk !== this) return;
     stopTalk();
-    if (why) say(why, true);
+    if (why || this.last) say(why || this.last, Boolean(why));
   }
 
   hear(data, done, failed) {
@@ -130,7 +136,7 @@ class Talk {
     requestAnimationFrame(draw);
   }
 
-  send(samples) { // Float32Array at RATE_HZ
+  send(samples) { // Float32Array at the talk's rate
     if (this.socket.readyState !== WebSocket.OPEN) return;
     const whole = Int16Array.from(samples, (value) => Math.max(-32768, Math.min(32767, Math.round(value * 32768))));
     this.socket.send(whole.buffer);
@@ -141,7 +147,7 @@ class Talk {
 
 function stopTalk() {
   const talk = state.talk;
-  state.talk = null;
+  state.talk = state.asking = null;
   talk?.socket.close();
   talk?.stop?.();
   $("talk").textContent = "2. Speak";
@@ -154,15 +160,34 @@ const CATCHER = `registerProcessor("catcher", class extends AudioWorkletProcesso
 });`;
 
 async function talkByMicrophone() {
-  if (state.talk) { stopTalk(); say("Stopped."); keepRecording(); return; }
-  let stream;
+  if (state.talk) {
+    const { recorded, rate } = state.talk;
+    stopTalk();
+    say("Stopped.");
+    if (recorded) keepRecording(recorded, rate);
+    return;
+  }
+  const asking = (state.asking = {}); // another click, a sound or a photo meanwhile takes its place
+  let stream, context, source;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true } });
-  } catch { say("There is no microphone that may be used; choose a sound file.", true); return; }
-  const context = new AudioContext({ sampleRate: RATE_HZ });
-  const talk = (state.talk = new Talk(() => Infinity)); // what is said is heard already: show what comes
+  } catch {
+    if (state.asking === asking) say("There is no microphone that may be used; choose a sound file.", true);
+    return;
+  }
+  const close = () => { stream.getTracks().forEach((track) => track.stop()); context?.close(); };
+  if (state.asking !== asking || state.talk) { close(); return; }
+  for (const options of [{ sampleRate: RATE_HZ }, {}]) { // some browsers connect it at their own rate alone
+    try {
+      context = new AudioContext(options);
+      source = context.createMediaStreamSource(stream);
+      break;
+    } catch { context?.close(); context = null; }
+  }
+  if (!context) { close(); say("The microphone cannot be read; choose a sound file.", true); return; }
+  const talk = (state.talk = new Talk(() => Infinity, context.sampleRate)); // what is said is heard already: show what comes
   talk.recorded = [];
-  talk.stop = () => { stream.getTracks().forEach((track) => track.stop()); context.close(); state.recorded = talk.recorded; };
+  talk.stop = close;
   try {
     await talk.ready;
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([CATCHER], { type: "text/javascript" })));
@@ -173,14 +198,14 @@ async function talkByMicrophone() {
   catcher.port.onmessage = ({ data }) => {
     pieces.push(data);
     count += data.length;
-    if (count < RATE_HZ / 50) return;
+    if (count < talk.rate / 50) return;
     const block = joined(pieces, count);
     talk.recorded.push(block);
     talk.send(block);
     pieces = [];
     count = 0;
   };
-  context.createMediaStreamSource(stream).connect(catcher);
+  source.connect(catcher);
   $("talk").textContent = "Stop";
   $("talk").classList.add("on");
   say("Speak: the photo says it with you.");
@@ -204,10 +229,18 @@ async function talkByFile(file) {
   voice.start();
   const samples = (await offline.startRendering()).getChannelData(0);
   if (state.talk || state.speech !== file) { context.close(); return; } // something else was begun meanwhile
+  if (context.state !== "running") await Promise.race([context.resume(), new Promise((done) => setTimeout(done, 500))]);
+  if (state.talk || state.speech !== file) { context.close(); return; }
+  if (context.state !== "running") {
+    context.close();
+    say("The browser plays nothing before a click: click, and choose the sound again; or make the video.");
+    return;
+  }
   let begins = Infinity;
   const heard = () => context.currentTime - begins - (context.outputLatency || 0);
   const talk = (state.talk = new Talk(heard));
   talk.stop = () => context.close();
+  talk.last = `${file.name} was said.`;
   try { await talk.ready; } catch (error) { talk.over(error.message); return; }
   if (state.talk !== talk) return;
   const player = context.createBufferSource();
@@ -235,12 +268,12 @@ function joined(pieces, count) {
   return all;
 }
 
-function keepRecording() {
-  const pieces = state.recorded ?? [], count = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  if (count < RATE_HZ / 5) return;
+function keepRecording(pieces, rate) {
+  const count = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (count < rate / 5) return;
   const bytes = new DataView(new ArrayBuffer(44 + 2 * count)), text = (at, word) => [...word].forEach((c, i) => bytes.setUint8(at + i, c.charCodeAt(0)));
   text(0, "RIFF"); bytes.setUint32(4, 36 + 2 * count, true); text(8, "WAVEfmt "); bytes.setUint32(16, 16, true);
-  bytes.setUint16(20, 1, true); bytes.setUint16(22, 1, true); bytes.setUint32(24, RATE_HZ, true); bytes.setUint32(28, 2 * RATE_HZ, true);
+  bytes.setUint16(20, 1, true); bytes.setUint16(22, 1, true); bytes.setUint32(24, rate, true); bytes.setUint32(28, 2 * rate, true);
   bytes.setUint16(32, 2, true); bytes.setUint16(34, 16, true); text(36, "data"); bytes.setUint32(40, 2 * count, true);
   joined(pieces, count).forEach((value, i) => bytes.setInt16(44 + 2 * i, Math.max(-32768, Math.min(32767, Math.round(value * 32768))), true));
   state.speech = new File([bytes.buffer], "speech.wav", { type: "audio/wav" });
@@ -264,6 +297,7 @@ async function makeVideo() {
   try {
     const answer = await fetch("animate", { method: "POST", body, headers: headers() });
     if (!answer.ok) { say(await sentence(answer), true); return; }
+    if ($("download").href.startsWith("blob:")) URL.revokeObjectURL($("download").href);
     $("download").href = URL.createObjectURL(await answer.blob());
     $("download").hidden = false;
     say("The video is ready.");
@@ -279,8 +313,11 @@ async function follow(job, bar, signal) {
   try { // not EventSource: it cannot send a key
     const answer = await fetch(`animate/${job}/events`, { headers: headers(), signal });
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      for (const line of part.value.split("\n").filter((text) => text.startsWith("data: "))) {
+      const lines = (rest + part.value).split("\n");
+      rest = lines.pop();
+      for (const line of lines.filter((text) => text.startsWith("data: "))) {
         const { done, total } = JSON.parse(line.slice(6));
         if (total) bar.value = done / total;
       }
