@@ -17,6 +17,7 @@ class ContextConfig:
     window_seconds: float = 0.16  # section 3.1
     kernel_seconds: float = 0.005  # architecture.md, figure 10
     stride_seconds: float = 0.001
+    bands: int = 0  # ours: of a mel filter bank in the first layer's place; 0: that layer is learnt, as the paper's
     channels: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     features: int = 256  # appendix A.3
     layers: int = 2  # GRU layers
@@ -158,7 +159,10 @@ class DataConfig:
     evenness: float = 0.0  # speakers are drawn with weight clips ** (1 - evenness); 1 is even over speakers
     face_jitter: float = 0.0  # strength of colour and geometry changes, the same over a clip and its still
     voice_jitter: float = 0.0  # strength of speed, pitch, equalisation and noise changes
-    as_recorded: float = 0.0  # share of sounds that are heard as they were recorded, voice_jitter or not
+    throats: float = 0.0  # spread of the vocal tract's length, as a logarithm, that every sound is changed to
+    as_recorded: float = (
+        0.0  # share of sounds that are heard as they were recorded but for the throat, voice_jitter or not
+    )
     any_still: bool = False  # the still is any frame of the clip and not its first
     blinks: float = 0.0  # share of single frames drawn by how far the eyes are closed; portraits then blink too
     openings: float = 0.0  # share of single frames drawn by how far the mouth is open

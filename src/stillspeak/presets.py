@@ -33,8 +33,10 @@ def paper() -> Config:
 
 
 def default() -> Config:
-    """What ships: 16 kHz, about half the width, a decoder that starts from the photo's own pixels, and a warm start."""
-    context = ContextConfig(rate_hz=16_000)
+    """What ships: 16 kHz heard in mel bands, half the width, a decoder that starts from the photo's pixels, a warm start."""
+    context = ContextConfig(
+        rate_hz=16_000, bands=48, kernel_seconds=0.025, stride_seconds=0.01, channels=(128, 128, 192)
+    )
     channels = (32, 64, 128, 256, 256)
     small = (32, 64, 128, 192, 256)
     return Config(
@@ -44,7 +46,9 @@ def default() -> Config:
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
         warm=WarmStartConfig(sound_steps=6000, picture_steps=4000, expression=True),
-        data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, as_recorded=0.6, any_still=True, blinks=0.5),
+        data=DataConfig(
+            evenness=0.5, face_jitter=1.0, voice_jitter=1.0, throats=0.1, as_recorded=0.6, any_still=True, blinks=0.5
+        ),
         train=TrainConfig(
             steps=6000, clips=6, frames=16, adversaries_from=100, keep_context=True, taught=0.5, calibrate=True
         ),
@@ -78,7 +82,7 @@ def static() -> Config:
 def synchronised() -> Config:
     """``default`` with the third adversary of the authors' follow-up, the Synchronisation Discriminator."""
     full = default()
-    third = SyncDiscriminatorConfig((32, 64, 128, 192), (16, 32, 64, 128), 128, context=full.generator.context)
+    third = SyncDiscriminatorConfig((32, 64, 128, 192), (64, 128), 128, context=full.generator.context)
     return replace(full, name="synchronised", sync=third)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import tone
-from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
+from stillspeak.data.augment import change_speed, change_throat, jitter_faces, jitter_voice
 from stillspeak.data.voices import revoice
 
 
@@ -70,3 +70,25 @@ def test_a_revoiced_tone_has_the_pitch_asked_for():
 
 def test_silence_stays_silence_in_another_voice():
     assert np.abs(revoice(np.zeros(16_000, np.float32), 16_000, 1.5, 1.1)).max() < 1e-3
+
+
+def test_another_throat_moves_all_frequencies_and_keeps_the_time():
+    rate_hz, seconds = 16_000, 1.0
+    times = np.arange(int(rate_hz * seconds)) / rate_hz
+    loud = ((times > 0.3) & (times < 0.7)).astype(np.float32)
+    spoken = (loud * np.sin(2 * np.pi * 1000 * times)).astype(np.float32)
+    np.testing.assert_allclose(change_throat(spoken, rate_hz, 1.0), spoken, atol=1e-5)
+    for factor in (0.85, 1.2):
+        changed = change_throat(spoken, rate_hz, factor)
+        assert changed.shape == spoken.shape
+        spectrum = np.abs(np.fft.rfft(changed * np.hanning(len(changed))))
+        assert spectrum.argmax() == pytest.approx(1000 * factor, abs=10)  # 1 Hz a bin
+        blocks = np.abs(changed).reshape(50, -1).mean(axis=1)
+        assert blocks[17:33].min() > 5 * max(blocks[:13].max(), blocks[37:].max())
+
+
+@pytest.mark.parametrize("length", [1, 100, 513, 4000])
+def test_sound_of_any_length_keeps_it_in_another_throat(length: int):
+    samples = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
+    assert change_throat(samples, 8_000, 1.1).shape == (length,)
+    np.testing.assert_allclose(change_throat(samples, 8_000, 1.0), samples, atol=1e-6)

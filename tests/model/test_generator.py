@@ -1,12 +1,14 @@
 """The generator is the paper's: its layer table, its size, its exact saving; and the warping stage's geometry."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stillspeak.config import WarpingConfig
-from stillspeak.model.blocks import UNetBlock
+from stillspeak.config import ContextConfig, WarpingConfig
+from stillspeak.media.spectrum import BANDS, HOP, RATE_HZ, log_mel
+from stillspeak.model.blocks import LEVEL, AudioEncoder, MelBands, UNetBlock
 from stillspeak.model.generator import Generator, State, WarpingDecoder, warp
 from stillspeak.presets import default, paper, tiny
 
@@ -54,9 +56,25 @@ def test_the_papers_generator_has_54_million_parameters(paper_generator: Generat
     assert sum(p.numel() for p in paper_generator.parameters()) == pytest.approx(54.0e6, rel=0.01)
 
 
-def test_the_default_hears_the_same_sizes_at_16_khz():
-    audio = Generator(default().generator).context.audio
+def test_raw_sound_at_16_khz_is_heard_in_the_same_sizes():
+    audio = AudioEncoder(ContextConfig(rate_hz=16_000))
     assert shapes(audio, (nn.Conv1d,), torch.zeros(1, 2560))[0] == (16, 160)
+
+
+def test_the_default_hears_mel_bands_every_10_ms():
+    audio = Generator(default().generator).context.audio
+    assert shapes(audio, (MelBands, nn.Conv1d), torch.zeros(1, 2560))[:2] == [(48, 16), (128, 8)]
+
+
+def test_mel_bands_are_those_of_the_spectrum():
+    """Oracle: the log-mel spectrum that the sync scorer hears, by NumPy's transform, each band less its mean."""
+    sound = np.random.default_rng(0).normal(0, 0.1, 4800).astype(np.float32)
+    expected = log_mel(sound)
+    bands = MelBands(BANDS, RATE_HZ, 400, HOP, 200)(torch.from_numpy(sound)[None, None])[0].T.numpy() / LEVEL
+    inside = slice(3, -4)  # steps all of whose 25 ms are sound
+    np.testing.assert_allclose(
+        np.diff(bands[: len(expected)][inside], axis=0), np.diff(expected[inside], axis=0), atol=1e-3
+    )
 
 
 def test_the_constant_half_equals_the_concatenated_convolution():

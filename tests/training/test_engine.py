@@ -21,7 +21,7 @@ from stillspeak.cli import main
 from stillspeak.config import Config, SyncDiscriminatorConfig
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
-from stillspeak.errors import RunError
+from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
@@ -39,7 +39,7 @@ from stillspeak.training.run import BEST, RunFolder
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam
 from stillspeak.training.trouble import Collapse, standing_mouth
-from stillspeak.training.weights import find_weights, read_generator
+from stillspeak.training.weights import ANEW, find_weights, read_generator
 
 
 def quiet(_: str) -> None:
@@ -55,13 +55,16 @@ def small(config: Config) -> Config:
     """A preset at the sizes of ``tiny``: the same parts, losses and adversaries."""
     size = tiny()
     context = replace(size.generator.context, recurrent=config.generator.context.recurrent)
+    if config.generator.context.bands:
+        context = replace(context, bands=12, kernel_seconds=0.025, stride_seconds=0.01, channels=(4, 8))
+    sounds = (4, 8) if context.bands else (4, 4, 8, 8)
     generator = replace(size.generator, context=context, noise=config.generator.noise)
-    sync = config.sync and SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16, size.generator.context)
+    sync = config.sync and SyncDiscriminatorConfig((4, 4, 8, 8), sounds, 16, context)
     return replace(
         config,
         generator=generator,
         frame=config.frame and size.frame,
-        sequence=config.sequence and size.sequence,
+        sequence=config.sequence and size.sequence and replace(size.sequence, context=context),
         sync=sync,
         warm=replace(size.warm, expression=config.warm.expression),
         train=replace(size.train, sample_every=1000, keep_context=config.train.keep_context),
@@ -549,6 +552,31 @@ def test_a_static_model_streams_as_it_trains(prepared: Path, tmp_path: Path):
 
 
 # ---------------------------------------------------------------- two models into one
+
+
+def test_a_run_from_a_model_that_hears_otherwise_learns_sound_anew(prepared: Path, tmp_path: Path):
+    raw = small(default())
+    raw = replace(raw, generator=replace(raw.generator, context=tiny().generator.context))
+    train(raw, prepared, tmp_path / "raw", say=quiet)
+    said: list[str] = []
+    config = small(default())
+    config = replace(
+        config,
+        warm=replace(config.warm, picture_steps=0),
+        train=replace(config.train, steps=0, calibrate=False),
+    )
+    train(config, prepared, tmp_path / "mel", tmp_path / "raw", say=said.append)
+    assert any("hears otherwise" in line for line in said)
+    first, second = (read_generator(tmp_path / name) for name in ("raw", "mel"))
+    pictures = [name for name in first.weights if name.startswith(("identity.", "decoder.", "last."))]
+    assert pictures
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in pictures)
+    assert [stage["phase"] for stage in second.history][-2:] == [ANEW, "sound"]
+    joined = blend(first, second, 1.0, "sound")
+    assert joined.config.generator == second.config.generator
+    assert all(torch.equal(value, second.weights[name]) for name, value in joined.weights.items())
+    with pytest.raises(ModelError, match="other sizes"):
+        blend(first, second, 0.5, "sound")
 
 
 def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

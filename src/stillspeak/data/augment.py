@@ -6,12 +6,14 @@ Pure functions of the data and a random generator. Mirroring is in ``clips.py``,
 import cv2
 import numpy as np
 import soxr
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 
 Frames = NDArray[np.uint8]
 Samples = NDArray[np.float32]
+_SPECTRUM_SECONDS = 0.032  # of speech: formants stand still so long, and harmonics blur
 
 
 def jitter_faces(
@@ -89,6 +91,36 @@ def _light(strength: float, random: np.random.Generator) -> NDArray[np.float32]:
 def change_speed(samples: Samples, factor: float) -> Samples:
     """Plays sound faster (factor > 1) or slower; pitch and formants go along, as on a tape."""
     return soxr.resample(samples, 1000 * factor, 1000, quality="LQ").astype(np.float32)
+
+
+def change_throat(samples: Samples, rate_hz: int, factor: float) -> Samples:
+    """Speech from a shorter vocal tract (factor > 1) or a longer one: all frequencies times ``factor``, timing and level stay.
+
+    A phase vocoder that stretches short-time spectra along frequency and turns their phases as much faster. ``(n,)`` in and
+    out. Source: Laroche, Dolson 1999, "New phase-vocoder techniques for pitch-shifting".
+    """
+    hop = round(_SPECTRUM_SECONDS / 4 * rate_hz)
+    size = 4 * hop
+    window = np.sqrt((1 - np.cos(2 * np.pi * np.arange(size) / size)) / 4).astype(
+        np.float32
+    )  # squares of four add up to 1
+    pieces = sliding_window_view(np.pad(samples, (size, size + hop)), size)[::hop] * window
+    spectra = np.fft.rfft(
+        np.fft.fftshift(pieces, axes=1)
+    )  # steps, bins; phases are those of the middle, smooth over bins
+    bins = np.arange(spectra.shape[1])
+    source = bins / factor
+    low = np.minimum(source.astype(int), bins[-1])
+    high, share = np.minimum(low + 1, bins[-1]), (source - low).clip(0, 1)
+    moved = (1 - share) * spectra[:, low] + share * spectra[:, high]
+    moved *= np.exp(
+        0.5j * np.pi * np.outer(np.arange(len(spectra)), bins - source)
+    )  # a hop is a quarter of a bin's turn
+    pieces = (np.fft.fftshift(np.fft.irfft(moved, size), axes=1) * window).reshape(len(moved), 4, hop)
+    joined = sum(pieces[3 - late : len(pieces) - late, late] for late in range(4))  # each hop is heard in four pieces
+    spoken = joined.reshape(-1)[size - 3 * hop :][: len(samples)]
+    level = np.linalg.norm(samples) / max(float(np.linalg.norm(spoken)), 1e-9)
+    return (level * spoken).astype(np.float32)
 
 
 def jitter_voice(samples: Samples, rate_hz: int, strength: float, random: np.random.Generator) -> Samples:

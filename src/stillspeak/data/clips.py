@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.config import ContextConfig, DataConfig
-from stillspeak.data.augment import change_speed, jitter_faces, jitter_voice
+from stillspeak.data.augment import change_speed, change_throat, jitter_faces, jitter_voice
 from stillspeak.data.expression import expression
 from stillspeak.data.files import Files
 from stillspeak.data.landmarks import mouth_interior, mouth_opening
@@ -304,10 +304,11 @@ class Drawer:
         return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
 
     def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
-        sounds = self.clips.sounds(index)
-        if not strength:
-            return sounds[0]
-        return jitter_voice(sounds[random.integers(len(sounds))], self.clips.cutter.rate_hz, strength, random)
+        sounds, rate_hz = self.clips.sounds(index), self.clips.cutter.rate_hz
+        samples = sounds[random.integers(len(sounds))] if strength else sounds[0]
+        if self.config.throats:
+            samples = change_throat(samples, rate_hz, float(np.exp(random.normal(0, self.config.throats))))
+        return jitter_voice(samples, rate_hz, strength, random) if strength else samples
 
     def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> Picture:
         """Still and frames, varied alike."""

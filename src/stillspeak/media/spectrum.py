@@ -1,4 +1,7 @@
-"""Log-mel spectrum of sound: what the sync scorer hears. Mel scale after O'Shaughnessy 1987 (HTK's formula)."""
+"""Log-mel spectrum of sound: what the sync scorer hears, and its bands, which our Context Encoder hears.
+
+Mel scale after O'Shaughnessy 1987 (HTK's formula).
+"""
 
 from functools import cache
 
@@ -12,18 +15,20 @@ WINDOW_STEPS = 20  # what the sync scorer hears at once: 0.2 s
 _WINDOW = 400  # 25 ms
 _FFT = 512
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7600.0
+_HIGHEST_SHARE = 0.475  # of the rate, where that is less
 _FAINTEST = 1e-6
 
 
 @cache
-def _filters() -> NDArray[np.float32]:
-    """Triangular bands, evenly spaced in mel: ``(BANDS, bins)``."""
+def mel_filters(bands: int, fft: int, rate_hz: int) -> NDArray[np.float32]:
+    """Triangular bands, evenly spaced in mel from 80 to 7,600 Hz, or less at low rates: ``(bands, fft // 2 + 1)``."""
 
     def mel(hertz: float) -> float:
         return 2595 * np.log10(1 + hertz / 700)
 
-    edges = 700 * (10 ** (np.linspace(mel(_LOWEST_HZ), mel(_HIGHEST_HZ), BANDS + 2) / 2595) - 1)
-    hertz = np.fft.rfftfreq(_FFT, 1 / RATE_HZ)
+    highest = min(_HIGHEST_HZ, _HIGHEST_SHARE * rate_hz)
+    edges = 700 * (10 ** (np.linspace(mel(_LOWEST_HZ), mel(highest), bands + 2) / 2595) - 1)
+    hertz = np.fft.rfftfreq(fft, 1 / rate_hz)
     rising = (hertz[None] - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - hertz[None]) / (edges[2:] - edges[1:-1])[:, None]
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
@@ -42,5 +47,5 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(samples, (_WINDOW // 2, _WINDOW))
     pieces = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP][:steps]
     power = np.abs(np.fft.rfft(pieces * np.hanning(_WINDOW), _FFT)) ** 2
-    level = np.log(power @ _filters().T + _FAINTEST)
+    level = np.log(power @ mel_filters(BANDS, _FFT, RATE_HZ).T + _FAINTEST)
     return (level - level.mean(axis=0)).astype(np.float32)

@@ -2,11 +2,17 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stillspeak.config import ContextConfig
+from stillspeak.media.spectrum import mel_filters
+
+_FAINTEST = 1e-5  # ours: power of a band that counts as silence
+LEVEL, _LOUDEST = 0.25, 0.5  # ours: speech then lies between -2.4 and about 1.5
 
 
 class DownBlock(nn.Module):
@@ -79,10 +85,37 @@ class Memoryless(nn.Module):
         return torch.tanh(self.linear(features)), state + 0.0  # a graph's output must not be its input
 
 
-class AudioEncoder(nn.Module):
-    """1-D convolutions from a window of raw sound to a feature vector. Paper, section 3.1.2; figure 10.
+class MelBands(nn.Module):
+    """Windows of sound -> how loud each mel band is, step by step. Ours, in place of a learnt first layer; nothing to learn.
 
-    The first kernel is long (0.005 s); padding in total: (ceil(in / stride) - 1) * stride + kernel - in.
+    A convolution with windowed waves, so that training and ONNX Runtime compute the same; half precision would drown
+    the faint upper bands.
+    """
+
+    waves: Tensor  # cosines, then sines: 2 * bins, 1, kernel
+    filters: Tensor  # bands, bins
+
+    def __init__(self, bands: int, rate_hz: int, kernel: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, padding
+        fft = 1 << (kernel - 1).bit_length()
+        turns = np.outer(np.arange(fft // 2 + 1), np.arange(kernel)) * (2 * np.pi / fft)
+        waves = np.concatenate([np.cos(turns), np.sin(turns)]) * np.hanning(kernel)
+        self.register_buffer("waves", torch.from_numpy(waves.astype(np.float32))[:, None], persistent=False)
+        self.register_buffer("filters", torch.from_numpy(mel_filters(bands, fft, rate_hz)), persistent=False)
+
+    def forward(self, windows: Float[Tensor, "n 1 samples"]) -> Float[Tensor, "n bands steps"]:
+        with torch.autocast(windows.device.type, enabled=False):
+            cosines, sines = functional.conv1d(windows.float(), self.waves, None, self.stride, self.padding).chunk(2, 1)
+            power = self.filters @ (cosines.square() + sines.square())
+        return LEVEL * torch.log(power + _FAINTEST) + _LOUDEST
+
+
+class AudioEncoder(nn.Module):
+    """1-D convolutions from a window of sound to a feature vector. Paper, section 3.1.2; figure 10.
+
+    The first layer's kernel is long: 0.005 s of raw sound, or, with mel bands (ours), what one step of theirs hears. Padding in
+    total: (ceil(in / stride) - 1) * stride + kernel - in.
     """
 
     def __init__(self, config: ContextConfig) -> None:
@@ -90,17 +123,31 @@ class AudioEncoder(nn.Module):
         kernel = round(config.kernel_seconds * config.rate_hz)
         stride = round(config.stride_seconds * config.rate_hz)
         length, inputs, layers = config.window, 1, []
+        self.first: nn.Module = nn.Identity()
+        if config.bands:
+            padding = _padding(length, kernel, stride)
+            self.first = MelBands(config.bands, config.rate_hz, kernel, stride, padding)
+            length, inputs, kernel, stride = _after(length, kernel, stride, padding), config.bands, 4, 2
         for outputs in config.channels:
-            after = math.ceil(length / stride)
-            padding = (after - 1) * stride + kernel - length
+            padding = _padding(length, kernel, stride)
             layers += [
-                nn.Conv1d(inputs, outputs, kernel, stride, padding=padding // 2, bias=False),
+                nn.Conv1d(inputs, outputs, kernel, stride, padding, bias=False),
                 nn.BatchNorm1d(outputs),
                 nn.ReLU(inplace=True),
             ]
-            length, inputs, kernel, stride = after, outputs, 4, 2  # figure 10: 4 / 2 after the first
+            length = _after(length, kernel, stride, padding)
+            inputs, kernel, stride = outputs, 4, 2  # figure 10: 4 / 2 after the first
         self.convolutions = nn.Sequential(*layers)
         self.last = nn.Conv1d(inputs, config.features, length)
 
     def forward(self, windows: Float[Tensor, "n samples"]) -> Float[Tensor, "n features"]:
-        return torch.tanh(self.last(self.convolutions(windows[:, None]))[:, :, 0])
+        return torch.tanh(self.last(self.convolutions(self.first(windows[:, None])))[:, :, 0])
+
+
+def _padding(length: int, kernel: int, stride: int) -> int:
+    """Of each side."""
+    return ((math.ceil(length / stride) - 1) * stride + kernel - length) // 2
+
+
+def _after(length: int, kernel: int, stride: int, padding: int) -> int:
+    return (length + 2 * padding - kernel) // stride + 1

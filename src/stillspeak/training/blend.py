@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from stillspeak.errors import ModelError
-from stillspeak.training.weights import Trained, read_generator, remark
+from stillspeak.training.weights import CONTEXT, Trained, read_generator, remark
 
 _WHOLE = "noise."
-PARTS = {"all": ("",), "sound": ("context.",), "picture": ("identity.", "decoder.", "last.", "noise.")}
+PARTS = {"all": ("",), "sound": (CONTEXT,), "picture": ("identity.", "decoder.", "last.", "noise.")}
 
 
 def blend(first: Trained, second: Trained, share: float, part: str = "all") -> Trained:
@@ -19,7 +19,8 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
 
     Args:
         first: what is not in ``part`` stays as it is here.
-        second: trained on from ``first`` or beside it, so that both read the same mouth code.
+        second: trained on from ``first`` or beside it, so that both read the same mouth code. Its Context Encoder may be
+            built otherwise if all of the sound is taken.
         share: 0 is ``first``, 1 is ``second``. Of the Noise Generator any share is all: half of a blink is none.
         part: ``sound`` (the Context Encoder), ``picture`` (all else), or ``all``.
 
@@ -30,10 +31,16 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
         raise ModelError(
             f"A blend takes a share from 0 to 1 and a part of {', '.join(PARTS)}; not {share:g} of {part}."
         )
-    same = first.config.generator == second.config.generator and first.code.basis.shape == second.code.basis.shape
+    config, contexts = first.config, (first.config.generator.context, second.config.generator.context)
+    if (share, part) == (1, "sound") and contexts[0].size == contexts[1].size:
+        config = replace(config, generator=replace(config.generator, context=contexts[1]))
+    same = config.generator == second.config.generator and first.code.basis.shape == second.code.basis.shape
     if not same or abs(first.code.basis - second.code.basis).max() > 1e-3:  # noqa: PLR2004 - stored in half precision
         raise ModelError("The two models are of other sizes, or do not read the same mouth code.")
     weights = dict(first.weights)
+    if contexts[0] != contexts[1]:
+        others = {name: value for name, value in weights.items() if not name.startswith(CONTEXT)}
+        weights = others | {name: value for name, value in second.weights.items() if name.startswith(CONTEXT)}
     for name, value in weights.items():
         if not name.startswith(PARTS[part]):
             continue
@@ -41,7 +48,6 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
         weights[name] = value.lerp(other, share) if between else (other if share else value)
     known = [{**stage, "run": ""} for stage in first.history]  # a stage that both went through counts once
     history = [*first.history, *(stage for stage in second.history if {**stage, "run": ""} not in known)]
-    config = first.config
     if share and part != "sound":
         config = replace(config, warm=replace(config.warm, expression=second.config.warm.expression))
     return Trained(config, weights, first.code, [*history, remark(f"blend: {share:.0%} of {part}")])

@@ -35,7 +35,7 @@ from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.watch import Say, Watch
-from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
+from stillspeak.training.weights import ANEW, Stage, describe_generator, load_generator, read_generator, remark
 
 _CALIBRATION = "calibration"
 PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
@@ -90,6 +90,8 @@ class Trainer:
             except (RuntimeError, KeyError, ValueError, TypeError) as error:
                 raise RunError(f"The checkpoint of {folder.path} does not belong to its config.toml.") from error
         elif init is not None:
+            if self.history and self.history[-1]["phase"] == ANEW:
+                self.say(f"The Context Encoder of {init} hears otherwise; sound is learnt anew.")
             for name in take_discriminators(init, self.phases):
                 self.say(f"discriminator {name}: from {init}")
 

@@ -18,6 +18,8 @@ from stillspeak.model.generator import Generator
 from stillspeak.training.run import BEST, CHECKPOINT, config_from_dict, config_to_dict, load_tensors
 
 GENERATOR = "generator.safetensors"
+CONTEXT = "context."  # what the weights of the Context Encoder begin with
+ANEW = "sound: begun anew"  # in a history, from where the Context Encoder is another
 Stage = dict[str, Any]  # phase, steps, frames, hours, hardware, speakers: one stretch of training
 
 
@@ -87,10 +89,17 @@ def write_generator(path: Path, trained: Trained) -> None:
 def load_generator(model: Path, generator: Generator) -> Trained:
     """Fills a generator from a run or a model of the same sizes.
 
+    A Context Encoder that hears otherwise (other bands, another rate, other layers) stays as it is: sound is learnt anew, and the
+    history says so (``ANEW``).
+
     Raises:
         ModelError: if there are no weights or they are of other sizes.
     """
-    trained = read_generator(model)
+    trained, own = read_generator(model), generator.config.context
+    if trained.config.generator.context != own and trained.config.generator.context.size == own.size:
+        kept = {name: value for name, value in generator.state_dict().items() if name.startswith(CONTEXT)}
+        weights = {name: value for name, value in trained.weights.items() if not name.startswith(CONTEXT)} | kept
+        trained = trained._replace(weights=weights, history=[*trained.history, remark(ANEW)])
     try:
         fill_generator(generator, trained)
     except ModelError as error:
