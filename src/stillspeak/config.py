@@ -163,6 +163,7 @@ class DataConfig:
     as_recorded: float = (
         0.0  # share of sounds that are heard as they were recorded but for the throat, voice_jitter or not
     )
+    sentences: float = 0.0  # share of sounds that are sentences read aloud; needs prepare sentences
     any_still: bool = False  # the still is any frame of the clip and not its first
     blinks: float = 0.0  # share of single frames drawn by how far the eyes are closed; portraits then blink too
     openings: float = 0.0  # share of single frames drawn by how far the mouth is open
@@ -237,6 +238,21 @@ class SyncConfig:
     sound_channels: int = 128
     size: int = 128
     temperature: float = 0.07
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """Phonemes -> mouth code, and its training; all ours."""
+
+    inputs: int = 64
+    hidden: int = 96  # of each direction
+    layers: int = 2
+    dropout: float = 0.2
+    steps: int = 800
+    clips: int = 24
+    learning_rate: float = 2e-3
+    evenness: float = 0.65  # as ``DataConfig.evenness``
+    code: int = 12  # as ``WarmStartConfig.code``
 
 
 @dataclass(frozen=True)

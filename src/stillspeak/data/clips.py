@@ -22,10 +22,11 @@ from stillspeak.data.augment import change_speed, change_throat, jitter_faces, j
 from stillspeak.data.expression import expression
 from stillspeak.data.files import Files
 from stillspeak.data.landmarks import mouth_interior, mouth_opening
-from stillspeak.data.manifest import MANIFEST, read_manifest
+from stillspeak.data.manifest import MANIFEST, read_manifest, speaker_weights
 from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
 from stillspeak.data.portraits import Portraits, read_portraits
 from stillspeak.data.recombine import coloured, recombine
+from stillspeak.data.sentences import Sentences
 from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
@@ -127,11 +128,8 @@ class Clips:
         return self._heard(self.sounds(index)[0], self.records[index].frames)
 
     def speaker_weights(self, evenness: float) -> NDArray[np.float64]:
-        """Chance of each clip: a speaker's share is its number of clips to the power 1 - evenness."""
-        names = [record.speaker for record in self.records]
-        counts = {name: names.count(name) for name in set(names)}
-        weights = np.array([counts[name] ** -evenness for name in names])
-        return weights / weights.sum()
+        """Chance of each clip, as the manifest's ``speaker_weights``."""
+        return speaker_weights(self.records, evenness)
 
     def _heard(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         """The first ``frames`` windows; sound that ends early is followed by silence."""
@@ -196,7 +194,8 @@ class Drawer:
     """
 
     def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
-        for name, share in (("blinks", config.blinks), ("openings", config.openings)):
+        for name in ("blinks", "openings", "sentences", "as_recorded", "recombined"):
+            share = getattr(config, name)
             if not 0 <= share <= 1:
                 raise DataError(f"data.{name} is a share, from 0 to 1, not {share:g}.")
         if config.blinks + config.openings > 1:
@@ -212,6 +211,8 @@ class Drawer:
         self.openings = [mouth_opening(points).clip(min=0) for points in clips.points]
         self.weights = clips.speaker_weights(config.evenness)
         self.portraits = read_portraits(clips.folder) if config.recombined else None
+        self.sentences = Sentences(clips.folder, clips.cutter.rate_hz) if config.sentences else None
+        self.sentence_codes = [code.of_offsets(moved) for moved in self.sentences.offsets] if self.sentences else []
 
     def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
         """``count`` pieces of ``time`` frames with all their sound from the clip's start.
@@ -245,7 +246,9 @@ class Drawer:
         """
         windows, codes = [], []
         drawn = list(zip(range(count), self._choose(count, random), random.spawn(count), strict=True))
-        shortest = min(self.clips.records[index].frames for _, index, _ in drawn)
+        shortest = min(
+            [self.clips.records[index].frames for _, index, _ in drawn] + [len(c) for c in self.sentence_codes]
+        )
         time = min(time, int((shortest - 1) / _FASTEST))
         for number, index, own in drawn[share]:
             if number < quiet:
@@ -253,15 +256,13 @@ class Drawer:
                 windows.append(noise.astype(np.float32))
                 codes.append(np.zeros((time, self.codes[index].shape[1]), np.float32))
                 continue
-            strength = self._voice_strength(own)
-            frames = self.clips.records[index].frames
+            samples, code, strength = self._spoken(index, own)
+            frames = len(code)
             speed = float(np.exp(own.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
             start = int(own.integers(0, frames - int(time * speed)))
-            samples = self._voice(index, strength, own)
             step = self.clips.cutter.rate_hz / float(self.clips.cutter.fps)
             fast = change_speed(samples[round(start * step) :], speed)
             at = start + np.arange(time) * speed + (speed - 1) / 2
-            code = self.mirror_codes[index] if self._mirror(own) else self.codes[index]
             columns = [np.interp(at, np.arange(frames), code[:, k]) for k in range(code.shape[1])]
             windows.append(self.clips._heard(fast, time))
             codes.append(np.stack(columns, axis=1))
@@ -304,11 +305,24 @@ class Drawer:
         return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
 
     def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
-        sounds, rate_hz = self.clips.sounds(index), self.clips.cutter.rate_hz
+        return self._varied(self.clips.sounds(index), strength, random)
+
+    def _varied(self, sounds: list[NDArray[np.float32]], strength: float, random: Random) -> NDArray[np.float32]:
+        """One of a sound and its copies, changed; the sound itself at strength 0, but for its throat."""
+        rate_hz = self.clips.cutter.rate_hz
         samples = sounds[random.integers(len(sounds))] if strength else sounds[0]
         if self.config.throats:
             samples = change_throat(samples, rate_hz, float(np.exp(random.normal(0, self.config.throats))))
         return jitter_voice(samples, rate_hz, strength, random) if strength else samples
+
+    def _spoken(self, index: int, random: Random) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+        """A clip's sound, or for a share of them a sentence read aloud; its mouth codes; how much it is changed."""
+        if self.sentences and random.random() < self.config.sentences:
+            number, strength = int(random.integers(len(self.sentences))), self.config.voice_jitter
+            return self._varied(self.sentences.sounds(number), strength, random), self.sentence_codes[number], strength
+        strength = self._voice_strength(random)
+        samples = self._voice(index, strength, random)
+        return samples, self.mirror_codes[index] if self._mirror(random) else self.codes[index], strength
 
     def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> Picture:
         """Still and frames, varied alike."""

@@ -5,6 +5,7 @@ Parquet, so that any tool reads it. Clips themselves are read in ``clips.py``.
 
 import io
 from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,13 @@ def from_parquet(content: bytes, name: str) -> list[ClipRecord]:
 def _record(row: dict[str, Any]) -> ClipRecord:
     words = [Word(**word) for word in row["words"]]
     return ClipRecord(**{**row, "words": words, "landmarks": array("f", row["landmarks"])})
+
+
+def speaker_weights(records: Sequence[ClipRecord], evenness: float) -> NDArray[np.float64]:
+    """Chance of each clip: a speaker's share is its number of clips to the power 1 - evenness."""
+    counts = Counter(record.speaker for record in records)
+    weights = np.array([float(counts[record.speaker]) ** -evenness for record in records])
+    return weights / weights.sum()
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:

@@ -57,7 +57,15 @@ class MouthCode:
 
     def encode(self, points: Points) -> NDArray[np.float32]:
         """Landmarks ``(time, 68, 2)`` -> codes ``(time, code)``; 0 is the mouth at rest."""
-        return (offsets(points) @ self.basis.T / self.scale).astype(np.float32)
+        return self.of_offsets(offsets(points))
+
+    def of_offsets(self, moved: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Offsets ``(time, 58)`` -> codes ``(time, code)``."""
+        return (moved @ self.basis.T / self.scale).astype(np.float32)
+
+    def to_offsets(self, codes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Codes ``(time, code)`` -> the offsets that they stand for, ``(time, 58)``."""
+        return (codes @ self.basis * self.scale).astype(np.float32)
 
     @property
     def opening(self) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from stillspeak.media.spectrum import HOP, log_mel
 _PAUSE_SECONDS = 0.6  # about what precedes and follows a GRID sentence
 _RANGE = 9.0  # nepers of power below the loudest band (39 dB): fainter is silence
 _STEADY_STEPS = 9  # of 10 ms: the path is smoothed over so many
-_ENGINE_SECONDS = 30
+ENGINE_SECONDS = 30
 
 
 class Reader(NamedTuple):
@@ -101,7 +101,7 @@ def read_aloud(text: str, reader: Reader) -> NDArray[np.float32]:
         Path(files["text"]).write_text(text + ".\n")
         command = [part.format(**files) for part in reader.command]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=_ENGINE_SECONDS)
+            subprocess.run(command, check=True, capture_output=True, timeout=ENGINE_SECONDS)
             spoken = read_audio(files["wav"]).at(RATE_HZ).samples
         except (OSError, subprocess.SubprocessError, MediaError) as error:
             raise DataError(f"{reader.name} could not read “{text}”: {error}") from error
@@ -124,7 +124,7 @@ def in_time(
     Returns:
         float32 ``(m,)``.
     """
-    at = _alignment(reading, recorded)
+    at = alignment(reading, recorded)
     times = np.arange(int(len(recorded) / RATE_HZ / WORLD_FRAME_SECONDS) + 1) * WORLD_FRAME_SECONDS
     steps = np.interp(times, np.arange(len(at)) * HOP / RATE_HZ, at * HOP / RATE_HZ)
     spoken = revoice(reading, RATE_HZ, pitch, formants, steps)
@@ -136,7 +136,7 @@ def in_time(
     return (out + background).astype(np.float32)
 
 
-def _alignment(reading: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray[np.float64]:
+def alignment(reading: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray[np.float64]:
     """For each 10 ms of what was recorded, the 10 ms of the reading that say the same, as smooth real numbers."""
     from dtaidistance import dtw_ndim
 

@@ -18,9 +18,11 @@ def _add_prepare(verbs: Verbs) -> None:
     example = "stillspeak prepare grid GRID_FOLDER prepared"
     parser = verb(verbs, "prepare", "Turn a raw corpus into aligned training clips; resumable.", example, _prepare)
     parser.add_argument(
-        "corpus", help="grid, tcd-timit, crema-d, lrw, folder (any tree of videos), or portraits (photos for training)"
+        "corpus",
+        help="grid, tcd-timit, crema-d, lrw, folder (any tree of videos); then portraits (photos for training) or "
+        "sentences (a text, a sentence a line, that voices read aloud)",
     )
-    parser.add_argument("source", type=Path, help="the corpus as published")
+    parser.add_argument("source", type=Path, help="the corpus as published; the photos; the text")
     parser.add_argument("destination", type=Path, help="folder for clips, manifest.parquet and report.md")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--voices", type=int, default=0, help="revoiced copies of each training clip's sound (0)")
@@ -37,9 +39,21 @@ def _prepare(arguments: argparse.Namespace) -> None:
     if arguments.corpus == "portraits":
         print(prepare_portraits(arguments.source, arguments.destination))
         return
+    if arguments.corpus == "sentences":
+        _prepare_sentences(arguments)
+        return
     how = arguments.workers, arguments.voices, arguments.readings, arguments.cluster
     prepare(arguments.corpus, arguments.source, arguments.destination, *how)
     print((arguments.destination / "report.md").read_text())
+
+
+def _prepare_sentences(arguments: argparse.Namespace) -> None:
+    from stillspeak.data.sentences import prepare_sentences
+    from stillspeak.training.teacher import teach
+
+    how = arguments.workers, arguments.voices, arguments.readings
+    sentences = prepare_sentences(arguments.source, arguments.destination, *how)
+    print(teach(arguments.destination, sentences))
 
 
 def _add_data(verbs: Verbs) -> None:

@@ -1,0 +1,118 @@
+"""Which phoneme is said when: in a sentence that flite reads aloud, and in a clip whose words are known. Ours.
+
+flite says when each of its phonemes ends. Along a recording they come by dynamic time warping of a reading of the same words,
+as in ``readings.py``. Source: flite, Black, Lenzo 2001; its phonemes are those of CMU's dictionary, a schwa and a pause.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.data.readings import ENGINE_SECONDS, alignment
+from stillspeak.data.voices import RATE_HZ
+from stillspeak.errors import DataError, MediaError
+from stillspeak.media.audio import read_audio
+from stillspeak.media.spectrum import HOP
+
+PAUSE = "pau"
+_VOWELS = "aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw"
+_CONSONANTS = "b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh"
+PHONEMES = (PAUSE, *_VOWELS.split(), *_CONSONANTS.split())
+VOICES = ("awb", "rms", "slt", "kal16")  # of flite: recorded throats
+STEPS_PER_FRAME = RATE_HZ // 25 // HOP  # of 10 ms, at 25 frames a second
+_NUMBERS = {phoneme: number for number, phoneme in enumerate(PHONEMES)}
+_ALONG = ("slt", "rms")  # ours: the voices that are laid along a clip: a woman's and a man's
+_PAUSE_STEPS = 50  # before and after: half a second
+_FEWEST_STEPS = 340  # with its pauses: a sentence drawn at the fastest speed still fills a batch's clip
+
+
+class Spoken(NamedTuple):
+    """What a voice said: float32 samples ``(n,)`` at 16 kHz, and the number of the phoneme at each 10 ms, uint8."""
+
+    samples: NDArray[np.float32]
+    phonemes: NDArray[np.uint8]
+
+
+def require_flite() -> None:
+    """Raises DataError if flite is not installed."""
+    if not shutil.which("flite"):
+        raise DataError("Phonemes come from the speech engine flite; install it with: apt install flite")
+
+
+def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
+    """A text as a voice of flite reads it, with a pause before and after, 3.4 s at least.
+
+    Args:
+        text: to be read; what flite makes of it is its own.
+        voice: one of ``VOICES``.
+        pace: above 1 is slower.
+
+    Raises:
+        DataError: if flite fails.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".wav") as wav, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(f"{text}\n")
+        file.flush()
+        stretch = f"duration_stretch={pace:.3f}"
+        command = ["flite", "-voice", voice, "--setf", stretch, "-psdur", "-f", file.name, "-o", wav.name]
+        try:
+            done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=ENGINE_SECONDS)
+            samples = read_audio(wav.name).at(RATE_HZ).samples
+        except (OSError, subprocess.SubprocessError, MediaError) as error:
+            raise DataError(f"flite could not read “{text}”: {error}") from error
+    said, begin = np.zeros(-(-len(samples) // HOP), np.uint8), 0.0
+    for part in done.stdout.split():
+        phoneme, _, end = part.rpartition(":")
+        said[round(begin * RATE_HZ / HOP) : round(float(end) * RATE_HZ / HOP)] = _NUMBERS.get(phoneme, 0)
+        begin = float(end)
+    pause = max(_PAUSE_STEPS, -(-(_FEWEST_STEPS - len(said)) // 2))
+    padded = np.pad(samples, (0, len(said) * HOP - len(samples)))
+    return Spoken(np.pad(padded, pause * HOP), np.pad(said, pause))
+
+
+def phonemes_along(recorded: NDArray[np.float32], text: str) -> NDArray[np.uint8]:
+    """The phonemes of a recording whose words are known, as two readings have them: ``(2, steps)``, a step 10 ms.
+
+    Args:
+        recorded: float32 ``(n,)`` at 16 kHz.
+        text: what is said.
+
+    Raises:
+        DataError: if flite fails.
+    """
+    readings = [read_sentence(text, voice) for voice in _ALONG]
+    at = [alignment(reading.samples, recorded).round().astype(int) for reading in readings]
+    return np.stack(
+        [
+            reading.phonemes[steps.clip(0, len(reading.phonemes) - 1)]
+            for reading, steps in zip(readings, at, strict=True)
+        ]
+    )
+
+
+def occupancy(phonemes: NDArray[np.uint8], frames: int) -> NDArray[np.float32]:
+    """How much of each frame each phoneme takes, mean over readings.
+
+    Args:
+        phonemes: ``(readings, steps)``.
+        frames: at 25 a second; past the end there is a pause.
+
+    Returns:
+        ``(frames, len(PHONEMES))``; rows add up to 1.
+    """
+    steps = frames * STEPS_PER_FRAME
+    said = np.pad(phonemes[:, :steps], ((0, 0), (0, max(0, steps - phonemes.shape[1]))))
+    shares = np.eye(len(PHONEMES), dtype=np.float32)[said].mean(axis=0)
+    return np.asarray(shares.reshape(frames, STEPS_PER_FRAME, -1).mean(axis=1), np.float32)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)

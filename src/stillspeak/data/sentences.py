@@ -1,0 +1,195 @@
+"""Sentences beside the clips of a prepared folder: read aloud by synthetic voices, and which phoneme is said when. Ours.
+
+A corpus has few words and few throats. ``training/teacher.py`` learns from its clips how phonemes move a mouth, and says of any
+sentence that was read aloud what a mouth would do: sound and mouth without a picture, for the sound phase.
+"""
+
+import json
+import zlib
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
+from stillspeak.data.phonemes import VOICES, phonemes_along, read_sentence, require_flite, write_text
+from stillspeak.data.pools import run_here
+from stillspeak.data.readings import make_readings
+from stillspeak.data.voices import RATE_HZ, copies_of, make_voices, write_voice
+from stillspeak.errors import DataError, OutputError
+from stillspeak.media.audio import read_audio
+
+SENTENCES = "sentences.npz"
+FOLDER = "sentences"
+_LONGEST = 300  # characters of a sentence
+_PACES = (-0.15, 0.3)  # ours, logarithms: flite reads faster than people do
+
+
+class Sentence(NamedTuple):
+    """A text and the voice that reads it."""
+
+    text: str
+    voice: str
+
+    @property
+    def name(self) -> str:
+        """Of its files: the same wherever it is read."""
+        return f"{zlib.crc32(repr(tuple(self)).encode()):08x}"
+
+
+class Sentences:
+    """The sentences of a prepared folder that a teacher has gone through.
+
+    Attributes:
+        paths: of the sounds; copies by other voices lie beside them.
+        offsets: what a mouth that says them would do, ``(frames, 58)`` each, crop pixels (``mouth_code.offsets``).
+
+    Raises:
+        DataError: if the folder has none, or they are damaged.
+    """
+
+    def __init__(self, folder: str | Path, rate_hz: int) -> None:
+        path = Path(folder) / SENTENCES
+        how = f"stillspeak prepare sentences TEXT {folder}"
+        if not path.is_file():
+            raise DataError(f"{folder} holds no {SENTENCES}; make it with: {how}")
+        try:
+            with np.load(path) as arrays:
+                ends = arrays["ends"]
+                self.offsets = np.split(arrays["offsets"].astype(np.float32), ends[:-1])
+                self.paths = [path.parent / str(name) for name in arrays["paths"]]
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise DataError(f"{path} is damaged; make it again with: {how}") from error
+        self.rate_hz = rate_hz
+        self.sounds = lru_cache(None)(self._load_sounds)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
+        """A sentence's sound and its copies by other voices, ``(n,)`` each."""
+        path = self.paths[index]
+        return [read_audio(sound).at(self.rate_hz).samples for sound in [path, *copies_of(path)]]
+
+
+def write_sentences(folder: Path, names: list[str], offsets: list[NDArray[np.float32]]) -> None:
+    """Writes ``sentences.npz``, whole or not at all.
+
+    Args:
+        folder: the prepared folder.
+        names: of the sentences, as ``Sentence.name``.
+        offsets: of each, ``(frames, 58)``.
+    """
+    part = folder / f".{SENTENCES}.part"
+    with part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            paths=np.array([f"{FOLDER}/{name}.flac" for name in names]),
+            ends=np.cumsum([len(one) for one in offsets]),
+            offsets=np.concatenate(offsets).astype(np.float16),
+        )
+    part.replace(folder / SENTENCES)
+
+
+def prepare_sentences(
+    text: str | Path, destination: str | Path, workers: int | None = None, voices: int = 0, readings: int = 0
+) -> list[Sentence]:
+    """Lets voices read every line of a text, and as many of the corpus's own sentences; notes which phoneme is said when.
+
+    The same is noted of every clip whose words are known. What is there is left as it is.
+
+    Args:
+        text: a file, UTF-8, a sentence a line; every voice reads each.
+        destination: a prepared folder.
+        workers: processes; the number of cores by default.
+        voices: revoiced copies of each sentence.
+        readings: of each sentence, by other engines' voices in its time.
+
+    Returns:
+        The sentences that were read.
+
+    Raises:
+        DataError: if the text cannot be used, the folder was not prepared or no words are known in it, or flite is not there.
+        OutputError: if the destination cannot be written.
+    """
+    destination = Path(destination).resolve()
+    lines = read_lines(Path(text))
+    if workers is not None and workers < 1:
+        raise DataError(f"--workers must be at least 1, not {workers}.")
+    if voices < 0 or readings < 0:
+        raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
+    require_flite()
+    clips = [record for record in read_manifest(destination) if record.spoken]
+    own = [record.spoken for record in clips if record.split == "train"]
+    if not own:
+        raise DataError(f"{destination} holds no training clips whose words are known: nothing to learn phonemes from.")
+    sentences = [Sentence(line, voice) for line in lines for voice in VOICES]
+    chosen = evenly(sorted(set(own)), len(sentences))
+    sentences += [Sentence(line, VOICES[number % len(VOICES)]) for number, line in enumerate(chosen)]
+    work = partial(_do, destination=destination, voices=voices, readings=readings)
+    try:
+        (destination / FOLDER).mkdir(exist_ok=True)
+        for _ in tqdm(run_here(work, [*clips, *sentences], workers), total=len(clips) + len(sentences), unit="text"):
+            pass
+    except (OSError, soundfile.LibsndfileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.error_string
+        raise OutputError(f"{destination / FOLDER} cannot be written: {why}.") from error
+    return sentences
+
+
+def read_lines(path: Path) -> list[str]:
+    """The sentences of a text file, one a line. Raises DataError if there are none that can be read aloud."""
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8.") from error
+    for number, line in enumerate(lines, 1):
+        if len(line) > _LONGEST:
+            raise DataError(f"Line {number} of {path} has {len(line)} characters; a sentence has at most {_LONGEST}.")
+    said = [line for line in lines if any(letter.isalpha() for letter in line)]
+    if not said:
+        raise DataError(f"{path} holds no sentences.")
+    return said
+
+
+def phonemes_path(destination: Path, what: ClipRecord | Sentence) -> Path:
+    """Where the phonemes of a clip or a sentence lie."""
+    if isinstance(what, Sentence):
+        return destination / FOLDER / f"{what.name}.json"
+    return destination / FOLDER / "clips" / what.corpus / what.speaker / f"{what.clip}.json"
+
+
+def read_phonemes(path: Path) -> NDArray[np.uint8]:
+    """The phonemes of a clip or a sentence, ``(readings, steps)``."""
+    return np.array(json.loads(path.read_text())["phonemes"], np.uint8)
+
+
+def _do(what: ClipRecord | Sentence, destination: Path, voices: int, readings: int) -> None:
+    """Notes the phonemes of a clip; or reads a sentence aloud."""
+    path = phonemes_path(destination, what)
+    if isinstance(what, ClipRecord):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            recorded = read_audio((destination / what.path).with_suffix(".flac")).at(RATE_HZ).samples
+            _write(path, what.spoken, phonemes_along(recorded, what.spoken))
+        return
+    flac = path.with_suffix(".flac")
+    if not path.exists():
+        pace = np.exp(np.random.default_rng(zlib.crc32(what.name.encode())).uniform(*_PACES))
+        spoken = read_sentence(what.text, what.voice, float(pace))
+        write_voice(flac, spoken.samples)
+        _write(path, what.text, spoken.phonemes[None])
+    make_voices(flac, voices)
+    make_readings(flac, what.text, readings)
+
+
+def _write(path: Path, text: str, phonemes: NDArray[np.uint8]) -> None:
+    content: dict[str, Any] = {"text": text, "phonemes": phonemes.tolist()}
+    write_text(path, json.dumps(content))

@@ -1,0 +1,111 @@
+"""How phonemes move a mouth, learnt from clips whose words are known, and said of sentences that were read aloud. Ours.
+
+What it says of them is written beside the clips (``sentences.npz``), for ``data.sentences`` of any training.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from stillspeak.config import TeacherConfig
+from stillspeak.data.landmarks import mouth_opening
+from stillspeak.data.manifest import ClipRecord, read_manifest, speaker_weights
+from stillspeak.data.mouth_code import MouthCode, fit_mouth_code, mirrored
+from stillspeak.data.phonemes import PHONEMES, STEPS_PER_FRAME, occupancy
+from stillspeak.data.sentences import Sentence, phonemes_path, read_phonemes, write_sentences
+from stillspeak.errors import OutputError
+from stillspeak.evaluation.mouth import match
+from stillspeak.model.teacher import Teacher
+from stillspeak.training.warm_start import CODE_SCALE, code_loss, cosine
+
+
+class Lesson(NamedTuple):
+    """A clip: its phonemes ``(frames, phonemes)``; codes ``(frames, code)``, the mean of its mouth's and its mirror image's."""
+
+    said: NDArray[np.float32]
+    codes: NDArray[np.float32]
+
+
+def teach(destination: str | Path, sentences: list[Sentence], config: TeacherConfig | None = None) -> str:
+    """Trains a teacher on a prepared folder's training clips and writes what mouths do in sentences.
+
+    Args:
+        destination: the folder, after ``prepare_sentences``.
+        sentences: that were read there.
+        config: of the teacher.
+
+    Returns:
+        A line: how well it knows the mouths of clips that it was not trained on.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    folder, config = Path(destination).resolve(), config or TeacherConfig()
+    records = [record for record in read_manifest(folder) if phonemes_path(folder, record).is_file()]
+    clips = [record for record in records if record.split == "train"]
+    code = fit_mouth_code([record.points() for record in clips], config.code)
+    teacher = fit(
+        [_lesson(folder, record, code) for record in clips], speaker_weights(clips, config.evenness), code, config
+    )
+    said = [read_phonemes(phonemes_path(folder, sentence)) for sentence in sentences]
+    offsets = [code.to_offsets(tell(teacher, occupancy(one, one.shape[1] // STEPS_PER_FRAME))) for one in said]
+    try:
+        write_sentences(folder, [sentence.name for sentence in sentences], offsets)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
+    return (
+        f"{len(sentences)} sentences, {sum(map(len, offsets)) / 25:.0f} s. {_figures(folder, records, teacher, code)}"
+    )
+
+
+def fit(lessons: list[Lesson], weights: NDArray[np.float64], code: MouthCode, config: TeacherConfig) -> Teacher:
+    """A teacher trained on lessons drawn by ``weights``; the same lessons make the same teacher."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        teacher = Teacher(config, len(PHONEMES))
+        optimiser = torch.optim.AdamW(teacher.parameters(), config.learning_rate, weight_decay=0.01, fused=True)
+        opening = torch.from_numpy(code.opening)
+        for step in tqdm(range(config.steps), unit="step"):
+            chosen = np.random.default_rng([0, step]).choice(len(lessons), config.clips, p=weights)
+            time = min(len(lessons[index].said) for index in chosen)
+            said, codes = (_stack([lessons[index][part][:time] for index in chosen]) for part in (0, 1))
+            code_loss(CODE_SCALE * teacher(said), codes, opening).backward()
+            nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
+            optimiser.param_groups[0]["lr"] = config.learning_rate * cosine(step, config.steps)
+            optimiser.step()
+            optimiser.zero_grad()
+    return teacher.eval()
+
+
+@torch.no_grad()
+def tell(teacher: Teacher, said: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mouth codes of one sentence: ``(frames, phonemes)`` -> ``(frames, code)``."""
+    return teacher(torch.from_numpy(said)[None])[0].numpy()
+
+
+def _lesson(folder: Path, record: ClipRecord, code: MouthCode) -> Lesson:
+    said, points = read_phonemes(phonemes_path(folder, record)), record.points()
+    return Lesson(occupancy(said, record.frames), np.mean([code.encode(points), code.encode(mirrored(points))], axis=0))
+
+
+def _stack(arrays: list[NDArray[np.float32]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _figures(folder: Path, records: list[ClipRecord], teacher: Teacher, code: MouthCode) -> str:
+    """Correlation of the opening on clips never trained on, by split."""
+    found = []
+    for split in ("heldout", "validation"):
+        chosen = [record for record in records if record.split == split]
+        if chosen:
+            told = [tell(teacher, _lesson(folder, record, code).said) @ code.opening for record in chosen]
+            matches = [
+                match(opened, mouth_opening(record.points())) for opened, record in zip(told, chosen, strict=True)
+            ]
+            found.append(f"{split}: {np.mean([one.correlation for one in matches]):.2f} ({len(chosen)} clips)")
+    return f"Opening as the phonemes alone tell it, correlation on {'; '.join(found)}." if found else ""
