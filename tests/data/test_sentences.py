@@ -1,5 +1,7 @@
 """Sentences read aloud: which phoneme is said when, and a teacher who knows from phonemes what a mouth does."""
 
+import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -11,9 +13,10 @@ import pytest
 from stillspeak.cli import main
 from stillspeak.config import ContextConfig, DataConfig, TeacherConfig
 from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.manifest import read_manifest
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
-from stillspeak.data.phonemes import PHONEMES, occupancy, phonemes_along, read_sentence
-from stillspeak.data.sentences import Sentences, read_lines, write_sentences
+from stillspeak.data.phonemes import PHONEMES, NothingToSayError, occupancy, phonemes_along, read_sentence
+from stillspeak.data.sentences import Sentences, phonemes_path, read_lines, read_phonemes, write_sentences
 from stillspeak.errors import DataError
 from stillspeak.training.teacher import Lesson, fit, tell
 
@@ -24,8 +27,11 @@ import sys
 import numpy as np, soundfile
 asked = dict(zip(sys.argv, sys.argv[1:]))
 pace, text = float(asked["--setf"].split("=")[1]), open(asked["-f"]).read().strip()
-random, said, pieces, end = np.random.default_rng(0), [], [], 0.0
-for letter in text:
+random, said, pieces, end, zero = np.random.default_rng(0), [], [np.zeros(160)], 0.0, 0.0
+for letter in text if text.isascii() else "":
+    if letter == ".":  # another sentence begins, and its clock
+        print(*said)
+        zero, said = end, []
     phoneme = "s" if letter == " " else "aa" if letter in "aeo" else "iy"
     size = int(16000 * pace * (0.1 if phoneme == "s" else 0.2))
     wave = np.zeros(size)
@@ -37,9 +43,9 @@ for letter in text:
     wave = np.fft.irfft(spectrum * sum(np.exp(-(((hertz - place) / 150) ** 2)) for place in places), size)
     end += size / 16000
     pieces.append(0.3 * wave / np.abs(wave).max())
-    said.append(f"{{phoneme}}:{{end:.3f}}")
+    said.append(f"{{phoneme}}:{{end - zero:.3f}}")
 soundfile.write(asked["-o"], np.concatenate(pieces), 16000)
-print(*said)
+print(*(said or ["pau:0.010"]))
 """
 
 
@@ -66,6 +72,10 @@ def test_a_reading_says_which_phoneme_is_said_at_each_10_ms():
     assert (loud == (spoken.phonemes != 0)).mean() > 0.95
     slow = read_sentence("ab e", "slt", 2.0)
     assert shares(slow.phonemes)["aa"] == 80
+    two = read_sentence("ab. e", "slt")  # the engine's clock begins anew with each sentence
+    assert shares(two.phonemes) == {"pau": len(two.phonemes) - 90, "aa": 40, "iy": 40, "s": 10}
+    with pytest.raises(NothingToSayError, match="привет"):
+        read_sentence("привет", "slt")
 
 
 @pytest.mark.usefixtures("flite")
@@ -112,7 +122,7 @@ def test_sentences_are_read_taught_and_drawn(
     monkeypatch.setattr("stillspeak.training.teacher.TeacherConfig", lambda: replace(TeacherConfig(), steps=2, clips=1))
     folder, text = tmp_path / "prepared", tmp_path / "text.txt"
     shutil.copytree(prepared, folder)
-    text.write_text("a bee sees an ape\n\nno more\n")
+    text.write_text("a bee sees an ape\n\nno more\nno more\n")
     command = ["prepare", "sentences", str(text), str(folder), "--workers", "1", "--voices", "1"]
     assert main(command) == 0
     assert "9 sentences" in capsys.readouterr().out  # four voices, two lines; and the corpus's own
@@ -121,6 +131,16 @@ def test_sentences_are_read_taught_and_drawn(
     stamps = [path.stat().st_mtime_ns for path in files]
     assert main(command) == 0
     assert [path.stat().st_mtime_ns for path in files] == stamps
+    record = read_manifest(folder)[0]
+    noted = phonemes_path(folder, record)
+    before, recorded = read_phonemes(noted), (folder / record.path).with_suffix(".flac")
+    noted.write_text(json.dumps({"text": record.spoken, "phonemes": [[1]]}))
+    os.utime(recorded, (noted.stat().st_mtime + 5,) * 2)  # a clip that was made again
+    assert main(command) == 0
+    np.testing.assert_array_equal(read_phonemes(noted), before)
+    noted.write_text("")
+    with pytest.raises(DataError, match="is damaged"):
+        read_phonemes(noted)
     context = ContextConfig(rate_hz=8000)
     clips = Clips(folder, "train", context)
     code = fit_mouth_code(clips.points, 4)
@@ -192,6 +212,13 @@ def test_a_corpus_without_words_teaches_no_phonemes(tmp_path: Path, capsys: pyte
     assert "prepare grid" in capsys.readouterr().err
     assert main(["prepare", "sentences", str(text), str(tmp_path / "none"), "--workers", "0"]) == 2
     assert "--workers" in capsys.readouterr().err
+
+
+def test_throats_that_nobody_has_are_refused(prepared: Path):
+    clips = Clips(prepared, "train", ContextConfig(rate_hz=8000))
+    for spread in (-0.1, 20.0):
+        with pytest.raises(DataError, match=r"data.throats is from 0"):
+            Drawer(clips, DataConfig(throats=spread), fit_mouth_code(clips.points, 4))
 
 
 def test_shares_beyond_one_are_refused(prepared: Path):

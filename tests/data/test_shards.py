@@ -14,6 +14,7 @@ from stillspeak.data import shards
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.manifest import read_manifest, write_manifest
 from stillspeak.data.mouth_code import fit_mouth_code
+from stillspeak.data.sentences import FOLDER, Sentences, write_sentences
 from stillspeak.data.shards import pack, unpack
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import DataError
@@ -44,6 +45,24 @@ def test_what_is_packed_and_unpacked_is_the_same(prepared: Path, tmp_path: Path)
     assert read_manifest(tmp_path / "back") == read_manifest(prepared)
     context = tiny().generator.context
     assert (Clips(tmp_path / "back", "train", context).windows(0) == Clips(prepared, "train", context).windows(0)).all()
+
+
+def test_sentences_travel_with_their_sounds(prepared: Path, tmp_path: Path):
+    folder, place = tmp_path / "prepared", tmp_path / "shards"
+    shutil.copytree(prepared, folder)
+    (folder / FOLDER).mkdir()
+    for name in ("a.flac", "a.voice1.flac", "not-any-more.flac"):
+        shutil.copy(next(prepared.rglob("*.flac")), folder / FOLDER / name)
+    write_sentences(folder, ["a"], [np.ones((5, 58), np.float32)])
+    pack(folder, str(place))
+    unpack(str(place), tmp_path / "back")
+    back = Sentences(tmp_path / "back")
+    assert [path.name for path in back.paths] == ["a.flac"]
+    assert len(back.sounds(0)) == 2
+    np.testing.assert_array_equal(back.offsets[0], 1)
+    assert not [*(tmp_path / "back").rglob("not-any-more*")]
+    with pytest.raises(DataError, match="unpack"):
+        Sentences(place)
 
 
 def test_unpacking_leaves_what_the_folder_held(prepared: Path, tmp_path: Path):

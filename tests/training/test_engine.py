@@ -577,6 +577,12 @@ def test_a_run_from_a_model_that_hears_otherwise_learns_sound_anew(prepared: Pat
     assert all(torch.equal(value, second.weights[name]) for name, value in joined.weights.items())
     with pytest.raises(ModelError, match="other sizes"):
         blend(first, second, 0.5, "sound")
+    unheard = replace(config, warm=replace(config.warm, sound_steps=0))
+    with pytest.raises(ModelError, match=r"set warm\.sound-steps above 0"):
+        train(unheard, prepared, tmp_path / "unheard", tmp_path / "raw", say=quiet)
+    said.clear()
+    train(config, prepared, tmp_path / "more", tmp_path / "mel", say=said.append)  # hears as it did
+    assert not any("hears otherwise" in line for line in said)
 
 
 def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -38,6 +38,10 @@ class Spoken(NamedTuple):
     phonemes: NDArray[np.uint8]
 
 
+class NothingToSayError(DataError):
+    """A text of which flite makes no phoneme."""
+
+
 def require_flite() -> None:
     """Raises DataError if flite is not installed."""
     if not shutil.which("flite"):
@@ -53,6 +57,7 @@ def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
         pace: above 1 is slower.
 
     Raises:
+        NothingToSayError: if flite finds nothing in the text to say.
         DataError: if flite fails.
     """
     with tempfile.NamedTemporaryFile(suffix=".wav") as wav, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
@@ -66,10 +71,14 @@ def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
         except (OSError, subprocess.SubprocessError, MediaError) as error:
             raise DataError(f"flite could not read “{text}”: {error}") from error
     said, begin = np.zeros(-(-len(samples) // HOP), np.uint8), 0.0
-    for part in done.stdout.split():
-        phoneme, _, end = part.rpartition(":")
-        said[round(begin * RATE_HZ / HOP) : round(float(end) * RATE_HZ / HOP)] = _NUMBERS.get(phoneme, 0)
-        begin = float(end)
+    for line in done.stdout.splitlines():  # one for each sentence that flite makes of the text, with a clock of its own
+        zero = begin
+        for part in line.split():
+            phoneme, _, end = part.rpartition(":")
+            begin, last = zero + float(end), begin
+            said[round(last * RATE_HZ / HOP) : round(begin * RATE_HZ / HOP)] = _NUMBERS.get(phoneme, 0)
+    if not said.any():
+        raise NothingToSayError(f"flite finds nothing to say in “{text}”; it reads English.")
     pause = max(_PAUSE_STEPS, -(-(_FEWEST_STEPS - len(said)) // 2))
     padded = np.pad(samples, (0, len(said) * HOP - len(samples)))
     return Spoken(np.pad(padded, pause * HOP), np.pad(said, pause))
@@ -83,7 +92,7 @@ def phonemes_along(recorded: NDArray[np.float32], text: str) -> NDArray[np.uint8
         text: what is said.
 
     Raises:
-        DataError: if flite fails.
+        NothingToSayError, DataError: as ``read_sentence``.
     """
     readings = [read_sentence(text, voice) for voice in _ALONG]
     at = [alignment(reading.samples, recorded).round().astype(int) for reading in readings]

@@ -92,5 +92,5 @@ def read_portraits(folder: str | Path) -> Portraits:
     try:
         with np.load(path) as arrays:
             return Portraits(arrays["crops"], arrays["points"], [str(name) for name in arrays["names"]])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged; make it again with: stillspeak prepare portraits") from error

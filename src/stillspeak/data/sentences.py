@@ -6,6 +6,7 @@ sentence that was read aloud what a mouth would do: sound and mouth without a pi
 
 import json
 import zlib
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
-from stillspeak.data.phonemes import VOICES, phonemes_along, read_sentence, require_flite, write_text
+from stillspeak.data.phonemes import VOICES, NothingToSayError, phonemes_along, read_sentence, require_flite, write_text
 from stillspeak.data.pools import run_here
 from stillspeak.data.readings import make_readings
 from stillspeak.data.voices import RATE_HZ, copies_of, make_voices, write_voice
@@ -27,6 +28,9 @@ from stillspeak.media.audio import read_audio
 SENTENCES = "sentences.npz"
 FOLDER = "sentences"
 _LONGEST = 300  # characters of a sentence
+_KEPT = 1000  # sentences whose sounds stay in memory
+_PART_OF_SPEECH = ("lrw",)  # corpora whose clips hold more than the word that is known
+_TAUGHT = ("train", "heldout", "validation")
 _PACES = (-0.15, 0.3)  # ours, logarithms: flite reads faster than people do
 
 
@@ -53,9 +57,9 @@ class Sentences:
         DataError: if the folder has none, or they are damaged.
     """
 
-    def __init__(self, folder: str | Path, rate_hz: int) -> None:
+    def __init__(self, folder: str | Path, rate_hz: int = RATE_HZ) -> None:
         path = Path(folder) / SENTENCES
-        how = f"stillspeak prepare sentences TEXT {folder}"
+        how = f"stillspeak prepare sentences TEXT {folder}, or, of shards, stillspeak data unpack"
         if not path.is_file():
             raise DataError(f"{folder} holds no {SENTENCES}; make it with: {how}")
         try:
@@ -63,10 +67,10 @@ class Sentences:
                 ends = arrays["ends"]
                 self.offsets = np.split(arrays["offsets"].astype(np.float32), ends[:-1])
                 self.paths = [path.parent / str(name) for name in arrays["paths"]]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise DataError(f"{path} is damaged; make it again with: {how}") from error
         self.rate_hz = rate_hz
-        self.sounds = lru_cache(None)(self._load_sounds)
+        self.sounds = lru_cache(_KEPT)(self._load_sounds)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -101,14 +105,14 @@ def prepare_sentences(
 ) -> list[Sentence]:
     """Lets voices read every line of a text, and as many of the corpus's own sentences; notes which phoneme is said when.
 
-    The same is noted of every clip whose words are known. What is there is left as it is.
+    The same is noted of every clip whose words are known, and said in English. What is there is left as it is.
 
     Args:
         text: a file, UTF-8, a sentence a line; every voice reads each.
         destination: a prepared folder.
         workers: processes; the number of cores by default.
         voices: revoiced copies of each sentence.
-        readings: of each sentence, by other engines' voices in its time.
+        readings: of each sentence, by other synthetic voices in its time.
 
     Returns:
         The sentences that were read.
@@ -124,28 +128,36 @@ def prepare_sentences(
     if voices < 0 or readings < 0:
         raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
     require_flite()
-    clips = [record for record in read_manifest(destination) if record.spoken]
+    clips = [
+        r for r in read_manifest(destination) if r.spoken and r.split in _TAUGHT and r.corpus not in _PART_OF_SPEECH
+    ]
     own = [record.spoken for record in clips if record.split == "train"]
     if not own:
         raise DataError(f"{destination} holds no training clips whose words are known: nothing to learn phonemes from.")
     sentences = [Sentence(line, voice) for line in lines for voice in VOICES]
     chosen = evenly(sorted(set(own)), len(sentences))
     sentences += [Sentence(line, VOICES[number % len(VOICES)]) for number, line in enumerate(chosen)]
+    sentences = list(dict.fromkeys(sentences))
     work = partial(_do, destination=destination, voices=voices, readings=readings)
     try:
         (destination / FOLDER).mkdir(exist_ok=True)
         for _ in tqdm(run_here(work, [*clips, *sentences], workers), total=len(clips) + len(sentences), unit="text"):
             pass
+    except BrokenProcessPool as error:
+        said = "A process was ended from outside, perhaps for want of memory; what was read is kept: run it again"
+        raise DataError(f"{said}, with fewer --workers.") from error
     except (OSError, soundfile.LibsndfileError) as error:
         why = error.strerror if isinstance(error, OSError) else error.error_string
         raise OutputError(f"{destination / FOLDER} cannot be written: {why}.") from error
+    for part in (destination / FOLDER).rglob(".*.part*"):
+        part.unlink(missing_ok=True)  # of a run that was killed
     return sentences
 
 
 def read_lines(path: Path) -> list[str]:
     """The sentences of a text file, one a line. Raises DataError if there are none that can be read aloud."""
     try:
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -167,21 +179,28 @@ def phonemes_path(destination: Path, what: ClipRecord | Sentence) -> Path:
 
 
 def read_phonemes(path: Path) -> NDArray[np.uint8]:
-    """The phonemes of a clip or a sentence, ``(readings, steps)``."""
-    return np.array(json.loads(path.read_text())["phonemes"], np.uint8)
+    """The phonemes of a clip or a sentence, ``(readings, steps)``; empty if nobody knows. Raises DataError if damaged."""
+    try:
+        return np.array(json.loads(path.read_text())["phonemes"], np.uint8)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged; delete it, and run stillspeak prepare sentences again.") from error
 
 
 def _do(what: ClipRecord | Sentence, destination: Path, voices: int, readings: int) -> None:
     """Notes the phonemes of a clip; or reads a sentence aloud."""
     path = phonemes_path(destination, what)
     if isinstance(what, ClipRecord):
-        if not path.exists():
+        flac = (destination / what.path).with_suffix(".flac")
+        if not _is_noted(path, what.spoken, flac):
             path.parent.mkdir(parents=True, exist_ok=True)
-            recorded = read_audio((destination / what.path).with_suffix(".flac")).at(RATE_HZ).samples
-            _write(path, what.spoken, phonemes_along(recorded, what.spoken))
+            try:
+                phonemes = phonemes_along(read_audio(flac).at(RATE_HZ).samples, what.spoken)
+            except NothingToSayError:
+                phonemes = np.zeros((0, 0), np.uint8)
+            _write(path, what.spoken, phonemes)
         return
     flac = path.with_suffix(".flac")
-    if not path.exists():
+    if not _is_noted(path, what.text, flac):
         pace = np.exp(np.random.default_rng(zlib.crc32(what.name.encode())).uniform(*_PACES))
         spoken = read_sentence(what.text, what.voice, float(pace))
         write_voice(flac, spoken.samples)
@@ -193,3 +212,11 @@ def _do(what: ClipRecord | Sentence, destination: Path, voices: int, readings: i
 def _write(path: Path, text: str, phonemes: NDArray[np.uint8]) -> None:
     content: dict[str, Any] = {"text": text, "phonemes": phonemes.tolist()}
     write_text(path, json.dumps(content))
+
+
+def _is_noted(path: Path, text: str, flac: Path) -> bool:
+    """Whether these words' phonemes were noted after the sound was made."""
+    try:
+        return json.loads(path.read_text())["text"] == text and path.stat().st_mtime_ns >= flac.stat().st_mtime_ns
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -19,12 +19,14 @@ from tqdm import tqdm
 
 from stillspeak.data.manifest import MANIFEST, ClipRecord, from_parquet, read_manifest, to_parquet, write_manifest
 from stillspeak.data.portraits import PORTRAITS
+from stillspeak.data.sentences import SENTENCES, Sentences
 from stillspeak.data.summary import REPORT, report
 from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError
 
 FileSystem = Any  # of fsspec, whose own types say that a binary file may be text
 _BESIDE = (REPORT, PORTRAITS)  # files of a prepared folder that travel as they are
+_READ_ALOUD = "sentences.tar"  # sentences.npz and the sounds that it names
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
         for name in _BESIDE:
             if (folder / name).is_file():
                 _put(fs, f"{root}/{name}", (folder / name).read_bytes())
+        if (folder / SENTENCES).is_file():
+            _write_sentences(folder, fs, f"{root}/{_READ_ALOUD}")
         _put(fs, f"{root}/{MANIFEST}", to_parquet(packed))
     except OSError as error:
         raise DataError(f"{destination} cannot be written: {error.strerror or error}.") from error
@@ -115,6 +119,8 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
                 raise tarfile.TarError(f"{name} lacks {missing[0].stem}")
         if fs.exists(f"{root}/{PORTRAITS}"):
             _into(folder / PORTRAITS, io.BytesIO(fs.cat_file(f"{root}/{PORTRAITS}")))
+        if fs.exists(f"{root}/{_READ_ALOUD}"):
+            _read(fs, f"{root}/{_READ_ALOUD}", folder)
         known = {record.key for record in before}
         loose = [*before, *(replace(record, shard="") for record in records if record.key not in known)]
         write_manifest(folder, loose)
@@ -183,6 +189,15 @@ def _write(shard: _Shard, folder: Path, fs: FileSystem, root: str) -> None:
             text = json.dumps(record.as_dict()).encode()
             _add(tar, str(Path(record.path).with_suffix(".json")), len(text), io.BytesIO(text))
     _put(fs, note, digest)
+
+
+def _write_sentences(folder: Path, fs: FileSystem, path: str) -> None:
+    """Writes the sentences that were read aloud into a tar of their own; what says that they are whole is its last member."""
+    paths = [sound for own in Sentences(folder).paths for sound in (own, *copies_of(own))]
+    with fs.transaction, fs.open(path, "wb") as file, tarfile.open(fileobj=file, mode="w|") as tar:
+        for sound in [*paths, folder / SENTENCES]:
+            with sound.open("rb") as content:
+                _add(tar, str(sound.relative_to(folder)), sound.stat().st_size, content)
 
 
 def _add(tar: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import ContextConfig
+from stillspeak.errors import ModelError
 from stillspeak.media.spectrum import mel_filters
 
 _FAINTEST = 1e-5  # ours: power of a band that counts as silence
@@ -88,8 +89,8 @@ class Memoryless(nn.Module):
 class MelBands(nn.Module):
     """Windows of sound -> how loud each mel band is, step by step. Ours, in place of a learnt first layer; nothing to learn.
 
-    A convolution with windowed waves, so that training and ONNX Runtime compute the same; half precision would drown
-    the faint upper bands.
+    A convolution with windowed waves, so that training and ONNX Runtime compute the same. Under autocast it stays in full
+    precision: rounding in half would be louder than the faint upper bands.
     """
 
     waves: Tensor  # cosines, then sines: 2 * bins, 1, kernel
@@ -116,6 +117,9 @@ class AudioEncoder(nn.Module):
 
     The first layer's kernel is long: 0.005 s of raw sound, or, with mel bands (ours), what one step of theirs hears. Padding in
     total: (ceil(in / stride) - 1) * stride + kernel - in.
+
+    Raises:
+        ModelError: if there are more layers than a window has steps to halve.
     """
 
     def __init__(self, config: ContextConfig) -> None:
@@ -129,6 +133,8 @@ class AudioEncoder(nn.Module):
             self.first = MelBands(config.bands, config.rate_hz, kernel, stride, padding)
             length, inputs, kernel, stride = _after(length, kernel, stride, padding), config.bands, 4, 2
         for outputs in config.channels:
+            if length < 2:  # noqa: PLR2004 - of one step a layer makes none
+                raise ModelError("generator.context.channels are more layers than a window has steps to halve.")
             padding = _padding(length, kernel, stride)
             layers += [
                 nn.Conv1d(inputs, outputs, kernel, stride, padding, bias=False),

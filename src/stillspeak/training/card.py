@@ -7,6 +7,7 @@ _CORPORA = {
     "grid": "the GRID audio-visual sentence corpus (M. Cooke, J. Barker, S. Cunningham, X. Shao, 2006), licence CC BY 4.0. "
     "Changes: faces aligned and cropped, sound revoiced and varied",
     "portraits": "aligned photos, moved by the mouths of clips, see their own terms",
+    "sentences": "a text that synthetic voices read aloud; what mouths do in it was learnt from the clips above",
 }
 _USE = """\
 ## What it must not be used for

@@ -34,7 +34,6 @@ from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read
 OPSET = 17
 _AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(("frames", "motion", "mask"), "drawn")
 _HALF_FROM = 1024  # elements: smaller tensors stay in full precision
-_WHOLE = ".waves"  # of mel bands: half precision is louder than the faint upper ones
 _TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
 
 
@@ -244,7 +243,7 @@ def store_in_half(path: Path) -> None:
     casts = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < _HALF_FROM or tensor.name.endswith(_WHOLE):
+        if tensor.data_type != TensorProto.FLOAT or values.size < _HALF_FROM:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))

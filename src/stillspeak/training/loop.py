@@ -21,7 +21,7 @@ from torch import Tensor
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
-from stillspeak.errors import RunError
+from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate
 from stillspeak.training.checkpoint import pack, take_discriminators, unpack
@@ -35,7 +35,7 @@ from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.watch import Say, Watch
-from stillspeak.training.weights import ANEW, Stage, describe_generator, load_generator, read_generator, remark
+from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
 
 _CALIBRATION = "calibration"
 PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
@@ -67,10 +67,13 @@ class Trainer:
         self.clips = clips = self._clips(data)
         self.generator = Generator(self.config.generator)
         saved = folder.load()
+        self._anew = False  # whether the Context Encoder is not the one to start from
         self.code, self.history = self._begin(clips, saved is not None, init)
         self._data = {
             "corpora": sorted(
-                {record.corpus for record in clips.records} | ({"portraits"} if self.config.data.recombined else set())
+                {record.corpus for record in clips.records}
+                | ({"portraits"} if self.config.data.recombined else set())
+                | ({"sentences"} if self.config.data.sentences else set())
             ),
             "speakers": dict(Counter(record.speaker for record in clips.records)),
         }
@@ -90,7 +93,7 @@ class Trainer:
             except (RuntimeError, KeyError, ValueError, TypeError) as error:
                 raise RunError(f"The checkpoint of {folder.path} does not belong to its config.toml.") from error
         elif init is not None:
-            if self.history and self.history[-1]["phase"] == ANEW:
+            if self._anew:
                 self.say(f"The Context Encoder of {init} hears otherwise; sound is learnt anew.")
             for name in take_discriminators(init, self.phases):
                 self.say(f"discriminator {name}: from {init}")
@@ -265,6 +268,11 @@ class Trainer:
         warm = self.config.warm
         if init is not None:
             trained = load_generator(init, self.generator)
+            self._anew = trained.config.generator.context != self.config.generator.context
+            if self._anew and not warm.sound_steps:
+                raise ModelError(
+                    f"The Context Encoder of {init} hears otherwise; to learn sound anew set warm.sound-steps above 0."
+                )
             code, history = trained.code, [{**stage, "run": ""} for stage in trained.history]
         else:
             code, history = fit_mouth_code(clips.points, warm.code), []

@@ -18,7 +18,7 @@ from stillspeak.data.manifest import ClipRecord, read_manifest, speaker_weights
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code, mirrored
 from stillspeak.data.phonemes import PHONEMES, STEPS_PER_FRAME, occupancy
 from stillspeak.data.sentences import Sentence, phonemes_path, read_phonemes, write_sentences
-from stillspeak.errors import OutputError
+from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.mouth import match
 from stillspeak.model.teacher import Teacher
 from stillspeak.training.warm_start import CODE_SCALE, code_loss, cosine
@@ -43,11 +43,15 @@ def teach(destination: str | Path, sentences: list[Sentence], config: TeacherCon
         A line: how well it knows the mouths of clips that it was not trained on.
 
     Raises:
+        DataError: if no training clip's phonemes are known, or their files are damaged.
         OutputError: if the folder cannot be written.
     """
     folder, config = Path(destination).resolve(), config or TeacherConfig()
-    records = [record for record in read_manifest(folder) if phonemes_path(folder, record).is_file()]
+    noted = [record for record in read_manifest(folder) if phonemes_path(folder, record).is_file()]
+    records = [record for record in noted if read_phonemes(phonemes_path(folder, record)).size]
     clips = [record for record in records if record.split == "train"]
+    if not clips:
+        raise DataError(f"Of no training clip of {folder} are phonemes known: their words are not English to flite.")
     code = fit_mouth_code([record.points() for record in clips], config.code)
     teacher = fit(
         [_lesson(folder, record, code) for record in clips], speaker_weights(clips, config.evenness), code, config
@@ -71,9 +75,14 @@ def fit(lessons: list[Lesson], weights: NDArray[np.float64], code: MouthCode, co
         optimiser = torch.optim.AdamW(teacher.parameters(), config.learning_rate, weight_decay=0.01, fused=True)
         opening = torch.from_numpy(code.opening)
         for step in tqdm(range(config.steps), unit="step"):
-            chosen = np.random.default_rng([0, step]).choice(len(lessons), config.clips, p=weights)
-            time = min(len(lessons[index].said) for index in chosen)
-            said, codes = (_stack([lessons[index][part][:time] for index in chosen]) for part in (0, 1))
+            random = np.random.default_rng([0, step])
+            chosen = [lessons[index] for index in random.choice(len(lessons), config.clips, p=weights)]
+            time = min(len(lesson.said) for lesson in chosen)
+            starts = [int(random.integers(0, len(lesson.said) - time + 1)) for lesson in chosen]
+            cut = [
+                Lesson(*(part[at : at + time] for part in lesson)) for lesson, at in zip(chosen, starts, strict=True)
+            ]
+            said, codes = (_stack(list(parts)) for parts in zip(*cut, strict=True))
             code_loss(CODE_SCALE * teacher(said), codes, opening).backward()
             nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
             optimiser.param_groups[0]["lr"] = config.learning_rate * cosine(step, config.steps)
