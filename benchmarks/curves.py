@@ -1,4 +1,4 @@
-"""The curves of some runs as one picture: a panel for each phase, the value of a scalar over its steps.
+"""The curves of some runs as one picture: a panel for each phase they trained, the value of a scalar over its steps.
 
 python benchmarks/curves.py OUT.png RUN [RUN ...]
 """
@@ -34,8 +34,6 @@ def panel(phase: str, name: str, curves: list[NDArray[np.float64]]) -> NDArray[n
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     cv2.putText(picture, f"{phase}: {name}", (EDGE, 18), FONT, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     every = np.concatenate(curves)
-    if not len(every):
-        return picture
     low, high = every.min(axis=0), every.max(axis=0)
     low[0] = 0
     span = np.maximum(high - low, 1e-9)
@@ -53,7 +51,11 @@ def panel(phase: str, name: str, curves: list[NDArray[np.float64]]) -> NDArray[n
 
 def main() -> None:
     out, *runs = map(Path, sys.argv[1:])
-    pictures = [panel(phase, name, [points(run, phase, name) for run in runs]) for phase, name in PANELS]
+    drawn = {name: [points(run, *name) for run in runs] for name in PANELS}
+    pictures = [panel(*name, curves) for name, curves in drawn.items() if any(map(len, curves))]
+    if not pictures:
+        sys.exit("None of these runs trained sound or pictures.")
+    pictures += [np.full_like(pictures[0], 255)] * (-len(pictures) % 3)
     rows = [np.hstack(pictures[start : start + 3]) for start in range(0, len(pictures), 3)]
     cv2.imwrite(str(out), np.vstack(rows))
 

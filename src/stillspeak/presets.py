@@ -45,7 +45,7 @@ def default() -> Config:
         frame=FrameDiscriminatorConfig(channels=small, frames=4),
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
-        warm=WarmStartConfig(sound_steps=6000, picture_steps=4000, expression=True),
+        warm=WarmStartConfig(sound_steps=3000, picture_steps=4000, expression=True),
         data=DataConfig(
             evenness=0.5, face_jitter=1.0, voice_jitter=1.0, throats=0.1, as_recorded=0.6, any_still=True, blinks=0.5
         ),

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import ContextConfig, WarpingConfig
+from stillspeak.errors import ModelError
 from stillspeak.media.spectrum import BANDS, HOP, RATE_HZ, log_mel
 from stillspeak.model.blocks import LEVEL, AudioEncoder, MelBands, UNetBlock
 from stillspeak.model.generator import Generator, State, WarpingDecoder, warp
@@ -75,6 +76,12 @@ def test_mel_bands_are_those_of_the_spectrum():
     np.testing.assert_allclose(
         np.diff(bands[: len(expected)][inside], axis=0), np.diff(expected[inside], axis=0), atol=1e-3
     )
+
+
+def test_more_layers_than_a_window_has_steps_are_refused():
+    config = ContextConfig(rate_hz=16_000, bands=40, kernel_seconds=0.025, stride_seconds=0.01, channels=(4,) * 6)
+    with pytest.raises(ModelError, match="more layers"):
+        AudioEncoder(config)
 
 
 def test_the_constant_half_equals_the_concatenated_convolution():

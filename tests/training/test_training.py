@@ -296,6 +296,8 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["--generator.context.window-seconds", "0.001"], "a frame's at least"),
         (["--generator.context.fps", "30"], "must be 25"),
         (["--generator.context.channels", "0", "4"], "numbers of at least 1"),
+        (["--generator.context.bands", "-3"], "generator.context.bands must be at least 0"),
+        (["--generator.context.stride-seconds", "0.00001"], "stride-seconds must be a sample's at least"),
         (["--generator.identity.channels", "4", "8"], "must be 5 numbers"),
         (["--frame.channels", "4", "8", "8", "8"], "frame.channels must be 5 numbers"),
     ],

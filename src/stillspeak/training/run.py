@@ -62,6 +62,11 @@ def checked(config: Config) -> Config:
     if context.window_seconds < 1 / context.fps:
         raise RunError(f"generator.context.window-seconds must be a frame's at least, not {context.window_seconds:g}.")
     _require_numbers(config)
+    for name in ("kernel_seconds", "stride_seconds"):
+        if round(getattr(context, name) * context.rate_hz) < 1:
+            raise RunError(
+                f"generator.context.{name.replace('_', '-')} must be a sample's at least, not {getattr(context, name)}."
+            )
     for name, least in _LEAST.items():
         value = reduce(lambda table, key: table and getattr(table, key), name.split("."), config)
         if value is not None and value < least:
