@@ -5,6 +5,7 @@ into one flat uint8 file under ``DEST/cache`` and mapped from there. Clips of sh
 kept in memory as far as it reaches: a small set is decoded once, of a large one nothing is written.
 """
 
+import math
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -216,6 +217,7 @@ class Drawer:
         self.portraits = read_portraits(clips.folder) if config.recombined else None
         self.sentences = Sentences(clips.folder, clips.cutter.rate_hz) if config.sentences else None
         self.sentence_codes = [code.of_offsets(moved) for moved in self.sentences.offsets] if self.sentences else []
+        self._shortest_sentence = min(map(len, self.sentence_codes), default=math.inf)
 
     def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
         """``count`` pieces of ``time`` frames with all their sound from the clip's start.
@@ -249,9 +251,7 @@ class Drawer:
         """
         windows, codes = [], []
         drawn = list(zip(range(count), self._choose(count, random), random.spawn(count), strict=True))
-        shortest = min(
-            [self.clips.records[index].frames for _, index, _ in drawn] + [len(c) for c in self.sentence_codes]
-        )
+        shortest = min(self._shortest_sentence, *(self.clips.records[index].frames for _, index, _ in drawn))
         time = min(time, int((shortest - 1) / _FASTEST))
         for number, index, own in drawn[share]:
             if number < quiet:

@@ -5,18 +5,14 @@ as in ``readings.py``. Source: flite, Black, Lenzo 2001; its phonemes are those 
 """
 
 import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.readings import ENGINE_SECONDS, alignment
+from stillspeak.data.readings import Reader, alignment, run_reader
 from stillspeak.data.voices import RATE_HZ
-from stillspeak.errors import DataError, MediaError
-from stillspeak.media.audio import read_audio
+from stillspeak.errors import DataError
 from stillspeak.media.spectrum import HOP
 
 PAUSE = "pau"
@@ -60,18 +56,12 @@ def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
         NothingToSayError: if flite finds nothing in the text to say.
         DataError: if flite fails.
     """
-    with tempfile.NamedTemporaryFile(suffix=".wav") as wav, tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        stretch = f"duration_stretch={pace:.3f}"
-        command = ["flite", "-voice", voice, "--setf", stretch, "-psdur", "-f", file.name, "-o", wav.name]
-        try:
-            done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=ENGINE_SECONDS)
-            samples = read_audio(wav.name).at(RATE_HZ).samples
-        except (OSError, subprocess.SubprocessError, MediaError) as error:
-            raise DataError(f"flite could not read “{text}”: {error}") from error
+    options = ("-voice", voice, "--setf", f"duration_stretch={pace:.3f}", "-psdur")
+    printed, samples = run_reader(text, Reader("flite", ("flite", *options, "-f", "{text}", "-o", "{wav}")))
     said, begin = np.zeros(-(-len(samples) // HOP), np.uint8), 0.0
-    for line in done.stdout.splitlines():  # one for each sentence that flite makes of the text, with a clock of its own
+    for line in printed.decode(
+        errors="replace"
+    ).splitlines():  # one for each sentence that flite makes of the text, with a clock of its own
         zero = begin
         for part in line.split():
             phoneme, _, end = part.rpartition(":")
@@ -118,10 +108,3 @@ def occupancy(phonemes: NDArray[np.uint8], frames: int) -> NDArray[np.float32]:
     said = np.pad(phonemes[:, :steps], ((0, 0), (0, max(0, steps - phonemes.shape[1]))))
     shares = np.eye(len(PHONEMES), dtype=np.float32)[said].mean(axis=0)
     return np.asarray(shares.reshape(frames, STEPS_PER_FRAME, -1).mean(axis=1), np.float32)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)

@@ -8,15 +8,35 @@ import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any
 
 import cv2
+from tqdm import tqdm
 
 from stillspeak.errors import DataError
 
 Work = Callable[[Any], None]  # can be pickled: a function of a module, or a partial of one
 _REACHED_SECONDS = 10
+
+
+def require_counts(workers: int | None, voices: int, readings: int) -> None:
+    """Raises DataError if there cannot be so many processes or copies of a sound."""
+    if workers is not None and workers < 1:
+        raise DataError(f"--workers must be at least 1, not {workers}.")
+    if voices < 0 or readings < 0:
+        raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
+
+
+def work_through(running: Iterator[None], total: int, unit: str) -> None:
+    """Shows how far ``run_here`` or ``run_on_cluster`` is, to the end. Raises DataError if a process is ended from outside."""
+    try:
+        for _ in tqdm(running, total=total, unit=unit):
+            pass
+    except BrokenProcessPool as error:
+        said = "A process was ended from outside, perhaps for want of memory; what was prepared is kept: run it again"
+        raise DataError(f"{said}, with fewer --workers.") from error
 
 
 def run_here(work: Work, jobs: Sequence[Any], workers: int | None = None) -> Iterator[None]:

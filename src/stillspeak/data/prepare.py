@@ -5,7 +5,6 @@ that was stopped goes on where it was. What cannot be used is dropped with a rea
 """
 
 import json
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,11 @@ import cv2
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from stillspeak.data.corpora import SourceClip, source_clips
 from stillspeak.data.landmarks import points68
 from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
-from stillspeak.data.pools import run_here, run_on_cluster
+from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.summary import REPORT, report
 from stillspeak.data.voices import make_voices
@@ -69,10 +67,7 @@ def prepare(
         OutputError: if the destination cannot be written.
     """
     source, destination = Path(source).resolve(), Path(destination)
-    if workers is not None and workers < 1:
-        raise DataError(f"--workers must be at least 1, not {workers}.")
-    if voices < 0 or readings < 0:
-        raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
+    require_counts(workers, voices, readings)
     if readings:
         installed(READERS)
     clips = source_clips(corpus, source, destination.resolve() / "clips")
@@ -84,12 +79,7 @@ def prepare(
         raise DataError(f"{destination} cannot be made: {error.strerror}.") from error
     work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
     done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
-    try:
-        for _ in tqdm(done, total=len(clips), unit="clip"):
-            pass
-    except BrokenProcessPool as error:
-        said = "A process was ended from outside, perhaps for want of memory; what was prepared is kept: run it again"
-        raise DataError(f"{said}, with fewer --workers.") from error
+    work_through(done, len(clips), "clip")
     for part in (destination / "clips" / corpus).rglob(".*.part*"):
         part.unlink(missing_ok=True)  # of a run that was killed
     records = [load_record(record_path(destination, clip)) for clip in clips]

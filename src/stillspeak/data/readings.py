@@ -25,7 +25,7 @@ from stillspeak.media.spectrum import HOP, log_mel
 _PAUSE_SECONDS = 0.6  # about what precedes and follows a GRID sentence
 _RANGE = 9.0  # nepers of power below the loudest band (39 dB): fainter is silence
 _STEADY_STEPS = 9  # of 10 ms: the path is smoothed over so many
-ENGINE_SECONDS = 30
+_ENGINE_SECONDS = 30
 
 
 class Reader(NamedTuple):
@@ -96,18 +96,27 @@ def read_aloud(text: str, reader: Reader) -> NDArray[np.float32]:
     Raises:
         DataError: if the engine fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        files = {"text": f"{folder}/text.txt", "wav": f"{folder}/speech.wav"}
-        Path(files["text"]).write_text(text + ".\n")
-        command = [part.format(**files) for part in reader.command]
-        try:
-            subprocess.run(command, check=True, capture_output=True, timeout=ENGINE_SECONDS)
-            spoken = read_audio(files["wav"]).at(RATE_HZ).samples
-        except (OSError, subprocess.SubprocessError, MediaError) as error:
-            raise DataError(f"{reader.name} could not read “{text}”: {error}") from error
+    spoken = run_reader(text, reader, ".\n")[1]
     loud = np.flatnonzero(np.abs(spoken) > 0.02 * np.abs(spoken).max())
     spoken = spoken[loud[0] : loud[-1] + 1] if len(loud) else spoken
     return np.pad(spoken, round(_PAUSE_SECONDS * RATE_HZ))
+
+
+def run_reader(text: str, reader: Reader, end: str = "\n") -> tuple[bytes, NDArray[np.float32]]:
+    """What a reader of a text and its ``end`` prints, and what it says, ``(n,)`` at 16 kHz.
+
+    Raises:
+        DataError: if the engine fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"text": f"{folder}/text.txt", "wav": f"{folder}/speech.wav"}
+        Path(files["text"]).write_text(text + end)
+        command = [part.format(**files) for part in reader.command]
+        try:
+            done = subprocess.run(command, check=True, capture_output=True, timeout=_ENGINE_SECONDS)
+            return done.stdout, read_audio(files["wav"]).at(RATE_HZ).samples
+        except (OSError, subprocess.SubprocessError, MediaError) as error:
+            raise DataError(f"{reader.name} could not read “{text}”: {error}") from error
 
 
 def in_time(

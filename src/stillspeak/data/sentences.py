@@ -6,7 +6,6 @@ sentence that was read aloud what a mouth would do: sound and mouth without a pi
 
 import json
 import zlib
-from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +14,10 @@ from zipfile import BadZipFile
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
-from stillspeak.data.phonemes import VOICES, NothingToSayError, phonemes_along, read_sentence, require_flite, write_text
-from stillspeak.data.pools import run_here
+from stillspeak.data.phonemes import VOICES, NothingToSayError, phonemes_along, read_sentence, require_flite
+from stillspeak.data.pools import require_counts, run_here, work_through
 from stillspeak.data.readings import make_readings
 from stillspeak.data.voices import RATE_HZ, copies_of, make_voices, write_voice
 from stillspeak.errors import DataError, OutputError
@@ -123,10 +121,7 @@ def prepare_sentences(
     """
     destination = Path(destination).resolve()
     lines = read_lines(Path(text))
-    if workers is not None and workers < 1:
-        raise DataError(f"--workers must be at least 1, not {workers}.")
-    if voices < 0 or readings < 0:
-        raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
+    require_counts(workers, voices, readings)
     require_flite()
     clips = [
         r for r in read_manifest(destination) if r.spoken and r.split in _TAUGHT and r.corpus not in _PART_OF_SPEECH
@@ -141,11 +136,7 @@ def prepare_sentences(
     work = partial(_do, destination=destination, voices=voices, readings=readings)
     try:
         (destination / FOLDER).mkdir(exist_ok=True)
-        for _ in tqdm(run_here(work, [*clips, *sentences], workers), total=len(clips) + len(sentences), unit="text"):
-            pass
-    except BrokenProcessPool as error:
-        said = "A process was ended from outside, perhaps for want of memory; what was read is kept: run it again"
-        raise DataError(f"{said}, with fewer --workers.") from error
+        work_through(run_here(work, [*clips, *sentences], workers), len(clips) + len(sentences), "text")
     except (OSError, soundfile.LibsndfileError) as error:
         why = error.strerror if isinstance(error, OSError) else error.error_string
         raise OutputError(f"{destination / FOLDER} cannot be written: {why}.") from error
@@ -210,8 +201,11 @@ def _do(what: ClipRecord | Sentence, destination: Path, voices: int, readings: i
 
 
 def _write(path: Path, text: str, phonemes: NDArray[np.uint8]) -> None:
+    """Writes the phonemes of a clip or a sentence, whole or not at all."""
     content: dict[str, Any] = {"text": text, "phonemes": phonemes.tolist()}
-    write_text(path, json.dumps(content))
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(content))
+    part.replace(path)
 
 
 def _is_noted(path: Path, text: str, flac: Path) -> bool:

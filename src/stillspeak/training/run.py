@@ -111,11 +111,11 @@ def checked_judge(config: JudgeConfig) -> JudgeConfig:
 
 # What a number may be at least; of an adversary only if the preset has it.
 _LEAST = {
-    "generator.context.features": 1, "generator.context.size": 1, "generator.context.layers": 1,
+    "generator.context.bands": 0, "generator.context.features": 1, "generator.context.size": 1, "generator.context.layers": 1,
     "generator.noise.size": 1, "generator.identity.size": 1,
     "frame.frames": 1, "sync.frames": 1, "sync.snippets": 1,
     "warm.code": 1, "warm.sound_steps": 0, "warm.sound_clips": 1,
-    "warm.picture_steps": 0, "generator.context.bands": 0, "warm.picture_clips": 1, "warm.picture_frames": 1,
+    "warm.picture_steps": 0, "warm.picture_clips": 1, "warm.picture_frames": 1,
     "train.steps": 0, "train.clips": 1, "train.accumulate": 1, "train.frames": 1,
     "train.seed": 0, "train.hours": 0, "train.threads": 0, "train.log_every": 1, "train.sample_every": 0,
 }  # fmt: skip

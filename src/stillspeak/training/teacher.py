@@ -47,24 +47,22 @@ def teach(destination: str | Path, sentences: list[Sentence], config: TeacherCon
         OutputError: if the folder cannot be written.
     """
     folder, config = Path(destination).resolve(), config or TeacherConfig()
-    noted = [record for record in read_manifest(folder) if phonemes_path(folder, record).is_file()]
-    records = [record for record in noted if read_phonemes(phonemes_path(folder, record)).size]
-    clips = [record for record in records if record.split == "train"]
+    records = [record for record in read_manifest(folder) if phonemes_path(folder, record).is_file()]
+    heard = [(record, read_phonemes(phonemes_path(folder, record))) for record in records]
+    known = [(record, occupancy(phonemes, record.frames)) for record, phonemes in heard if phonemes.size]
+    clips = [record for record, _ in known if record.split == "train"]
     if not clips:
         raise DataError(f"Of no training clip of {folder} are phonemes known: their words are not English to flite.")
     code = fit_mouth_code([record.points() for record in clips], config.code)
-    teacher = fit(
-        [_lesson(folder, record, code) for record in clips], speaker_weights(clips, config.evenness), code, config
-    )
-    said = [read_phonemes(phonemes_path(folder, sentence)) for sentence in sentences]
-    offsets = [code.to_offsets(tell(teacher, occupancy(one, one.shape[1] // STEPS_PER_FRAME))) for one in said]
+    lessons = [_lesson(record, said, code) for record, said in known if record.split == "train"]
+    teacher = fit(lessons, speaker_weights(clips, config.evenness), code, config)
+    texts = [read_phonemes(phonemes_path(folder, sentence)) for sentence in sentences]
+    offsets = [code.to_offsets(tell(teacher, occupancy(one, one.shape[1] // STEPS_PER_FRAME))) for one in texts]
     try:
         write_sentences(folder, [sentence.name for sentence in sentences], offsets)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
-    return (
-        f"{len(sentences)} sentences, {sum(map(len, offsets)) / 25:.0f} s. {_figures(folder, records, teacher, code)}"
-    )
+    return f"{len(sentences)} sentences, {sum(map(len, offsets)) / 25:.0f} s. {_figures(known, teacher, code)}"
 
 
 def fit(lessons: list[Lesson], weights: NDArray[np.float64], code: MouthCode, config: TeacherConfig) -> Teacher:
@@ -97,24 +95,23 @@ def tell(teacher: Teacher, said: NDArray[np.float32]) -> NDArray[np.float32]:
     return teacher(torch.from_numpy(said)[None])[0].numpy()
 
 
-def _lesson(folder: Path, record: ClipRecord, code: MouthCode) -> Lesson:
-    said, points = read_phonemes(phonemes_path(folder, record)), record.points()
-    return Lesson(occupancy(said, record.frames), np.mean([code.encode(points), code.encode(mirrored(points))], axis=0))
+def _lesson(record: ClipRecord, said: NDArray[np.float32], code: MouthCode) -> Lesson:
+    points = record.points()
+    return Lesson(said, np.mean([code.encode(points), code.encode(mirrored(points))], axis=0))
 
 
 def _stack(arrays: list[NDArray[np.float32]]) -> Tensor:
     return torch.from_numpy(np.stack(arrays))
 
 
-def _figures(folder: Path, records: list[ClipRecord], teacher: Teacher, code: MouthCode) -> str:
+def _figures(known: list[tuple[ClipRecord, NDArray[np.float32]]], teacher: Teacher, code: MouthCode) -> str:
     """Correlation of the opening on clips never trained on, by split."""
     found = []
     for split in ("heldout", "validation"):
-        chosen = [record for record in records if record.split == split]
+        chosen = [(record, said) for record, said in known if record.split == split]
         if chosen:
-            told = [tell(teacher, _lesson(folder, record, code).said) @ code.opening for record in chosen]
             matches = [
-                match(opened, mouth_opening(record.points())) for opened, record in zip(told, chosen, strict=True)
+                match(tell(teacher, said) @ code.opening, mouth_opening(record.points())) for record, said in chosen
             ]
             found.append(f"{split}: {np.mean([one.correlation for one in matches]):.2f} ({len(chosen)} clips)")
     return f"Opening as the phonemes alone tell it, correlation on {'; '.join(found)}." if found else ""
