@@ -185,6 +185,7 @@ class TrainConfig:
     patience_epochs: int = 0  # stop after so many epochs without a gain in validation PSNR or SSIM; 0: never
     adversaries_from: int = 0  # step at which the discriminators join
     keep_context: bool = False  # ours: the Context Encoder stays as the sound phase left it
+    keep_picture: bool = False  # ours: all but the Context Encoder stays; sound learns from what pictures make of it
     taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
     calibrate: bool = False  # ours: after the last step, mouths open and eyes shut as far as real ones do
     ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps

@@ -300,6 +300,7 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["--generator.context.stride-seconds", "0.00001"], "stride-seconds must be a sample's at least"),
         (["--generator.identity.channels", "4", "8"], "must be 5 numbers"),
         (["--frame.channels", "4", "8", "8", "8"], "frame.channels must be 5 numbers"),
+        (["--train.keep-context", "True", "--train.keep-picture", "True"], "leave nothing to learn"),
     ],
 )
 def test_numbers_that_cannot_be_trained_with_are_refused(
@@ -394,17 +395,15 @@ def test_calibration_widens_a_mouth_and_eyes_that_move_too_little(
     torch.testing.assert_close(generator.decoder.first.weight, wider[:, None, None, None] * before)
 
 
-def test_a_kept_context_encoder_is_not_changed_by_the_adversaries(prepared: Path, tmp_path: Path):
-    settings = [
-        "--warm.sound-steps",
-        "0",
-        "--warm.picture-steps",
-        "0",
-        "--train.steps",
-        "2",
-        "--train.keep-context",
-        "True",
-    ]
+@pytest.mark.parametrize(
+    ("keep", "learns"),
+    [
+        ("--train.keep-context", {"identity", "noise", "decoder", "last"}),
+        ("--train.keep-picture", {"context"}),
+    ],
+)
+def test_what_is_kept_is_not_changed_by_the_adversaries(keep: str, learns: set[str], prepared: Path, tmp_path: Path):
+    settings = ["--warm.sound-steps", "0", "--warm.picture-steps", "0", "--train.steps", "2", keep, "True"]
     config = overridden("tiny", [*settings, "--loss.code", "0", "--warm.expression", "False"])
     RunFolder(tmp_path / "r").create(config, prepared)
     trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)
@@ -412,7 +411,7 @@ def test_a_kept_context_encoder_is_not_changed_by_the_adversaries(prepared: Path
     trainer.run()
     after = trainer.generator.state_dict()
     changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
-    assert changed == {"identity", "noise", "decoder", "last"}
+    assert changed == learns
 
 
 def test_the_papers_painting_decoder_trains_and_exports_in_every_phase(prepared: Path, tmp_path: Path):

@@ -27,7 +27,7 @@ from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
 from stillspeak.model.generator import FrameDecoder, Generator, Identity, WarpingDecoder
 from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
 from stillspeak.training.card import model_card
-from stillspeak.training.exported_warp import ExportedWarpingDecoder
+from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
 from stillspeak.training.tensors import pixels, seeded
 from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
 
@@ -167,8 +167,9 @@ class _IdentityGraph(nn.Module):
         self.generator = generator
 
     def forward(self, still: Tensor) -> tuple[Tensor, ...]:
-        identity = self.generator.identify(still)
-        return identity.code, *identity.constants
+        identity, last = self.generator.identify(still), self.generator.last
+        photo = neighbours(still) if isinstance(last, ExportedWarpingDecoder) else still
+        return identity.code, photo, *identity.constants
 
 
 class _StepGraph(nn.Module):
@@ -188,20 +189,20 @@ class _StepGraph(nn.Module):
         draw: Tensor,
         context_state: Tensor,
         noise_state: Tensor,
-        still: Tensor,
         code: Tensor,
+        photo: Tensor,
         *constants: Tensor,
     ) -> tuple[Tensor, ...]:
-        identity = Identity(code, constants, still)
+        identity = Identity(code, constants, photo)
         context, context_state = self.generator.context(windows[None], context_state)
         codes, noise_state = self.generator.noise(noise[None], noise_state)
         features = self.generator.features(identity, context.index_select(1, draw), codes.index_select(1, draw))
         last, layers = self.generator.last, ()
         if isinstance(last, ExportedWarpingDecoder):
             warped = last.layers(features)
-            video, layers = last.blend(warped, still), (warped.motion.permute(0, 2, 3, 1), warped.mask[:, 0])
+            video, layers = last.blend(warped, photo), (warped.motion.permute(0, 2, 3, 1), warped.mask[:, 0])
         else:
-            video = last(features, still)
+            video = last(features, photo)
         frames = ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         return frames, context_state, noise_state, *layers
 
@@ -209,22 +210,22 @@ class _StepGraph(nn.Module):
 def _write_graphs(generator: Generator, folder: Path) -> None:
     config = generator.config
     still = torch.zeros(1, 3, HEIGHT_PX, WIDTH_PX)
-    identity = generator.identify(still)
-    constants = [f"constant{i}" for i in range(len(identity.constants))]
+    identify = _IdentityGraph(generator)
+    known = ["code", "photo", *(f"constant{i}" for i in range(len(generator.decoder.unet_blocks)))]
     state = generator.begin(1)
     windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise.size)
-    inputs = ["windows", "noise", "draw", "context_state", "noise_state", "still", "code", *constants]
+    inputs = ["windows", "noise", "draw", "context_state", "noise_state", *known]
     warps = isinstance(generator.last, ExportedWarpingDecoder)
     outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _IdentityGraph(generator), (still,), str(folder / IDENTITY), input_names=["still"],
-            output_names=["code", *constants], opset_version=OPSET, dynamo=False,
+            identify, (still,), str(folder / IDENTITY), input_names=["still"],
+            output_names=known, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
         torch.onnx.export(
             _StepGraph(generator),
-            (windows, noise, torch.arange(3), state.context, state.noise, still, identity.code, *identity.constants),
+            (windows, noise, torch.arange(3), state.context, state.noise, *identify(still)),
             str(folder / STEP),
             input_names=inputs,
             output_names=outputs,

@@ -15,8 +15,8 @@ _CORNERS, _COLOURS = 4, 3
 class ExportedWarpingDecoder(nn.Module):
     """A trained ``WarpingDecoder`` for one still at a time.
 
-    Each pixel's four neighbours lie in one row of a table, so that a frame is one gather; the weights are spread over
-    colours, and the corners summed, by products with constant matrices.
+    Each pixel's four neighbours lie in one row of a table, made once for a still, so that a frame is one gather; the weights
+    are spread over colours, and the corners summed, by products with constant matrices.
     """
 
     spread: Tensor
@@ -30,15 +30,15 @@ class ExportedWarpingDecoder(nn.Module):
         self.register_buffer("gather", torch.cat([colours] * _CORNERS))  # 12, 3
 
     def forward(self, features: Float[Tensor, "n channels 64 48"], still: Tensor) -> Float[Tensor, "n 3 128 96"]:
-        return self.blend(self.layers(features), still)
+        return self.blend(self.layers(features), neighbours(still))
 
     def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
         """As the trained decoder's."""
         return self.trained.layers(features)
 
-    def blend(self, layers: Layers, still: Tensor) -> Float[Tensor, "n 3 128 96"]:
-        """As the trained decoder's, of one still."""
-        height, width = still.shape[2], still.shape[3]
+    def blend(self, layers: Layers, table: Float[Tensor, "pixels 12"]) -> Float[Tensor, "n 3 128 96"]:
+        """As the trained decoder's, of the still whose ``neighbours`` the table holds."""
+        height, width = layers.paint.shape[2:]
         y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
         column = (x + layers.motion[:, 0]).clamp(0, width - 1).reshape(-1)  # n * height * width
         row = (y + layers.motion[:, 1]).clamp(0, height - 1).reshape(-1)
@@ -47,12 +47,12 @@ class ExportedWarpingDecoder(nn.Module):
         photo = (1 - layers.mask).reshape(-1)
         above, below = photo * (1 - low), photo * low
         weights = torch.stack([above * (1 - right), above * right, below * (1 - right), below * right])
-        corners = _neighbours(still)[(top * width + left).long()]  # n * height * width, 12
+        corners = table[(top * width + left).long()]  # n * height * width, 12
         warped = (corners * (weights.t() @ self.spread)) @ self.gather
         return warped.reshape(-1, height, width, _COLOURS).permute(0, 3, 1, 2) + layers.mask * layers.paint
 
 
-def _neighbours(still: Float[Tensor, "1 3 height width"]) -> Float[Tensor, "pixels 12"]:
+def neighbours(still: Float[Tensor, "1 3 height width"]) -> Float[Tensor, "pixels 12"]:
     """Of every pixel its colour and those right, below and right below of it; at the edges the edge repeats."""
     rows = still[0].permute(1, 2, 0)
     below = torch.cat([rows[1:], rows[-1:]], dim=0)

@@ -71,6 +71,8 @@ def checked(config: Config) -> Config:
         value = reduce(lambda table, key: table and getattr(table, key), name.split("."), config)
         if value is not None and value < least:
             raise RunError(f"{name.replace('_', '-')} must be at least {least}, not {value}.")
+    if config.train.keep_context and config.train.keep_picture:
+        raise RunError("train.keep-context and train.keep-picture together leave nothing to learn.")
     most = min(config.generator.context.size, 2 * len(LIPS_AND_CHIN))
     if config.warm.code > most:
         raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")

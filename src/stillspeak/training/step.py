@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Drawer, Order
@@ -52,9 +52,10 @@ class AdversarialPhase(Phase):
         self.steps, self.batch = config.train.steps, (config.train.clips, "train.clips")
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        kept = [generator.context] if config.train.keep_context else []
-        kept += [generator.noise] if config.warm.expression else []
-        fixed = {id(parameter) for network in kept for parameter in network.parameters()}
+        picture = [generator.identity, generator.decoder, generator.last, generator.noise]
+        self.kept: list[nn.Module] = [generator.context] if config.train.keep_context else []
+        self.kept += picture if config.train.keep_picture else [generator.noise] if config.warm.expression else []
+        fixed = {id(parameter) for network in self.kept for parameter in network.parameters()}
         self.learning = [parameter for parameter in generator.parameters() if id(parameter) not in fixed]
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
         self.optimisers = {"generator": adam(self.learning, config.train.learning_rate, BETAS)}
@@ -70,7 +71,8 @@ class AdversarialPhase(Phase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update of every network; returns its scalars."""
-        self.generator.context.train(not self.config.train.keep_context)
+        for network in self.kept:
+            network.eval().requires_grad_(False)
         active = self.adversaries if step >= self.config.train.adversaries_from else []
         rows = []
         for part, share in zip(parts, self.team.shares(len(parts)), strict=True):
@@ -110,15 +112,13 @@ class AdversarialPhase(Phase):
         (clips, heard), time = view.heard.shape[:2], codes.shape[1]
         state = generator.begin(clips, self.device)
         with self.precision():
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.train.keep_context):
-                context, _ = generator.context(view.heard, state.context)
+            context, _ = generator.context(view.heard, state.context)
             shown = context[:, -time:].clone()
             taught = draws.share.parts * clips * self.config.train.taught  # clips of the whole batch
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
             shown[told, :, : codes.shape[2]] = (CODE_SCALE * codes[told]).to(shown.dtype)
             drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.warm.expression):
-                z_n, _ = generator.noise(drawn, state.noise)
+            z_n, _ = generator.noise(drawn, state.noise)
             z_n = z_n[:, -time:].clone()
             if self.config.warm.expression:
                 z_n[..., :EXPRESSION] = EXPRESSION_SCALE * view.expressions
