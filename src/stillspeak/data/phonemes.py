@@ -59,9 +59,8 @@ def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
     options = ("-voice", voice, "--setf", f"duration_stretch={pace:.3f}", "-psdur")
     printed, samples = run_reader(text, Reader("flite", ("flite", *options, "-f", "{text}", "-o", "{wav}")))
     said, begin = np.zeros(-(-len(samples) // HOP), np.uint8), 0.0
-    for line in printed.decode(
-        errors="replace"
-    ).splitlines():  # one for each sentence that flite makes of the text, with a clock of its own
+    lines = printed.decode(errors="replace").splitlines()
+    for line in lines:  # one for each sentence that flite makes of the text, with a clock of its own
         zero = begin
         for part in line.split():
             phoneme, _, end = part.rpartition(":")

@@ -175,7 +175,8 @@ class _IdentityGraph(nn.Module):
 class _StepGraph(nn.Module):
     """Listens to all windows, and draws the frames whose numbers are in ``draw``.
 
-    A decoder that warps also says where each pixel came from and how much of it is paint.
+    ``photo`` is the still, or its ``neighbours`` for a decoder that warps; that one also says where each pixel came from and
+    how much of it is paint.
     """
 
     def __init__(self, generator: Generator) -> None:

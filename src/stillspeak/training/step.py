@@ -52,9 +52,13 @@ class AdversarialPhase(Phase):
         self.steps, self.batch = config.train.steps, (config.train.clips, "train.clips")
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        picture = [generator.identity, generator.decoder, generator.last, generator.noise]
-        self.kept: list[nn.Module] = [generator.context] if config.train.keep_context else []
-        self.kept += picture if config.train.keep_picture else [generator.noise] if config.warm.expression else []
+        self.kept: list[nn.Module] = []
+        if config.train.keep_context:
+            self.kept += [generator.context]
+        if config.train.keep_picture:
+            self.kept += [generator.identity, generator.decoder, generator.last]
+        if config.train.keep_picture or config.warm.expression:
+            self.kept += [generator.noise]
         fixed = {id(parameter) for network in self.kept for parameter in network.parameters()}
         self.learning = [parameter for parameter in generator.parameters() if id(parameter) not in fixed]
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
@@ -71,7 +75,7 @@ class AdversarialPhase(Phase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update of every network; returns its scalars."""
-        for network in self.kept:
+        for network in self.kept:  # here, since the phases before this one may teach them
             network.eval().requires_grad_(False)
         active = self.adversaries if step >= self.config.train.adversaries_from else []
         rows = []
