@@ -27,7 +27,16 @@ from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
 from stillspeak.training import loop
-from stillspeak.training.adversary import Adversary, FrameAdversary, Scene, SyncAdversary, adversaries, judge, own_sound
+from stillspeak.training.adversary import (
+    Adversary,
+    FrameAdversary,
+    Scene,
+    SequenceAdversary,
+    SyncAdversary,
+    adversaries,
+    judge,
+    own_sound,
+)
 from stillspeak.training.blend import blend
 from stillspeak.training.calibration import Factors
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
@@ -196,12 +205,13 @@ def test_the_third_adversary_learns_what_belongs_together():
     assert np.mean(right[-10:]) > 0.7
 
 
-@pytest.mark.parametrize("adversary_type", [FrameAdversary, SyncAdversary])
+@pytest.mark.parametrize("adversary_type", [FrameAdversary, SequenceAdversary, SyncAdversary])
 def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: type[Adversary]):
     torch.manual_seed(0)
     context = tiny().generator.context
     config = {
         FrameAdversary: tiny().frame,
+        SequenceAdversary: tiny().sequence,
         SyncAdversary: SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16, context),
     }[adversary_type]
     adversary = adversary_type(config, torch.device("cpu"))

@@ -111,11 +111,11 @@ def change_throat(samples: Samples, rate_hz: int, factor: float) -> Samples:
     bins = np.arange(spectra.shape[1])
     source = bins / factor
     low = np.minimum(source.astype(int), bins[-1])
-    high, share = np.minimum(low + 1, bins[-1]), (source - low).clip(0, 1)
+    high, share = np.minimum(low + 1, bins[-1]), (source - low).clip(0, 1).astype(np.float32)
+    turns = np.tile(np.exp(0.5j * np.pi * (bins - source)), (len(spectra), 1))  # a hop is a quarter of a bin's turn
+    turns[:1] = 1
     moved = (1 - share) * spectra[:, low] + share * spectra[:, high]
-    moved *= np.exp(
-        0.5j * np.pi * np.outer(np.arange(len(spectra)), bins - source)
-    )  # a hop is a quarter of a bin's turn
+    moved *= np.cumprod(turns, axis=0)
     pieces = (np.fft.fftshift(np.fft.irfft(moved, size), axes=1) * window).reshape(len(moved), 4, hop)
     joined = sum(pieces[3 - late : len(pieces) - late, late] for late in range(4))  # each hop is heard in four pieces
     spoken = joined.reshape(-1)[size - 3 * hop :][: len(samples)]

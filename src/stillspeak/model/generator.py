@@ -167,8 +167,8 @@ class WarpingDecoder(nn.Module):
         """Motion, mask and paint, before they are blended."""
         out = self.last(features).float()  # from bfloat16 tanh would move pixels by steps of a thirty-second
         out = out.contiguous()  # planes: tanh of every sixth number is four times as slow
-        motion = self.furthest_px * torch.tanh(out[:, :2])
-        return Layers(motion, torch.sigmoid(out[:, 2:3]), torch.tanh(out[:, 3:]))
+        motion, mask, paint = out.split((2, 1, 3), dim=1)
+        return Layers(self.furthest_px * torch.tanh(motion), torch.sigmoid(mask), torch.tanh(paint))
 
     def blend(self, layers: Layers, still: Image) -> Float[Tensor, "n 3 128 96"]:
         """The frame that some layers make of a still."""

@@ -49,4 +49,5 @@ def reconstruction_loss(
 
 def region_l1(real: Float[Tensor, "*n 3 height width"], fake: Float[Tensor, "*n 3 height width"]) -> Float[Tensor, ""]:
     """Mean abs(F - G) of the mouth region: a diagnostic, not a loss."""
-    return (real - fake).abs()[..., MOUTH_ROWS, MOUTH_COLUMNS].mean()
+    real, fake = (video[..., MOUTH_ROWS, MOUTH_COLUMNS] for video in (real, fake))
+    return (real - fake).abs().mean()

@@ -1,4 +1,4 @@
-"""Verbs that judge models and make the paper's tables and figures: evaluate, ablate, figures, bench."""
+"""Verbs that judge models and make the paper's tables and figures: evaluate, compare, ablate, figures, bench."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ from stillspeak.verbs import Verbs, choose_clips, speakers_of, verb
 def add(verbs: Verbs) -> None:
     """Adds the verbs of this file to the parser."""
     _add_evaluate(verbs)
+    _add_compare(verbs)
     _add_ablate(verbs)
     _add_figures(verbs)
     _add_bench(verbs)
@@ -53,6 +54,21 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
         )
     print((arguments.output / "results.md").read_text())
+
+
+def _add_compare(verbs: Verbs) -> None:
+    example = "stillspeak compare results-before results-after"
+    what = "What changed between two evaluations of the same clips, clip by clip, with intervals."
+    parser = verb(verbs, "compare", what, example, _compare)
+    parser.add_argument("before", type=Path, help="a folder that evaluate wrote")
+    parser.add_argument("after", type=Path, help="another one")
+    parser.add_argument("--row", default="model", help="which of their rows (model)")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from stillspeak.evaluation.compare import compare
+
+    print(compare(arguments.before, arguments.after, arguments.row))
 
 
 def _add_ablate(verbs: Verbs) -> None:
