@@ -323,9 +323,9 @@ def test_kill_9_in_the_middle_of_a_save_leaves_a_run_that_goes_on(prepared: Path
     process.start()
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    assert list((tmp_path / "r").glob("*.part"))
+    assert list((tmp_path / "r").glob(".*.part*"))
     Trainer(RunFolder(tmp_path / "r"), say=quiet).run()
-    assert not list((tmp_path / "r").glob("*.part"))
+    assert not list((tmp_path / "r").glob(".*.part*"))
 
 
 def die_in_the_second_save(run: Path) -> None:
@@ -355,7 +355,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_kept(prepared: Path, tmp_pa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "r" / "checkpoint.safetensors").read_bytes() == before
-    assert not list((tmp_path / "r").glob("*.part"))
+    assert not list((tmp_path / "r").glob(".*.part*"))
 
 
 def test_an_optimisers_moments_lie_as_their_weights_do_after_a_resume():

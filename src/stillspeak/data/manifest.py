@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stillspeak.errors import DataError
+from stillspeak.whole import whole
 
 Item = TypeVar("Item")
 MANIFEST = "manifest.parquet"
@@ -105,9 +106,8 @@ _SCHEMA = pa.schema(
 
 def write_manifest(folder: Path, records: list[ClipRecord]) -> None:
     """Writes ``manifest.parquet`` whole or not at all, sorted by speaker and clip."""
-    part = folder / f".{MANIFEST}.part"
-    part.write_bytes(to_parquet(records))
-    part.replace(folder / MANIFEST)
+    with whole(folder / MANIFEST) as part:
+        part.write_bytes(to_parquet(records))
 
 
 def to_parquet(records: list[ClipRecord]) -> bytes:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from stillspeak.data.landmarks import crop_landmarks
 from stillspeak.errors import DataError, StillspeakError
 from stillspeak.media.faces import align, read_image, require_faces, similarity
+from stillspeak.whole import whole
 
 PORTRAITS = "portraits.npz"
 _PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -68,12 +69,10 @@ def prepare_portraits(source: str | Path, destination: str | Path) -> str:
     if not crops:
         raise DataError(f"{source} holds no photo to train on with a face that can be found.")
     stack = np.stack(list(crops.values()))
-    part = destination / f".{PORTRAITS}.part"
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez_compressed(file, crops=stack, points=crop_landmarks(stack), names=np.array(list(crops)))
-        part.replace(destination / PORTRAITS)
+        with whole(destination / PORTRAITS) as part:
+            np.savez_compressed(part, crops=stack, points=crop_landmarks(stack), names=np.array(list(crops)))
     except OSError as error:
         raise DataError(f"{destination} cannot be written: {error.strerror}.") from error
     lines = ["# Prepared portraits", "", f"Kept {len(crops)} of {len(photos)} to train on; one in four is kept back."]

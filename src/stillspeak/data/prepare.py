@@ -27,6 +27,7 @@ from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
 from stillspeak.media.video import read_video
 from stillspeak.media.writer import VideoWriter
+from stillspeak.whole import whole
 
 FPS = 25  # paper, section 4
 _DETECT_EVERY = 25  # ours: the head moves slowly; between detections the box is interpolated
@@ -170,9 +171,8 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
         done = replace(done, dropped=str(error))
     except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say
         done = replace(done, dropped=f"unreadable: {error}")
-    part = record.with_suffix(".part")
-    part.write_text(json.dumps(done.as_dict()))
-    part.replace(record)
+    with whole(record) as part:
+        part.write_text(json.dumps(done.as_dict()))
 
 
 def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -296,10 +296,8 @@ def _whole(box: NDArray[np.float64]) -> tuple[int, int, int, int]:
 
 def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
     """A clip as prepared: H.264 in 4:4:4 at a quality that loses nothing visible, lossless sound beside it."""
-    flac = video.with_suffix(".flac")
-    part = flac.with_suffix(".part.flac")
-    soundfile.write(part, np.clip(sound.samples, -1, 1), sound.rate_hz, subtype="PCM_16")
-    part.replace(flac)
+    with whole(video.with_suffix(".flac")) as part:
+        soundfile.write(part, np.clip(sound.samples, -1, 1), sound.rate_hz, subtype="PCM_16")
     with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=False) as writer:
         for frame in frames:
             writer.write(frame)

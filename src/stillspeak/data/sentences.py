@@ -22,6 +22,7 @@ from stillspeak.data.readings import make_readings
 from stillspeak.data.voices import RATE_HZ, copies_of, make_voices, write_voice
 from stillspeak.errors import DataError, OutputError
 from stillspeak.media.audio import read_audio
+from stillspeak.whole import whole
 
 SENTENCES = "sentences.npz"
 FOLDER = "sentences"
@@ -87,15 +88,13 @@ def write_sentences(folder: Path, names: list[str], offsets: list[NDArray[np.flo
         names: of the sentences, as ``Sentence.name``.
         offsets: of each, ``(frames, 58)``.
     """
-    part = folder / f".{SENTENCES}.part"
-    with part.open("wb") as file:
+    with whole(folder / SENTENCES) as part:
         np.savez_compressed(
-            file,
+            part,
             paths=np.array([f"{FOLDER}/{name}.flac" for name in names]),
             ends=np.cumsum([len(one) for one in offsets]),
             offsets=np.concatenate(offsets).astype(np.float16),
         )
-    part.replace(folder / SENTENCES)
 
 
 def prepare_sentences(
@@ -203,9 +202,8 @@ def _do(what: ClipRecord | Sentence, destination: Path, voices: int, readings: i
 def _write(path: Path, text: str, phonemes: NDArray[np.uint8]) -> None:
     """Writes the phonemes of a clip or a sentence, whole or not at all."""
     content: dict[str, Any] = {"text": text, "phonemes": phonemes.tolist()}
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content))
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(json.dumps(content))
 
 
 def _is_noted(path: Path, text: str, flac: Path) -> bool:

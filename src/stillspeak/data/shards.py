@@ -23,6 +23,7 @@ from stillspeak.data.sentences import SENTENCES, Sentences
 from stillspeak.data.summary import REPORT, report
 from stillspeak.data.voices import copies_of
 from stillspeak.errors import DataError
+from stillspeak.whole import whole
 
 FileSystem = Any  # of fsspec, whose own types say that a binary file may be text
 _BESIDE = (REPORT, PORTRAITS)  # files of a prepared folder that travel as they are
@@ -227,8 +228,6 @@ def _read(fs: FileSystem, path: str, folder: Path) -> None:
 
 def _into(place: Path, content: IO[bytes]) -> None:
     """A file that is there whole or not at all."""
-    part = place.with_name(f".{place.name}.part")
-    with part.open("wb") as out:
+    with whole(place) as part, part.open("wb") as out:
         while block := content.read(1 << 20):
             out.write(block)
-    part.replace(place)

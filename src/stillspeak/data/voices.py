@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from stillspeak.media.audio import read_audio
+from stillspeak.whole import whole
 
 WORLD_FRAME_SECONDS = 0.005
 RATE_HZ = 16_000  # ours: what the default model hears
@@ -48,9 +49,8 @@ def make_voices(flac: Path, count: int) -> None:
 
 def write_voice(path: Path, samples: NDArray[np.float32]) -> None:
     """Writes a copy of a clip's sound at 16 kHz, whole or not at all."""
-    part = path.with_name(f".{path.stem}.part.flac")
-    soundfile.write(part, np.clip(samples, -1, 1), RATE_HZ, subtype="PCM_16")
-    part.replace(path)
+    with whole(path) as part:
+        soundfile.write(part, np.clip(samples, -1, 1), RATE_HZ, subtype="PCM_16")
 
 
 def revoice(

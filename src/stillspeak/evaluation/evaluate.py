@@ -35,6 +35,7 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.provenance import package_version
 from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model, model_digest
+from stillspeak.whole import whole
 
 FPS = 25
 _LEAST_FRAMES = 10  # ours: less than this is no video to judge
@@ -210,10 +211,9 @@ class _Done:
     def keep(self, job: Job, figures: report.Figures) -> None:
         path = self._path(job)
         _make(path.parent)
-        part = path.with_suffix(".part")
         try:
-            part.write_text(json.dumps({"key": self._key(job), "figures": figures}))
-            part.replace(path)
+            with whole(path) as part:
+                part.write_text(json.dumps({"key": self._key(job), "figures": figures}))
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 

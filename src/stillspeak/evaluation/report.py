@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from stillspeak.errors import OutputError
 from stillspeak.evaluation.measure import METRICS
+from stillspeak.whole import whole
 
 ROWS = ("ground_truth", "model", "still", "shuffled_audio")
 _RESAMPLES, _BLOCK = 10_000, 500
@@ -87,11 +88,12 @@ def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> 
     ]
     schema = pa.schema([("clip", pa.string()), ("row", pa.string()), *((metric, pa.float64()) for metric in METRICS)])
     try:
-        _whole(folder / "results.json", (json.dumps(results, indent=2) + "\n").encode())
-        _whole(folder / "results.md", markdown(results).encode())
-        part = folder / ".results.parquet.part"
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
-        part.replace(folder / "results.parquet")
+        with whole(folder / "results.json") as part:
+            part.write_bytes((json.dumps(results, indent=2) + "\n").encode())
+        with whole(folder / "results.md") as part:
+            part.write_bytes(markdown(results).encode())
+        with whole(folder / "results.parquet") as part:
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return results
@@ -125,9 +127,3 @@ def _said(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {_said(inner)}" for name, inner in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _whole(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

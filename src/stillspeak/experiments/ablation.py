@@ -18,6 +18,7 @@ from stillspeak.training.export import export
 from stillspeak.training.loop import resume, train
 from stillspeak.training.overrides import overridden
 from stillspeak.training.run import RunFolder
+from stillspeak.whole import whole
 
 _COLUMNS = ("psnr", "ssim", "fdbm", "cpbd", "acd", "acd_ratio", "wer", "opening_correlation", "opening_spread")
 _TABLE_2, _TABLE_3 = ("ground_truth", "l1", "l1_frame", "full"), ("ground_truth", "full", "static_baseline")
@@ -154,9 +155,8 @@ def _write(destination: Path, results: dict[str, Any]) -> None:
     }
     try:
         for name, text in files.items():
-            part = destination / f".{name}.part"
-            part.write_text(text)
-            part.replace(destination / name)
+            with whole(destination / name) as part:
+                part.write_text(text)
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError, MediaError, OutputError
 from stillspeak.media.audio import require_file
+from stillspeak.whole import whole
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
 WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
@@ -140,15 +141,11 @@ def write_image(path: Path, image: Image) -> None:
         done, data = False, None
     if not done or data is None:
         raise OutputError(f"{path} must end in .png or .jpg.")
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.tobytes())
-        part.replace(path.resolve())
+        with whole(path) as part:
+            part.write_bytes(data.tobytes())
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(OSError):  # where there is no such folder
-            part.unlink()
 
 
 def model_file(name: str) -> str:

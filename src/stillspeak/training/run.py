@@ -25,6 +25,7 @@ from stillspeak.config import Config, ContextConfig, JudgeConfig
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
 from stillspeak.training.runs import CONFIG, METRICS, flat
+from stillspeak.whole import whole
 
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 _MOST_LAYERS = 4  # each halves the mouth's 48 pixels
@@ -234,12 +235,11 @@ class RunFolder:
         Raises:
             RunError: if it cannot be written; the old one is then still there.
         """
-        part = self.path / f"{CHECKPOINT}.part"
+        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         try:
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
-            part.replace(self.path / CHECKPOINT)
+            with whole(self.path / CHECKPOINT) as part:
+                save_file(kept, part, metadata)
         except (OSError, SafetensorError) as error:
-            part.unlink(missing_ok=True)
             raise RunError(f"The checkpoint could not be written ({error}); the one before it is kept.") from error
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:

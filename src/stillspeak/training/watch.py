@@ -22,6 +22,7 @@ from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.trouble import Collapse, standing_mouth
 from stillspeak.training.warm_start import SoundPhase
 from stillspeak.training.weights import Stage, Trained, write_generator
+from stillspeak.whole import whole
 
 Say = Callable[[str], None]
 
@@ -105,12 +106,10 @@ class Watch:
     def _keep_best(self, average: Generator, code: MouthCode, history: list[Stage]) -> None:
         """Writes the generator beside the old one and swaps them. Raises RunError if it cannot; the old one is then kept."""
         path = self.folder.path / BEST
-        part = path.with_suffix(".part")
         try:
-            write_generator(part, Trained(self.config, average.state_dict(), code, history))
-            part.replace(path)
+            with whole(path) as part:
+                write_generator(part, Trained(self.config, average.state_dict(), code, history))
         except (OSError, SafetensorError) as error:
-            part.unlink(missing_ok=True)
             raise RunError(f"{path} could not be written ({error}); the one before it is kept.") from error
 
     def _record(self, phase: str, step: int, values: Mapping[str, float], done: Mapping[str, float]) -> None:
