@@ -1,6 +1,7 @@
 """The product: the same frames however the sound arrives, silence, timing, faces, seeds."""
 
 import itertools
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,9 +73,15 @@ def test_the_seed_decides_the_noise(animator: Animator):
 def test_frames_are_placed_by_time_at_any_rate(fps: float):
     frames = [np.full((1, 1, 3), t, np.uint8) for t in range(50)]
     placed = list(at_rate(iter(frames), 25, fps, lambda: 2.0))
-    assert len(placed) == int(2 * fps)
+    assert len(placed) == math.ceil(2 * fps - 1e-6)
     for k, frame in enumerate(placed):
         assert frame[0, 0, 0] == min(49, int(k * 25 / fps + 1e-9))
+
+
+@pytest.mark.parametrize(("seconds", "fps", "count"), [(5.55, 1, 6), (5.55, 12, 67), (5.0004, 1, 5), (5.55, 30, 167)])
+def test_no_sound_is_left_without_a_frame(seconds: float, fps: int, count: int):
+    frames = [np.full((1, 1, 3), t, np.uint8) for t in range(int(seconds * 25))]
+    assert len(list(at_rate(iter(frames), 25, fps, lambda: seconds))) == count
 
 
 def test_silence_is_valid_and_too_little_sound_is_not(animator: Animator, astronaut: np.ndarray):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -277,6 +278,37 @@ def test_pipes_go_in_and_out(inputs: Path, tiny_model: Path):
     assert len(done.stdout) == 25 * 128 * 96 * 3
     assert b'"width": 96' in done.stderr
     assert main(["animate", "-", "-", "-o", str(inputs / "out.mp4"), "--model", str(tiny_model)]) == 2
+
+
+def test_a_pipe_by_its_name_is_read_like_stdin(inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]):
+    pipe, out = inputs / "pipe", inputs / "out.mp4"
+    os.mkfifo(pipe)
+    for sent, code in (((inputs / "speech.wav").read_bytes(), 0), (b"", 2)):
+        writing = threading.Thread(target=pipe.write_bytes, args=(sent,))
+        writing.start()
+        said = main(["animate", str(inputs / "face.png"), str(pipe), "-o", str(out), "--model", str(tiny_model)])
+        writing.join()
+        assert said == code
+    assert "Nothing came through" in capfd.readouterr().err
+    assert main(["inspect", str(pipe)]) == 2
+    assert "is a pipe" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["photo", "speech", "output", "pattern", "model", "faces"])
+def test_a_name_that_no_file_can_have_is_said(
+    place: str, inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+):
+    long = "x" * 255
+    given = {"photo": str(inputs / "face.png"), "speech": str(inputs / "speech.wav"), "model": str(tiny_model)}
+    given |= {"output": str(inputs / "out.mp4")}
+    given |= {"pattern": {"output": f"{long}%d.png"}, "output": {"output": f"{inputs / long}.mp4"}}.get(
+        place, {place: str(inputs / long)}
+    )
+    arguments = ["animate", given["photo"], given["speech"], "-o", given["output"], "--model", given["model"]]
+    if place == "faces":
+        arguments = ["faces", given["photo"], "-o", f"{inputs / long}.png"]
+    assert main(arguments) == 2
+    assert len(capfd.readouterr().err.strip().splitlines()) == 1
 
 
 def full_disk(*_: object) -> None:

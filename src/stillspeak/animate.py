@@ -29,6 +29,7 @@ from stillspeak.runtime.voices import Speech, Voices, require_kind
 
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
+_ROUNDING_SECONDS = 1e-3  # ours: less sound than this is no reason for one more frame
 _EASE_SECONDS = 0.2  # ours: until then a face leaves what it does in the photo
 
 
@@ -236,7 +237,8 @@ def at_rate(
 ) -> Iterator[Frames]:
     """Places frames by time: output frame k, shown at k / to_fps, is the input frame of that moment.
 
-    ``seconds`` says how much sound there is so far, at least a frame more than was drawn: no frame lasts longer than it.
+    ``seconds`` says how much sound there is so far, at least a frame more than was drawn. The last frame may last a little
+    longer than it: at one frame a second half a word would be lost otherwise.
     """
     if from_fps == to_fps:
         yield from frames
@@ -245,10 +247,10 @@ def at_rate(
     wanted = 0
     current: Frames | None = None
     for index, current in enumerate(frames):
-        while int(wanted * ratio) == index and wanted < int(seconds() * float(to_fps) + 1e-6):
+        while int(wanted * ratio) == index and wanted < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
             yield current
             wanted += 1
-    while current is not None and wanted < int(seconds() * float(to_fps) + 1e-6):
+    while current is not None and wanted < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
         yield current  # less than one input frame is missing at the end
         wanted += 1
 

@@ -135,22 +135,30 @@ def _files(job: Job) -> Iterator[tuple[Path, dict[int, Path]]]:
 
 @contextlib.contextmanager
 def input_file(name: str) -> Iterator[Path]:
-    """A file by its name; what comes through stdin, ``-``, is kept in one of its own for a while.
+    """A file by its name; what comes through stdin, ``-``, or another pipe is kept in one of its own for a while.
 
     Raises:
         MediaError: if nothing comes.
     """
-    if name != "-":
+    if name != "-" and not _is_pipe(name):
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory(prefix="stillspeak") as folder:
-        path = Path(folder) / "stdin"
+    with tempfile.TemporaryDirectory(prefix="stillspeak") as folder, contextlib.ExitStack() as opened:
+        pipe = sys.stdin.buffer if name == "-" else opened.enter_context(Path(name).open("rb"))
+        path = Path(folder) / "piped"
         with path.open("wb") as copy:
-            while block := sys.stdin.buffer.read(1 << 20):
+            while block := pipe.read(1 << 20):
                 copy.write(block)
         if not path.stat().st_size:
-            raise MediaError("Nothing came through stdin.")
+            raise MediaError(f"Nothing came through {'stdin' if name == '-' else name}.")
         yield path
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        return Path(name).is_fifo()
+    except OSError:  # it is said later what is wrong with it
+        return False
 
 
 def _frames(speeches: Mapping[int, Path], fps: Fraction) -> int | None:

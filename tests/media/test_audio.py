@@ -1,5 +1,6 @@
 """Sound in: every container and sample format that the issue names, and errors that are sentences."""
 
+import os
 from pathlib import Path
 
 import av
@@ -145,3 +146,19 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a.mp3").rename(tmp_path / "at 10:30.mp3")
     monkeypatch.chdir(tmp_path)
     assert read_audio("at 10:30.mp3").seconds == pytest.approx(1.0, abs=0.06)
+
+
+def test_channels_that_cancel_each_other_are_still_heard(tmp_path: Path):
+    sound = tone(0.5)
+    for name, other, wanted in (("opposite", -1.0, 1.0), ("alike", 1.0, 1.0), ("one", 0.0, 0.5)):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, np.stack([sound.samples, other * sound.samples], axis=1), sound.rate_hz, subtype="FLOAT")
+        np.testing.assert_allclose(read_audio(path).samples, wanted * sound.samples, atol=1e-6)
+        streamed = np.concatenate([*open_sound(path).mono()])
+        np.testing.assert_allclose(streamed, wanted * sound.samples, atol=1e-6)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(MediaError, match="is a pipe"):
+        read_audio(tmp_path / "pipe.wav")

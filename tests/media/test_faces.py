@@ -153,3 +153,16 @@ def test_a_small_file_cannot_ask_for_all_memory(tmp_path: Path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50e6
+
+
+@pytest.mark.parametrize("kind", ["float", "bytes in 32 bits", "32 bits", "16 bits"])
+def test_grey_of_more_than_eight_bits_is_as_light_as_it_was(tmp_path: Path, kind: str):
+    grey = np.tile(np.arange(0, 256, dtype=np.float64), (40, 1))
+    wide = {
+        "float": (grey / 255).astype(np.float32),
+        "bytes in 32 bits": grey.astype(np.int32),
+        "32 bits": (grey * 257).astype(np.int32),
+        "16 bits": (grey * 257).astype(np.uint16),
+    }[kind]
+    Image.fromarray(wide).save(tmp_path / "grey.tif")
+    assert np.abs(read_image(tmp_path / "grey.tif")[..., 0] - grey).max() <= 1

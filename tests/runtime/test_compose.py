@@ -7,7 +7,7 @@ import pytest
 from helpers import tone
 from stillspeak.animate import Animator
 from stillspeak.errors import FaceError, MediaError
-from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, find_faces
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, find_faces, similarity
 from stillspeak.runtime.compose import Composer, outline_weight, warp
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import MOST_PX, Scene, numbered, open_scene
@@ -138,3 +138,19 @@ def test_a_grey_photo_stays_grey(shipped: Animator, astronaut: np.ndarray):
     frames = shipped(grey, tone(0.8)).frames.astype(int)
     assert np.ptp(frames, axis=3).max() <= 1
     assert np.abs(frames - grey).max() > 20
+
+
+def test_a_face_has_the_number_that_the_list_gives_it(astronaut: np.ndarray):
+    group, sizes = np.full((700, 1500, 3), 200, np.uint8), (0.6, 1.1, 0.8)
+    for place, size in enumerate(sizes):
+        head = cv2.resize(astronaut[20:220, 130:330], None, fx=size, fy=size)
+        group[100 : 100 + len(head), 80 + 480 * place : 80 + 480 * place + head.shape[1]] = head
+    _, faces = numbered(group)
+    assert len(faces) == 3
+    for number, face in enumerate(faces, 1):
+        for chosen in (number, str(number), [number]):
+            (one,) = open_scene(group, chosen).faces
+            np.testing.assert_array_equal(one.still, Composer(group, similarity(face.points)).still)
+    for wrong in (0, -1, [], [0], ["1.5"], 1.0, None, True, {}):
+        with pytest.raises(FaceError):
+            open_scene(group, wrong)  # type: ignore[arg-type]

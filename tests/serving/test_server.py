@@ -27,10 +27,11 @@ from stillspeak.cli import main
 from stillspeak.media.audio import Sound
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
+from stillspeak.serving import talk
 from stillspeak.serving.protocol import Frame, Hello, unpack
 from stillspeak.serving.server import create_app
 from stillspeak.serving.service import Settings
-from stillspeak.serving.session import Session
+from stillspeak.serving.session import Drawn, Session, encoded
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,34 @@ def test_a_live_talk_gives_the_frames_of_the_same_talk_offline(
     assert max(errors) < (2 if kind == "jpeg" else 6)
     (tmp_path / f"frame.{kind}").write_bytes(frames[0].picture)
     assert inspect(tmp_path / f"frame.{kind}")["synthetic"] is True
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_server_that_is_too_slow_misses_frames_and_stays_in_time(
+    client: TestClient, face: bytes, monkeypatch: pytest.MonkeyPatch, in_time: bool
+):
+    def slowly(drawn: list[Drawn], hello: Hello) -> list[Frame]:
+        time.sleep(0.1 * len(drawn))
+        return encoded(drawn, hello)
+
+    monkeypatch.setattr(talk, "encoded", slowly)
+    monkeypatch.setattr(talk, "_LATE_SECONDS", 0.5 if in_time else 9.0)
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, side=64, idle=False)
+        for _ in range(20):
+            socket.send_bytes(np.zeros(1600, "<i2").tobytes())  # 0.1 s
+            time.sleep(0.1 if in_time else 0.0)
+        ended = time.monotonic()
+        socket.send_text('{"end": true}')
+        frames, end = rest(socket)
+        took = time.monotonic() - ended
+    if in_time:
+        assert end["frames"] == 50
+        assert end["dropped"] == 50 - len(frames) > 10
+        assert took < 1.7  # without that it would be 3
+    else:  # all at once: nobody waits for a moment that has passed
+        assert end == {"end": True, "frames": 50, "dropped": 0}
+    assert frames[-1].number == 49
 
 
 def test_without_sound_the_face_goes_on_and_the_sounds_own_time_stands_still(client: TestClient, face: bytes):

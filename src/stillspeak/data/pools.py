@@ -7,8 +7,9 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
@@ -40,15 +41,18 @@ def work_through(running: Iterator[None], total: int, unit: str) -> None:
 
 
 def run_here(work: Work, jobs: Sequence[Any], workers: int | None = None) -> Iterator[None]:
-    """Does all jobs in a pool of processes, one a core by default; yields as each is done."""
-    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_one_thread) as pool:
-        running = [pool.submit(work, job) for job in jobs]
-        try:
-            for done in as_completed(running):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # an interrupt ends with the clips in hand
-            raise
+    """Does all jobs in a pool of processes, one a core by default; yields as each is done.
+
+    No job waits inside the pool, which begins what it was given even after an interrupt: that ends with the jobs in hand.
+    """
+    workers, waiting = workers or os.cpu_count() or 1, iter(jobs)
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
+        running = {pool.submit(work, job) for job in islice(waiting, workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(work, job) for job in islice(waiting, len(done))}
+            for one in done:
+                yield one.result()
 
 
 def run_on_cluster(work: Work, jobs: Sequence[Any], address: str, workers: int | None = None) -> Iterator[None]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stillspeak.errors import MediaError, SpeechError
 
 _GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
+_CANCELLED = 0.01  # ours: share of a channel's power that is left in the mean when the other is its opposite
 _LOUDEST = 1e3  # ours: floating-point samples beyond it are whole numbers that were never scaled; encoders hang on them
 _MOST_GAP_SECONDS = 60.0  # ours: a longer one is a time stamp that lies
 _MOST_SILENCE_SECONDS = 600.0  # ours: of all gaps together; a small file must not become hours
@@ -68,6 +69,8 @@ def require_file(path: Path) -> None:
             raise MediaError(f"{path} is a folder, not a file.")
         if not path.exists():
             raise MediaError(f"There is no file {path}.")
+        if path.is_fifo():
+            raise MediaError(f"{path} is a pipe; keep what comes through it in a file first.")
         with path.open("rb") as file:
             if not file.read(1):
                 raise MediaError(f"{path} is empty.")
@@ -86,9 +89,7 @@ def read_audio(path: str | Path) -> Sound:
         MediaError: if the file is missing, unreadable or holds no sound, or numbers that are none.
     """
     stream = open_sound(path)
-    return Sound(
-        np.concatenate([np.zeros(0, np.float32), *(block.mean(axis=0) for block in stream.blocks)]), stream.rate_hz
-    )
+    return Sound(np.concatenate([np.zeros(0, np.float32), *stream.mono()]), stream.rate_hz)
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ class SoundStream:
         return SoundStream(self._resampled(rate_hz), rate_hz, self.channels)
 
     def mono(self) -> Iterator[NDArray[np.float32]]:
-        """The mean of the channels, ``(n,)`` each."""
-        return (block.mean(axis=0) for block in self.blocks)
+        """The mean of the channels, ``(n,)`` each; the first one where they cancel each other, as after a wrong wire."""
+        return (_mean(block) for block in self.blocks)
 
     def _resampled(self, rate_hz: int) -> Iterator[NDArray[np.float32]]:
         resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels, quality="VHQ")
@@ -121,6 +122,11 @@ class SoundStream:
             yield np.ascontiguousarray(resampler.resample_chunk(np.ascontiguousarray(block.T)).T)
         empty = np.zeros((0, self.channels), np.float32)
         yield np.ascontiguousarray(resampler.resample_chunk(empty, last=True).T)
+
+
+def _mean(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean = block.mean(axis=0)
+    return block[0] if np.vdot(mean, mean) < _CANCELLED * np.vdot(block[0], block[0]) else mean
 
 
 def open_sound(path: str | Path) -> SoundStream:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import dlib
@@ -102,8 +103,8 @@ def _pixels(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")  # Pillow warns of half as many pixels as it refuses
             with PIL.Image.open(source) as picture:
                 turned = PIL.ImageOps.exif_transpose(picture)
-                if turned.mode.startswith("I"):  # 16 bits of grey
-                    turned = PIL.Image.fromarray((np.asarray(turned).clip(0, 65535) // 257).astype(np.uint8))
+                if turned.mode.startswith(("I", "F")):  # grey with more than 8 bits
+                    turned = PIL.Image.fromarray(_in_bytes(np.asarray(turned)))
                 clear = "A" in turned.getbands() or "transparency" in turned.info
                 pixels = np.array(turned.convert("RGBA" if clear else "RGB"))
                 if profile := turned.info.get("icc_profile"):
@@ -113,6 +114,17 @@ def _pixels(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
         raise MediaError(f"{name} has too many pixels; 178 million are the most.") from error
     except Exception as error:  # what a decoder says of a damaged file has no common base
         raise MediaError(f"{name} is not a picture that can be read.") from error
+
+
+def _in_bytes(grey: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey of 16 or 32 bits as 8: floating-point up to 1, 32 bits up to 255 or all of them as 16 bits."""
+    grey = np.nan_to_num(grey)
+    most = float(grey.max(initial=0))
+    if grey.dtype.kind == "f":
+        whole_scale = 1.0 if most <= 1 else 255.0
+    else:
+        whole_scale = 255.0 if most <= 255 and grey.dtype.itemsize == 4 else 65535.0  # noqa: PLR2004 - bytes in wide numbers
+    return np.asarray(grey.clip(0, whole_scale) * (255 / whole_scale), np.float64).round().astype(np.uint8)
 
 
 def _in_srgb(picture: PIL.Image.Image, profile: bytes) -> NDArray[np.uint8]:
@@ -170,7 +182,8 @@ def find_faces(image: Image, count: int = 1) -> list[Face]:
     """Faces in a picture, best first (see ``Face.rank``). Empty if there is none.
 
     A picture is looked at in one size after another until ``count`` faces are found and the best is clear: small faces in
-    large photos need the larger. There may be more of them than ``count``.
+    large photos need the larger. Beyond its own size only once, or until a best that is doubtful is clear. There may be more
+    faces than ``count``.
     """
     if min(image.shape[:2]) < _SMALLEST_PX:
         return []
@@ -180,7 +193,8 @@ def find_faces(image: Image, count: int = 1) -> list[Face]:
         if faces and (not best or len(best) < count or faces[0].confidence > best[0].confidence):
             best = faces
         enough = len(best) >= count and best[0].confidence >= _CLEAR
-        if enough or side > max(*image.shape[:2], _ENLARGED_PX - 1):
+        doubtful = bool(best) and best[0].confidence < _CLEAR
+        if enough or (side > max(*image.shape[:2], _ENLARGED_PX - 1) and not doubtful):
             break
     return best
 

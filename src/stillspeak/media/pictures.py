@@ -70,7 +70,7 @@ def open_writer(
         return PngWriter(path, alpha, signature)
     if suffix == ".gif":
         return GifWriter(path, fps, signature)
-    if suffix not in FILM_SUFFIXES and not path.is_dir():
+    if suffix not in FILM_SUFFIXES and not os.path.isdir(path):  # noqa: PTH112 - says no of impossible names too
         raise OutputError(f"The output must end in {', '.join(FILM_SUFFIXES)}, .gif or .png, or be -, not {path.name}.")
     return VideoWriter(path, fps, sound, alpha=alpha, signature=signature)
 
@@ -119,7 +119,10 @@ def writes_over(output: str, path: Path) -> bool:
         if not re.fullmatch(r"\d+", number, re.ASCII):
             return False
         made = made.with_name(made.name % int(number))
-    return path.exists() and made.exists() and path.samefile(made)
+    try:
+        return path.samefile(made)
+    except (OSError, ValueError):  # one of them is not there, or has a name that no file can have
+        return False
 
 
 def first_png(pattern: str) -> str:
@@ -145,7 +148,7 @@ class PngWriter:
         self._pattern, self._alpha, self._signature, self._frames = pattern, alpha, signature, 0
         if not numbered(pattern.name):
             raise OutputError(f"Frames as PNG need a number in their name, such as frame_%05d.png, not {pattern.name}.")
-        part_file(pattern.with_name("stillspeak")).unlink()  # the folder can be written, or it is said now
+        part_file(pattern.with_name(pattern.name % 0)).unlink()  # the folder can be written, or it is said now
 
     def __enter__(self) -> "PngWriter":
         return self

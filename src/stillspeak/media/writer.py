@@ -92,7 +92,7 @@ class VideoWriter:
         synthetic: bool = True,
     ) -> None:
         self.path = Path(path)
-        if self.path.suffix.lower() not in _KINDS and not self.path.is_dir():
+        if self.path.suffix.lower() not in _KINDS and not os.path.isdir(self.path):  # noqa: PTH112 - as in pictures.py
             raise OutputError(f"{self.path.name} must end in {', '.join(_KINDS)}.")
         self._part = part_file(self.path)
         self._kind = _KINDS[self.path.suffix.lower()]
@@ -268,8 +268,9 @@ def part_file(path: Path) -> Path:
         if not path.parent.is_dir():
             raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"Nothing can be written to the folder {path.parent}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a name with a zero byte is a wrong value
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"Nothing can be written to the folder {path.parent}: {why}.") from error
     os.close(handle)
     Path(name).chmod(0o666 & ~_umask())
     return Path(name)

@@ -229,10 +229,12 @@ def find_model(name_or_folder: str | Path) -> Path:
         ModelError: if there is neither.
     """
     shipped = Path(str(files("stillspeak"))) / "weights"
-    if isinstance(name_or_folder, str) and (shipped / name_or_folder / DESCRIPTION).is_file():
-        return shipped / name_or_folder
     folder = Path(name_or_folder)
-    with contextlib.suppress(OSError):  # a folder that may not be looked into is as good as none
+    with contextlib.suppress(
+        OSError
+    ):  # a folder that may not be looked into, or has no possible name, is as good as none
+        if isinstance(name_or_folder, str) and (shipped / name_or_folder / DESCRIPTION).is_file():
+            return shipped / name_or_folder
         if folder.is_dir():
             return folder
     known = sorted(path.parent.name for path in shipped.glob(f"*/{DESCRIPTION}") if (path.parent / STEP).is_file())

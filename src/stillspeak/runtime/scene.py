@@ -113,7 +113,9 @@ def _read(photo: Photo) -> tuple[Image, str]:
 
 def _chosen(image: Image, name: str, face: str | int | Sequence[int]) -> list[Face]:
     numbers = _numbers(face)
-    faces = require_faces(image, name, max(numbers, default=_AS_MANY_AS_THERE_ARE))
+    faces = require_faces(
+        image, name, 1 if face == "largest" else _AS_MANY_AS_THERE_ARE
+    )  # numbers are those of one list
     clearest = max(found.confidence for found in faces)
     faces = [found for found in faces if clearest < _CLEAR or found.confidence >= _DOUBTFUL]
     if not numbers:
@@ -125,14 +127,16 @@ def _chosen(image: Image, name: str, face: str | int | Sequence[int]) -> list[Fa
 
 def _numbers(face: str | int | Sequence[int]) -> list[int]:
     """The numbers of the faces asked for; none of them means all."""
-    if not isinstance(face, str | int):
-        return [*face]
-    face = str(face)
-    if face in ("largest", "all"):
+    if isinstance(face, str) and face in ("largest", "all"):
         return [1] if face == "largest" else []
-    if face.isdecimal() and len(face) <= _DIGITS and int(face) >= 1:
-        return [int(face)]
-    raise FaceError(f"A face is largest, all or a number from 1, not {face:.20}.")
+    several = [face] if isinstance(face, str | int) or not isinstance(face, Sequence) else face
+    if not several:
+        raise FaceError("Of several faces at least one must be named.")
+    for said in several:
+        text = str(said)
+        if not isinstance(said, str | int) or not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
+            raise FaceError(f"A face is largest, all or a number from 1, not {text:.20}.")
+    return [int(said) for said in several]
 
 
 def _scaled(image: Image, factor: float) -> Image:

@@ -20,6 +20,9 @@ REFUSED, LATER = 1008, 1013  # RFC 6455 and its registry: policy violation, try 
 _UNSENT = 25  # frames that may wait for a slow client; the oldest are dropped
 _GRACE_SECONDS = 0.25  # sound may come so much later than it should before silence is put in
 _PIECE_SECONDS = 0.4  # longer messages are drawn piece by piece, so that other talks get their turn
+_LATE_SECONDS = (
+    2.0  # what is so far behind the client's clock is drawn, but of each piece's frames only the last is sent
+)
 _GOODBYE_SECONDS = 2.0
 _INBOX = 4  # messages that are read ahead
 
@@ -86,9 +89,11 @@ class Conversation:
     async def _listen(self, session: Session, hello: Hello) -> None:
         """Draws what is heard, and silence while nothing is."""
         covered = heard = time.monotonic()  # until when there is sound, and until when there is the client's own
+        due = covered  # until when it would be, had the client never been kept waiting
         frame = 1 / self._service.animator.fps
         late = _GRACE_SECONDS  # once there is silence it goes on frame by frame
         while True:
+            at_rest = self._inbox.empty()
             arrived, message = await self._next(covered + late if hello.idle else None, heard)
             if message is None and arrived:
                 raise WebSocketDisconnect
@@ -102,7 +107,9 @@ class Conversation:
                     continue
                 seconds = len(samples) / hello.rate_hz
                 covered, heard = max(covered, arrived) + seconds, max(heard, arrived) + seconds
-                await self._hear(session, hello, samples, arrived)
+                begin = max(due, arrived) if at_rest else due
+                due = begin + seconds
+                await self._hear(session, hello, samples, arrived, begin)
             elif _is_end(message):
                 self._put(await self._drawn(hello, session.finish))
                 self._ended = True
@@ -123,16 +130,33 @@ class Conversation:
         except TimeoutError:
             return (0.0, None) if due is not None else await self._next(due, heard)
 
-    async def _hear(self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float) -> None:
+    async def _hear(
+        self, session: Session, hello: Hello, samples: NDArray[np.float32], arrived: float, begin: float
+    ) -> None:
+        """Draws a message that ``arrived`` at one moment; by the client's clock its sound began at another."""
         piece = int(_PIECE_SECONDS * hello.rate_hz)
         for start in range(0, len(samples), piece):
-            made = await self._drawn(hello, session.hear, samples[start : start + piece])
+            late = time.monotonic() - begin - (start + piece) / hello.rate_hz > _LATE_SECONDS
+            made = await self._drawn(hello, session.hear, samples[start : start + piece], late=late)
             for _ in made:
                 self._service.counts.latency.observe(time.monotonic() - arrived)
             self._put(made)
 
-    async def _drawn(self, hello: Hello, draw: Callable[..., list[Drawn]], *arguments: object) -> list[Frame]:
-        return await self._service.draw(lambda: encoded(draw(*arguments), hello))
+    async def _drawn(
+        self, hello: Hello, draw: Callable[..., list[Drawn]], *arguments: object, late: bool = False
+    ) -> list[Frame]:
+        """What is to be sent; when ``late``, no more of it than shows where the talk is: encoding costs most."""
+
+        def made() -> tuple[int, list[Frame]]:
+            drawn = draw(*arguments)
+            kept = drawn[-1:] if late else drawn
+            return len(drawn) - len(kept), encoded(kept, hello)
+
+        missed, frames = await self._service.draw(made)
+        self._frames += missed
+        self._service.counts.frames.inc(missed)
+        self._drop(missed)
+        return frames
 
     def _put(self, frames: list[Frame]) -> None:
         """Frames to send; a client that is too slow misses the oldest and stays in time."""
@@ -141,9 +165,12 @@ class Conversation:
         self._service.counts.frames.inc(len(frames))
         while len(self._outbox) > _UNSENT:
             self._outbox.popleft()
-            self._dropped += 1
-            self._service.counts.dropped.inc()
+            self._drop(1)
         self._news.set()
+
+    def _drop(self, count: int) -> None:
+        self._dropped += count
+        self._service.counts.dropped.inc(count)
 
     async def _send(self) -> None:
         while True:

@@ -66,6 +66,8 @@ def _animate(arguments: argparse.Namespace) -> None:
             raise OutputError("--batch takes photos, speech and outputs from its list.")
         _animate_batch(arguments, Job("", "", "", *how, signature))
         return
+    if arguments.workers is not None or arguments.cluster:
+        raise OutputError("--workers and --cluster belong to --batch.")
     if arguments.photo is None or bool(arguments.voices) == (arguments.speech is not None):
         raise OutputError("animate takes PHOTO and SPEECH, or PHOTO and --speech N:FILE for each face that talks.")
     if arguments.output is None:
