@@ -47,14 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _close_stdout()  # nobody reads what is left at the end either
         return 0
     except OSError as error:
-        if error.filename is not None or error.errno not in _FULL:
+        said = _known_trouble(error)
+        if not said:
             raise
-        _close_stdout()
-        print(f"stillspeak: stdout cannot be written: {error.strerror}.", file=sys.stderr)
+        print(f"stillspeak: {said}", file=sys.stderr)
         return 2
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _known_trouble(error: OSError) -> str:
+    """What is wrong, if it is what a user gave or has: a name that is too long, a full disk behind stdout."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{str(error.filename)[:80]}... is longer than a name can be."
+    if error.filename is not None or error.errno not in _FULL:
+        return ""
+    _close_stdout()
+    return f"stdout cannot be written: {error.strerror}."
 
 
 def _close_stdout() -> None:

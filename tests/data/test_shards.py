@@ -122,6 +122,15 @@ def test_packing_twice_gives_the_same_bytes_and_goes_on_where_it_stopped(
         assert begun.get(path.name) in (None, (tmp_path / "stopped" / path.name).stat().st_mtime_ns)
 
 
+def test_shards_of_another_size_take_the_place_of_the_ones_before(prepared: Path, tmp_path: Path):
+    many = pack(prepared, str(tmp_path / "s"), shard_mb=0.001)
+    (tmp_path / "s" / "mine.tar").touch()
+    few = pack(prepared, str(tmp_path / "s"))
+    assert len(few) < len(many)
+    assert {path.name for path in (tmp_path / "s").glob("*.tar")} == {*few, "mine.tar"}
+    assert {path.name for path in (tmp_path / "s").glob("*.sha256")} == {f"{name}.sha256" for name in few}
+
+
 def test_a_clip_that_changed_is_packed_again(prepared: Path, tmp_path: Path):
     shutil.copytree(prepared, tmp_path / "prepared")
     pack(tmp_path / "prepared", str(tmp_path / "s"))

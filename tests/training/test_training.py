@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from stillspeak.cli import main
 from stillspeak.config import Config, MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
@@ -26,7 +26,7 @@ from stillspeak.training.export import difference, export, fold_batch_norms
 from stillspeak.training.exported_warp import ExportedWarpingDecoder
 from stillspeak.training.loop import Trainer, chosen_device, train
 from stillspeak.training.overrides import overridden
-from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
+from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict, load_tensors
 from stillspeak.training.warm_start import code_loss, concordance_loss
 from stillspeak.training.weights import read_generator
 
@@ -240,6 +240,99 @@ def test_a_run_that_was_ended_before_its_first_checkpoint_begins_anew(
         train(config, prepared, tmp_path / "r", say=quiet)
 
 
+def test_a_second_trainer_is_refused_and_touches_nothing(
+    prepared: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run, arguments = RunFolder(tmp_path / "r"), ["train", "tiny", "--data", str(prepared), "--run", str(tmp_path / "r")]
+    run.make()
+    with run.held(), run.created(tiny(), prepared):  # one that decodes its clips still
+        written = (tmp_path / "r" / "config.toml").read_bytes()
+        assert main([*arguments, "--train.steps", "9"]) == 2
+        assert "is being trained by another process" in capsys.readouterr().err
+        assert (tmp_path / "r" / "config.toml").read_bytes() == written
+    shutil.copy(finished / "checkpoint.safetensors", tmp_path / "r")
+    (tmp_path / "r" / "config.toml").unlink()
+    assert main(arguments) == 2
+    assert "config.toml is missing" in capsys.readouterr().err
+
+
+def test_weights_that_are_no_numbers_are_not_kept(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run = tmp_path / "a run"
+    short = ["--warm.sound-steps", "0", "--warm.picture-steps", "0", "--train.steps", "1", "--train.sample-every", "0"]
+    assert (
+        main(["train", "tiny", "--data", str(prepared), "--run", str(run), *short, "--train.learning-rate", "1e38"])
+        == 2
+    )
+    said = capsys.readouterr().err
+    assert "A weight is not a number; the last checkpoint is good." in said
+    assert f"stillspeak resume '{run}'" in said
+    assert main(["export", str(run), "-o", str(tmp_path / "model")]) == 0
+    tensors, metadata = load_tensors(run / "checkpoint.safetensors")
+    tensors[next(name for name in tensors if name.startswith("average."))].fill_(torch.nan)
+    save_file(tensors, run / "checkpoint.safetensors", metadata)
+    assert main(["export", str(run), "-o", str(tmp_path / "other")]) == 2
+    assert "weights that are not numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("progress", "null"), ("progress", "{}"), ("progress", '{"step": "a"}'), ("history", "null"), ("history", "[1]")],
+)
+def test_a_checkpoint_with_damaged_notes_is_said(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, value: str
+):
+    shutil.copytree(finished, tmp_path / "r")
+    tensors, metadata = load_tensors(tmp_path / "r" / "checkpoint.safetensors")
+    save_file(tensors, tmp_path / "r" / "checkpoint.safetensors", metadata | {key: value})
+    assert main(["resume", str(tmp_path / "r")]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_section_that_nobody_knows_is_said(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    shutil.copytree(finished, tmp_path / "r")
+    text = (tmp_path / "r" / "config.toml").read_text()
+    for wrong, said in (
+        (text.replace("[train]", "[trian]"), "there is no section trian"),
+        (text.replace("steps = 4", 'steps = "many"', 1), "steps: "),
+        ("", "is missing"),
+    ):
+        (tmp_path / "r" / "config.toml").write_text(wrong)
+        assert main(["resume", str(tmp_path / "r")]) == 2
+        assert said in capsys.readouterr().err
+
+
+_BAD = """
+tiny train.seed 99999999999999999999; tiny train.threads 100000; tiny train.ema 2; tiny train.taught -1; tiny train.decay -1
+tiny data.face-jitter -1; tiny data.face-jitter 1e9; tiny data.voice-jitter 50; tiny data.evenness -1000; tiny loss.mouth -1
+tiny generator.noise.variance -1; tiny generator.context.rate-hz 1000000000; tiny generator.context.bands 100000
+tiny sequence.layers 0; tiny sequence.hidden -1; tiny sequence.code 0; sharp mouth.channels 0; sharp mouth.weight -1
+tiny generator.decoder.furthest-px -5; synchronised sync.size 0; sync train.evenness -1000; sync train.weight-decay -1
+lipreader network.dropout 2; lipreader network.hidden 0; sync network.size -3; sync network.temperature 0
+lipreader train.seed 99999999999999999999; tiny train.back-off -1; tiny train.save-every-seconds -1; tiny warm.motion -1
+"""
+
+
+@pytest.mark.parametrize(
+    "case", [case.strip() for line in _BAD.splitlines() for case in line.split(";") if case.strip()]
+)
+def test_a_number_out_of_bounds_is_refused_by_its_name(case: str):
+    preset, name, value = case.split()
+    with pytest.raises(RunError, match=f"{name} must be "):
+        overridden(preset, [f"--{name}", value])
+
+
+@pytest.mark.parametrize("strength", [0.0, 3.0])
+def test_whatever_the_bounds_allow_can_be_drawn(prepared: Path, strength: float):
+    size = tiny()
+    data = replace(
+        size.data, face_jitter=strength, voice_jitter=strength, evenness=2 * strength / 3, throats=strength / 6
+    )
+    clips = Clips(prepared, "train", size.generator.context)
+    drawer = Drawer(clips, data, fit_mouth_code(clips.points, 4))
+    for seed in range(20):
+        assert np.isfinite(drawer.batch(2, 4, np.random.default_rng(seed)).windows).all()
+
+
 def test_fields_are_set_on_the_command_line_with_either_spelling():
     config = overridden("default", ["--train.steps", "7", "--loss.mouth", "2.5", "--generator.context.size", "128"])
     assert (config.train.steps, config.loss.mouth, config.generator.context.size) == (7, 2.5, 128)
@@ -270,6 +363,9 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["train", "tiny", *base, "--init", str(tmp_path)], "neither a training run"),
         (["train", "default", *base, "--init", str(finished)], "other sizes"),
         (["resume", str(tmp_path / "gone")], "no training run"),
+        (["train", "tiny", "--data", str(prepared), "--run", str(tmp_path / ("x" * 300))], "name"),
+        (["runs", str(tmp_path / ("x" * 300))], "name"),
+        (["export", str(finished), "-o", str(tmp_path / "e"), "--share", "0.3"], "--towards"),
         (["export", str(tmp_path), "-o", str(tmp_path / "e")], "neither a training run"),
     ]:
         assert main(arguments) == 2, arguments

@@ -69,7 +69,7 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
     shards = list(_planned(folder, records, round(shard_mb * 1e6)))
     fs, root = _place(destination)
     placed = {record.path: shard.name for shard in shards for record, _ in shard.clips}
-    _require_own(fs, root, destination, records)
+    before = _require_own(fs, root, destination, records)
     packed = [replace(record, shard=placed.get(record.path, "")) for record in records]
     try:
         fs.makedirs(root, exist_ok=True)
@@ -81,6 +81,10 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
         if (folder / SENTENCES).is_file():
             _write_sentences(folder, fs, f"{root}/{_READ_ALOUD}")
         _put(fs, f"{root}/{MANIFEST}", to_parquet(packed))
+        for stale in before - {shard.name for shard in shards}:  # a reader of all tars would find clips twice
+            for path in (f"{root}/{stale}", f"{root}/{stale}.sha256"):
+                if fs.exists(path):
+                    fs.rm(path)
     except OSError as error:
         raise DataError(f"{destination} cannot be written: {error.strerror or error}.") from error
     return [shard.name for shard in shards]
@@ -133,17 +137,18 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
     return loose
 
 
-def _require_own(fs: FileSystem, root: str, destination: str, records: list[ClipRecord]) -> None:
-    """Refuses a place that holds shards of clips that are not among these: they would be lost."""
+def _require_own(fs: FileSystem, root: str, destination: str, records: list[ClipRecord]) -> set[str]:
+    """Refuses a place that holds shards of clips that are not among these: they would be lost. Returns the shards there."""
     try:
         there = from_parquet(fs.cat_file(f"{root}/{MANIFEST}"), f"{destination}/{MANIFEST}")
     except (OSError, DataError):  # none, or one that nobody can read
-        return
+        return set()
     own = {record.key for record in records}
     if others := [record for record in there if record.key not in own]:
         raise DataError(
             f"{destination} holds shards of other clips, such as {others[0].path}; pack to a place of their own."
         )
+    return {record.shard for record in there if record.shard}
 
 
 def _place(address: str) -> tuple[FileSystem, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -138,8 +139,9 @@ def draw_corpus(destination: str | Path, speakers: int = 10, clips: int = 10, se
                 records.append(_write(destination, drawn, f"drawn{speaker}", f"clip{number}", split))
         write_manifest(destination, records)
         (destination / REPORT).write_text(report(records))
-    except OSError as error:
-        raise DataError(f"{destination} cannot be written: {error.strerror}.") from error
+    except (OSError, soundfile.LibsndfileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.error_string
+        raise DataError(f"{destination} cannot be written: {why}.") from error
     return records
 
 

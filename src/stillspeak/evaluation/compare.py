@@ -26,9 +26,9 @@ def read_clips(folder: Path) -> dict[str, Figures]:
     path, clips = folder / "results.parquet", dict[str, Figures]()
     try:
         for line in pq.read_table(path).to_pylist():
-            figures = {metric: line[metric] for metric in METRICS if line.get(metric) is not None}
+            figures = {metric: float(line[metric]) for metric in METRICS if line.get(metric) is not None}
             clips.setdefault(line["clip"], {})[line["row"]] = figures
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder} does not hold what evaluate writes: {path.name} cannot be read.") from error
     return clips
 
@@ -62,8 +62,8 @@ def compare(before: Path, after: Path, row: str = "model") -> str:
         real = np.array([first[clip].get(_REAL, {}).get(metric, np.nan) for clip in clips])
         name, units = metric, np.ones(len(clips))
         if metric == "acd_ratio":  # of the means, as in the results
-            name, units = "acd", np.array([first[clip][_REAL]["acd"] for clip in clips])
-        a, b = (np.array([rows[clip][row][name] for clip in clips]) for rows in (first, second))
+            name, units = "acd", np.array([first[clip].get(_REAL, {}).get("acd", np.nan) for clip in clips])
+        a, b = (np.array([rows[clip][row].get(name, np.nan) for clip in clips]) for rows in (first, second))
         cells = [
             _mean(real, np.ones(len(clips))),
             _mean(a, units),
@@ -82,6 +82,8 @@ def _mean(values: np.ndarray, units: np.ndarray) -> str:
 def _difference(values: np.ndarray, units: np.ndarray, most: int) -> str:
     """The mean difference and its interval: bold where 0 is not in it; none of one clip, which says nothing of others."""
     mean, few = values.mean() / units.mean(), "" if len(values) == most else f"n {len(values)}"
+    if np.isnan(mean):
+        return ""
     if len(values) == 1:
         return f"{mean:+.4f}" + (f" ({few})" if few else "")
     low, high = interval(values, units)

@@ -109,10 +109,9 @@ def judgeable(
     data: Path, split: str, speakers: list[str] | None, clips: int | None, workers: int | None, seed: int = 0
 ) -> list[ClipRecord]:
     """The clips that ``evaluate`` would choose from. Raises DataError if it would refuse."""
-    if (workers is not None and workers < 1) or (clips is not None and clips < 1) or seed < 0:
-        raise DataError(
-            f"--workers and --clips must be at least 1 and --seed at least 0, not {workers}, {clips}, {seed}."
-        )
+    for name, count, least in (("--workers", workers, 1), ("--clips", clips, 1), ("--seed", seed, 0)):
+        if count is not None and count < least:
+            raise DataError(f"{name} must be at least {least}, not {count}.")
     records = read_manifest(data, split, speakers)
     unknown = set(speakers or ()) - {record.speaker for record in records}
     if unknown:

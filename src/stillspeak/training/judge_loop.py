@@ -143,14 +143,19 @@ class JudgeTrainer:
                     self._check()
                     self.save()
                 if interrupted() and not last:
-                    raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
+                    raise RunError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
             if self.progress.checked != self.progress.step:  # it was ended during the last check
                 self._check()
                 self.save()
-        self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")
+        self.say(f"done: {self.folder.command('export', '-o', f'{self.folder.path}/export')}")
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Writes the checkpoint. Raises RunError, and keeps the one before, if a weight is no number any more."""
+        if not all(torch.isfinite(weight).all() for weight in self.network.parameters()):
+            raise RunError(
+                f"Step {self.progress.step}: a weight is not a number; the last checkpoint is good. Lower the learning rate in "
+                f"config.toml and: {self.folder.command('resume')}"
+            )
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         progress = {"progress": json.dumps(asdict(self.progress))}
         self.folder.save(tensors | pack_optimiser("optimiser.", self.adam), progress)
@@ -171,7 +176,7 @@ class JudgeTrainer:
         if not all(map(math.isfinite, values.values())):
             raise RunError(
                 f"Step {self.progress.step}: the loss is not a number; the last checkpoint is good. Lower the learning rate in "
-                f"config.toml and: stillspeak resume {self.folder.path}"
+                f"config.toml and: {self.folder.command('resume')}"
             )
         self.adam.step()
         return values
@@ -210,8 +215,9 @@ def train_judge(config: JudgeConfig, data: Path, run: Path, say: Say = print) ->
     """Starts a judge's run in the folder ``run``. Raises RunError or DataError with a sentence if it cannot."""
     folder = RunFolder(run)
     with contextlib.ExitStack() as held:
+        folder.make()
+        held.enter_context(folder.held())
         with folder.created(config, data):
-            held.enter_context(folder.held())
             trainer = JudgeTrainer(folder, say)
             trainer.save()
         trainer.run()

@@ -157,7 +157,7 @@ class LipReading:
             read = self.network(sounds(mouths(clips.frames(index)))[None])[0].numpy()
             found = decode(read, GRID_GRAMMAR, GRID_WORDS)
             errors += word_errors(found, words)
-            letters += found[3] != words[3]
+            letters += found[3:4] != words[3:4]
             said, sentences = said + len(words), sentences + 1
         if not said:
             return {}

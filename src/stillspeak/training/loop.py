@@ -37,6 +37,7 @@ from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, 
 from stillspeak.training.watch import Say, Watch
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
 
+_PROGRESS = ("phase_index", "step", "frames_seen", "seconds", "backed_off")  # of a checkpoint
 _CALIBRATION = "calibration"
 PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
 
@@ -90,7 +91,7 @@ class Trainer:
         if saved is not None:
             try:
                 self._restore(*saved)
-            except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
                 raise RunError(f"The checkpoint of {folder.path} does not belong to its config.toml.") from error
         elif init is not None:
             if self._anew:
@@ -109,25 +110,35 @@ class Trainer:
                 phase = self.phases[self.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
                     pass
+                self._require_numbers()
                 if phase.name == AdversarialPhase.name and self.config.train.calibrate:
                     self._calibrate()
                 self.phase_index, self.step = self.phase_index + 1, 0
                 self.save()
-        self.say(f"done: stillspeak export {self.folder.path} -o {self.folder.path}/export")
+        self.say(f"done: {self.folder.command('export', '-o', f'{self.folder.path}/export')}")
         if interrupted():
             raise KeyboardInterrupt
 
     def save(self) -> None:
-        """Writes the checkpoint."""
+        """Writes the checkpoint. Raises RunError, and keeps the one before, if a weight is no number any more."""
         self._saved_at = time.monotonic()
+        self._require_numbers()
         if not self.team.leads:
             return
         tensors = pack(self.generator, self.average, self.phases, self.phase_index)
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        progress = {key: getattr(self, key) for key in ("phase_index", "step", "frames_seen", "seconds", "backed_off")}
+        progress = {key: getattr(self, key) for key in _PROGRESS}
         progress["patience"] = self.watch.patience.state()
         metadata = describe_generator(self.config, self.code, self.history)
         self.folder.save(tensors, {"progress": json.dumps(progress), **metadata})
+
+    def _require_numbers(self) -> None:
+        """What a step does to the weights shows in the losses of the next; of the last one nobody would ask."""
+        if not all(torch.isfinite(weight).all() for weight in self.generator.parameters()):
+            raise RunError(
+                f"A weight is not a number; the last checkpoint is good. Lower the learning rates in config.toml and: "
+                f"{self.folder.command('resume')}"
+            )
 
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
@@ -158,7 +169,7 @@ class Trainer:
                 if stopping or time.monotonic() - self._saved_at > train.save_every_seconds:
                     self.save()
             if stopping:
-                raise RunError(f"Stopped and saved; go on with: stillspeak resume {self.folder.path}")
+                raise RunError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
             if over or (train.hours and self.team.any(self.seconds > 3600 * train.hours)):
                 break
         return False
@@ -176,7 +187,7 @@ class Trainer:
             self.say(f"  WARNING: {sentence}")
         if self.config.train.on_trouble == "stop" and self.team.any(bool(sentence)):
             self.save()
-            raise RunError(f"{sentence} Saved; go on with: stillspeak resume {self.folder.path}")
+            raise RunError(f"{sentence} Saved; go on with: {self.folder.command('resume')}")
 
     def _backs_off(self, phase: Phase, values: Mapping[str, float]) -> bool:
         """Whether a value was no number and the run is back at its last checkpoint, which is always good.
@@ -191,7 +202,7 @@ class Trainer:
         if self.backed_off >= self.config.train.back_off:
             raise RunError(
                 f"{at}: {what}; the last checkpoint is good. Lower the learning rates in config.toml, or let "
-                f"train.back_off halve them, and: stillspeak resume {self.folder.path}"
+                f"train.back_off halve them, and: {self.folder.command('resume')}"
             )
         times = self.backed_off + 1
         saved = self.folder.load()
@@ -301,8 +312,10 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         progress = json.loads(metadata["progress"])
         self.watch.patience.restore(progress.pop("patience", None))
-        for key, value in progress.items():
-            setattr(self, key, value)
+        for key in _PROGRESS:
+            if not isinstance(progress[key], int | float):
+                raise TypeError(key)
+            setattr(self, key, progress[key])
         unpack(tensors, self.generator, self.average, self.phases, self.phase_index)
 
 
@@ -338,8 +351,9 @@ def train(config: Config, data: Path, run: Path, init: Path | None = None, say: 
         Trainer(folder, init, say, team).run()
         return
     with ExitStack() as held:
+        folder.make()
+        held.enter_context(folder.held())
         with folder.created(config, data):
-            held.enter_context(folder.held())
             team.wait()
             trainer = Trainer(folder, init, say, team)
             trainer.save()  # from here on a resume knows what the run started from

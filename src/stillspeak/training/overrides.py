@@ -9,7 +9,7 @@ import tyro
 from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.presets import JUDGES, PRESETS
-from stillspeak.training.run import checked, checked_judge
+from stillspeak.training.checks import checked, checked_judge
 
 
 def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:

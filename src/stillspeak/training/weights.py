@@ -4,6 +4,7 @@ The next training starts from it (``train --init``), and its history goes on wit
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,11 +62,15 @@ def read_generator(model: Path) -> Trained:
     }
     try:
         code = MouthCode(tensors["mouth_code.basis"].float().numpy(), float(metadata["mouth_code_scale"]))
-        return Trained(config_from_dict(json.loads(metadata["config"])), weights, code, json.loads(metadata["history"]))
+        history = [{**remark(""), **stage} for stage in json.loads(metadata["history"])]
+        config = config_from_dict(json.loads(metadata["config"]))
     except KeyError as error:
         raise ModelError(f"{path} holds no generator of stillspeak ({error} is missing).") from error
     except (ValueError, TypeError) as error:
         raise ModelError(f"{path} is damaged: {error}.") from error
+    if not (math.isfinite(code.scale) and all(torch.isfinite(weight).all() for weight in weights.values())):
+        raise ModelError(f"{path} holds weights that are not numbers.")
+    return Trained(config, weights, code, history)
 
 
 def describe_generator(config: Config, code: MouthCode, history: list[Stage]) -> dict[str, str]:

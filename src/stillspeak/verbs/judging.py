@@ -37,6 +37,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import DataError
     from stillspeak.evaluation.evaluate import evaluate, evaluate_videos
 
+    if arguments.video is not None and (arguments.model is not None or arguments.data is not None):
+        raise DataError("evaluate judges a MODEL over --data, or --video MADE REAL, and not both.")
     if arguments.video is not None:
         made, real = arguments.video
         evaluate_videos(made, real, arguments.output, arguments.text)

@@ -177,14 +177,18 @@ def _add_export(verbs: Verbs) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the model")
 
     parser.add_argument("--towards", type=Path, default=None, help="blend with this run or model")
-    parser.add_argument("--share", type=float, default=0.5, help="of --towards: 0 is none of it, 1 nothing else (0.5)")
-    parser.add_argument("--part", default="all", help="that is blended: all, sound or picture (all)")
+    parser.add_argument("--share", type=float, default=None, help="of --towards: 0 is none of it, 1 nothing else (0.5)")
+    parser.add_argument("--part", default=None, help="that is blended: all, sound or picture (all)")
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import ModelError
+
     if arguments.towards is not None:
         _export_blend(arguments)
         return
+    if arguments.share is not None or arguments.part is not None:
+        raise ModelError("--share and --part belong to --towards.")
     from stillspeak.training.export import export
     from stillspeak.training.judge_loop import export_judge
     from stillspeak.training.run import RunFolder
@@ -198,5 +202,6 @@ def _export_blend(arguments: argparse.Namespace) -> None:
     from stillspeak.training.blend import read_blend
     from stillspeak.training.export import export_trained
 
-    trained = read_blend(arguments.model, arguments.towards, arguments.share, arguments.part)
+    share = 0.5 if arguments.share is None else arguments.share
+    trained = read_blend(arguments.model, arguments.towards, share, arguments.part or "all")
     print(export_trained(trained, arguments.output))

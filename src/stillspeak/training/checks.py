@@ -1,0 +1,122 @@
+"""What a configuration must be to be trained with: bounds of its numbers, and what must fit together. Ours."""
+
+import math
+from dataclasses import asdict, replace
+
+from stillspeak.config import Config, ContextConfig, JudgeConfig
+from stillspeak.data.mouth_code import LIPS_AND_CHIN
+from stillspeak.errors import RunError
+from stillspeak.training.runs import flat
+
+_MOST_LAYERS = 4  # of a judge; each halves the mouth's 48 pixels
+_HALVINGS = 5  # of a crop's sides, down to 4 x 3
+_FPS = ContextConfig().fps
+_ANY = math.inf
+
+
+def _each(least: float, most: float, names: str) -> dict[str, tuple[float, float]]:
+    return dict.fromkeys(names.split(), (least, most))
+
+
+# Least and most of every number that has any. A name without a section is that of every section.
+_BOUNDS = {
+    **_each(
+        0,
+        _ANY,
+        "learning_rate sound_learning_rate picture_learning_rate weight_decay reconstruction upper eyes interior",
+    ),
+    **_each(
+        0, _ANY, "weight matching loss.code loss.mouth motion variance furthest_px steps hours sample_every back_off"
+    ),
+    **_each(
+        0, _ANY, "save_every_seconds decay_after_epochs patience_epochs adversaries_from sound_steps picture_steps"
+    ),
+    **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
+    **_each(1, _ANY, "check_every warm.code sound_clips picture_clips picture_frames sequence.code"),
+    **_each(0, 1, "decay taught ema as_recorded sentences blinks openings recombined"),
+    **_each(0, 0.5, "throats"),
+    **_each(0, 2, "evenness"),
+    **_each(0, 3, "face_jitter voice_jitter"),
+    **_each(0, 5, "blinks_per_s"),
+    **_each(0, 10, "window_seconds"),
+    **_each(0, 512, "bands"),
+    **_each(0, 1024, "threads"),
+    **_each(0, 2**63 - 1, "seed"),
+    **_each(1000, 192_000, "rate_hz"),
+    **_each(0, 0.99, "dropout"),
+    **_each(1e-3, _ANY, "temperature"),
+}
+
+
+def checked(config: Config) -> Config:
+    """The config, with the discriminators hearing what the generator hears.
+
+    Raises:
+        RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; if the frame rate is
+            not that of prepared clips, or a number is out of bounds.
+    """
+    context = config.generator.context
+    _require_numbers(config)
+    if context.rate_hz % 1000:
+        raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
+    if context.fps != _FPS:
+        raise RunError(f"generator.context.fps must be {_FPS}, the rate of prepared clips, not {context.fps}.")
+    if context.window_seconds < 1 / context.fps:
+        raise RunError(f"generator.context.window-seconds must be a frame's at least, not {context.window_seconds:g}.")
+    for name in ("kernel_seconds", "stride_seconds"):
+        if round(getattr(context, name) * context.rate_hz) < 1:
+            raise RunError(
+                f"generator.context.{_said(name)} must be a sample's at least, not {getattr(context, name)}."
+            )
+    if config.train.keep_context and config.train.keep_picture:
+        raise RunError("train.keep-context and train.keep-picture together leave nothing to learn.")
+    most = min(context.size, 2 * len(LIPS_AND_CHIN))
+    if config.warm.code > most:
+        raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
+    for name, channels, layers in (
+        ("generator.identity", config.generator.identity.channels, _HALVINGS),
+        ("generator.context", context.channels, 0),
+        ("frame", config.frame and config.frame.channels, _HALVINGS),
+        ("sequence", config.sequence and config.sequence.channels, _HALVINGS),
+        ("sync", config.sync and config.sync.channels, 0),
+        ("mouth", config.mouth and config.mouth.channels, 0),
+    ):
+        if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
+            many = f"{layers} numbers of" if layers else "numbers of"
+            raise RunError(f"{name}.channels must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
+    heard = replace(context, recurrent=True)
+    sequence = config.sequence and replace(config.sequence, context=heard)
+    return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
+
+
+def checked_judge(config: JudgeConfig) -> JudgeConfig:
+    """The config. Raises RunError if its numbers cannot be trained with."""
+    _require_numbers(config)
+    layers = config.network.channels
+    if min(layers, default=0) < 1 or len(layers) > _MOST_LAYERS:
+        raise RunError(
+            f"network.channels must be 1 to {_MOST_LAYERS} numbers of at least 1, not {' '.join(map(str, layers))}."
+        )
+    return config
+
+
+def _require_numbers(config: Config | JudgeConfig) -> None:
+    """Raises RunError if a setting is not finite or out of its bounds, or a learning rate below 0."""
+    for name, value in flat(asdict(config)).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if not math.isfinite(value):
+            raise RunError(f"{_said(name)} must be a number, not {value}.")
+        last = name.rpartition(".")[2]
+        least, most = (
+            (0, _ANY) if last.endswith("learning_rate") else _BOUNDS.get(name) or _BOUNDS.get(last, (-_ANY, _ANY))
+        )
+        if value < least:
+            raise RunError(f"{_said(name)} must be at least {least:g}, not {value}.")
+        if value > most:
+            raise RunError(f"{_said(name)} must be at most {most}, not {value}.")
+
+
+def _said(name: str) -> str:
+    """A setting's name as it is written on the command line."""
+    return name.replace("_", "-")
