@@ -194,7 +194,8 @@ def read_description(folder: Path) -> Description:
     try:
         missing = [name for name in (DESCRIPTION, IDENTITY, STEP) if not (folder / name).is_file()]
         if missing:
-            raise ModelError(f"{folder} is not what stillspeak export writes: it has no {' and no '.join(missing)}.")
+            said = f"{folder} is not an exported model; missing: {', '.join(missing)}"
+            raise ModelError(f"{said}. A run becomes one by: stillspeak export")
         table = json.loads((folder / DESCRIPTION).read_text())
         if table["format"] != FORMAT:
             raise ModelError(
