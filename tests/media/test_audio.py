@@ -158,6 +158,14 @@ def test_channels_that_cancel_each_other_are_still_heard(tmp_path: Path):
         np.testing.assert_allclose(streamed, wanted * sound.samples, atol=1e-6)
 
 
+def test_a_pause_with_opposite_noise_is_no_wrong_wire(tmp_path: Path):
+    sound, noise = tone(2.0), np.random.default_rng(0).normal(0, 0.02, 32_000).astype(np.float32)
+    voice = sound.samples.copy()
+    voice[8000:24_000] = 0
+    soundfile.write(tmp_path / "wide.wav", np.stack([voice + noise, voice - noise], 1), 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(read_audio(tmp_path / "wide.wav").samples, voice, atol=1e-6)
+
+
 def test_a_pipe_is_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(MediaError, match="is a pipe"):

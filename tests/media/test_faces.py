@@ -155,14 +155,22 @@ def test_a_small_file_cannot_ask_for_all_memory(tmp_path: Path):
     assert peak < 50e6
 
 
-@pytest.mark.parametrize("kind", ["float", "bytes in 32 bits", "32 bits", "16 bits"])
+@pytest.mark.parametrize("kind", ["float", "float and a little more", "bytes in 32 bits", "32 bits", "16 bits"])
 def test_grey_of_more_than_eight_bits_is_as_light_as_it_was(tmp_path: Path, kind: str):
     grey = np.tile(np.arange(0, 256, dtype=np.float64), (40, 1))
     wide = {
         "float": (grey / 255).astype(np.float32),
+        "float and a little more": np.where(grey == 255, [[np.inf, 1.01] * 128], grey / 255).astype(np.float32),
         "bytes in 32 bits": grey.astype(np.int32),
         "32 bits": (grey * 257).astype(np.int32),
         "16 bits": (grey * 257).astype(np.uint16),
     }[kind]
     Image.fromarray(wide).save(tmp_path / "grey.tif")
-    assert np.abs(read_image(tmp_path / "grey.tif")[..., 0] - grey).max() <= 1
+    assert np.abs(read_image(tmp_path / "grey.tif")[..., 0] - grey)[:, :255].max() <= 1
+
+
+def test_of_a_doubtful_face_the_clearest_look_is_kept(astronaut: np.ndarray):
+    turned = cv2.warpAffine(astronaut, cv2.getRotationMatrix2D((225, 120), 12, 1.0), (512, 512))
+    small = cv2.resize(turned, (200, 200), interpolation=cv2.INTER_AREA)
+    first, many = find_faces(small, 1), find_faces(small, 1000)
+    assert many[0].confidence >= first[0].confidence - 0.1

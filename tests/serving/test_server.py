@@ -104,9 +104,9 @@ def test_a_live_talk_gives_the_frames_of_the_same_talk_offline(
     assert inspect(tmp_path / f"frame.{kind}")["synthetic"] is True
 
 
-@pytest.mark.parametrize("in_time", [True, False])
+@pytest.mark.parametrize(("in_time", "seconds"), [(True, 0.1), (True, 0.02), (False, 0.1)])
 def test_a_server_that_is_too_slow_misses_frames_and_stays_in_time(
-    client: TestClient, face: bytes, monkeypatch: pytest.MonkeyPatch, in_time: bool
+    client: TestClient, face: bytes, monkeypatch: pytest.MonkeyPatch, in_time: bool, seconds: float
 ):
     def slowly(drawn: list[Drawn], hello: Hello) -> list[Frame]:
         time.sleep(0.1 * len(drawn))
@@ -116,9 +116,9 @@ def test_a_server_that_is_too_slow_misses_frames_and_stays_in_time(
     monkeypatch.setattr(talk, "_LATE_SECONDS", 0.5 if in_time else 9.0)
     with client.websocket_connect("/talk") as socket:
         greet(socket, face, side=64, idle=False)
-        for _ in range(20):
-            socket.send_bytes(np.zeros(1600, "<i2").tobytes())  # 0.1 s
-            time.sleep(0.1 if in_time else 0.0)
+        for _ in range(round(2 / seconds)):
+            socket.send_bytes(np.zeros(round(16_000 * seconds), "<i2").tobytes())
+            time.sleep(seconds if in_time else 0.0)
         ended = time.monotonic()
         socket.send_text('{"end": true}')
         frames, end = rest(socket)
@@ -130,6 +130,26 @@ def test_a_server_that_is_too_slow_misses_frames_and_stays_in_time(
     else:  # all at once: nobody waits for a moment that has passed
         assert end == {"end": True, "frames": 50, "dropped": 0}
     assert frames[-1].number == 49
+
+
+def test_after_a_pause_nothing_is_late(client: TestClient, face: bytes, monkeypatch: pytest.MonkeyPatch):
+    def slowly(drawn: list[Drawn], hello: Hello) -> list[Frame]:
+        time.sleep(0.03 * len(drawn))
+        return encoded(drawn, hello)
+
+    monkeypatch.setattr(talk, "encoded", slowly)
+    monkeypatch.setattr(talk, "_LATE_SECONDS", 0.5)
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, side=64)
+        for _ in range(3):
+            for _ in range(2):
+                socket.send_bytes(np.zeros(1600, "<i2").tobytes())
+                time.sleep(0.1)
+            time.sleep(1.2)
+        socket.send_text('{"end": true}')
+        frames, end = rest(socket)
+    assert end["dropped"] == 0
+    assert [frame.number for frame in frames] == list(range(len(frames)))
 
 
 def test_without_sound_the_face_goes_on_and_the_sounds_own_time_stands_still(client: TestClient, face: bytes):

@@ -37,7 +37,7 @@ def kept_back(name: str) -> bool:
 
 def find_photos(folder: Path) -> list[Path]:
     """All picture files of a folder and its sub-folders, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
+    return sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in _PHOTO_SUFFIXES)
 
 
 def prepare_portraits(source: str | Path, destination: str | Path) -> str:

@@ -101,7 +101,7 @@ def _before(destination: Path) -> list[ClipRecord]:
     try:
         records = read_manifest(destination, dropped=True, shards=True)
     except DataError:
-        return [load_record(path) for path in (destination / "clips").rglob("*.json")]
+        return [load_record(path) for path in (destination / "clips").rglob("[!.]*.json")]
     return read_manifest(destination, dropped=True) if any(record.shard for record in records) else records
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from stillspeak.whole import whole
 
 FileSystem = Any  # of fsspec, whose own types say that a binary file may be text
 _BESIDE = (REPORT, PORTRAITS)  # files of a prepared folder that travel as they are
+_NAME = re.compile(r"[a-z]+-\d{6,}\.tar", re.ASCII)  # of a shard, as ``_planned`` gives it
 _READ_ALOUD = "sentences.tar"  # sentences.npz and the sounds that it names
 
 
@@ -148,7 +150,7 @@ def _require_own(fs: FileSystem, root: str, destination: str, records: list[Clip
         raise DataError(
             f"{destination} holds shards of other clips, such as {others[0].path}; pack to a place of their own."
         )
-    return {record.shard for record in there if record.shard}
+    return {record.shard for record in there if _NAME.fullmatch(record.shard)}
 
 
 def _place(address: str) -> tuple[FileSystem, str]:

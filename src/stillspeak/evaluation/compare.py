@@ -64,8 +64,9 @@ def compare(before: Path, after: Path, row: str = "model") -> str:
         if metric == "acd_ratio":  # of the means, as in the results
             name, units = "acd", np.array([first[clip].get(_REAL, {}).get("acd", np.nan) for clip in clips])
         a, b = (np.array([rows[clip][row].get(name, np.nan) for clip in clips]) for rows in (first, second))
+        real = real[~np.isnan(real)]
         cells = [
-            _mean(real, np.ones(len(clips))),
+            _mean(real, np.ones(len(real))),
             _mean(a, units),
             _mean(b, units),
             _difference(b - a, units, len(shared)),
@@ -75,7 +76,7 @@ def compare(before: Path, after: Path, row: str = "model") -> str:
 
 
 def _mean(values: np.ndarray, units: np.ndarray) -> str:
-    mean = values.mean() / units.mean()
+    mean = values.mean() / units.mean() if len(values) else np.nan
     return "" if np.isnan(mean) else f"{mean:.4f}"
 
 

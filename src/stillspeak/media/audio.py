@@ -114,7 +114,11 @@ class SoundStream:
 
     def mono(self) -> Iterator[NDArray[np.float32]]:
         """The mean of the channels, ``(n,)`` each; the first one where they cancel each other, as after a wrong wire."""
-        return (_mean(block) for block in self.blocks)
+        power = power_of_mean = 0.0  # so far
+        for block in self.blocks:
+            first, mean = block[0], block.mean(axis=0)
+            power, power_of_mean = power + float(np.vdot(first, first)), power_of_mean + float(np.vdot(mean, mean))
+            yield first if power_of_mean < _CANCELLED * power else mean
 
     def _resampled(self, rate_hz: int) -> Iterator[NDArray[np.float32]]:
         resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels, quality="VHQ")
@@ -122,11 +126,6 @@ class SoundStream:
             yield np.ascontiguousarray(resampler.resample_chunk(np.ascontiguousarray(block.T)).T)
         empty = np.zeros((0, self.channels), np.float32)
         yield np.ascontiguousarray(resampler.resample_chunk(empty, last=True).T)
-
-
-def _mean(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean = block.mean(axis=0)
-    return block[0] if np.vdot(mean, mean) < _CANCELLED * np.vdot(block[0], block[0]) else mean
 
 
 def open_sound(path: str | Path) -> SoundStream:

@@ -117,14 +117,12 @@ def _pixels(source: Path | io.BytesIO, name: str) -> NDArray[np.uint8]:
 
 
 def _in_bytes(grey: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey of 16 or 32 bits as 8: floating-point up to 1, 32 bits up to 255 or all of them as 16 bits."""
-    grey = np.nan_to_num(grey)
-    most = float(grey.max(initial=0))
-    if grey.dtype.kind == "f":
-        whole_scale = 1.0 if most <= 1 else 255.0
-    else:
-        whole_scale = 255.0 if most <= 255 and grey.dtype.itemsize == 4 else 65535.0  # noqa: PLR2004 - bytes in wide numbers
-    return np.asarray(grey.clip(0, whole_scale) * (255 / whole_scale), np.float64).round().astype(np.uint8)
+    """Grey of 16 or 32 bits as 8; whether white is 1 (of floating point), 255 or 65535 is told by the lightest pixel."""
+    grey = np.where(np.isfinite(grey), grey, 0)
+    most, white = float(grey.max(initial=0)), 65535.0
+    if grey.dtype.itemsize > 2 and most <= 256:  # noqa: PLR2004 - not 16 bits, and none of them used
+        white = 1.0 if grey.dtype.kind == "f" and most <= 2 else 255.0  # noqa: PLR2004 - some are a little above 1
+    return np.asarray(grey.clip(0, white) * (255 / white), np.float64).round().astype(np.uint8)
 
 
 def _in_srgb(picture: PIL.Image.Image, profile: bytes) -> NDArray[np.uint8]:
@@ -182,21 +180,27 @@ def find_faces(image: Image, count: int = 1) -> list[Face]:
     """Faces in a picture, best first (see ``Face.rank``). Empty if there is none.
 
     A picture is looked at in one size after another until ``count`` faces are found and the best is clear: small faces in
-    large photos need the larger. Beyond its own size only once, or until a best that is doubtful is clear. There may be more
-    faces than ``count``.
+    large photos need the larger; beyond its own size once, or twice where the best is doubtful. There may be more faces than
+    ``count``.
     """
     if min(image.shape[:2]) < _SMALLEST_PX:
         return []
-    best: list[Face] = []
+    best, beyond = list[Face](), 0
     for side in _DETECTION_SIDES_PX:
         faces = _faces_at(image, side / max(image.shape[:2]))
-        if faces and (not best or len(best) < count or faces[0].confidence > best[0].confidence):
+        if faces and (not best or _worth(faces, count) > _worth(best, count)):
             best = faces
         enough = len(best) >= count and best[0].confidence >= _CLEAR
+        beyond += side > max(*image.shape[:2], _ENLARGED_PX - 1)
         doubtful = bool(best) and best[0].confidence < _CLEAR
-        if enough or (side > max(*image.shape[:2], _ENLARGED_PX - 1) and not doubtful):
+        if enough or beyond > doubtful:
             break
     return best
+
+
+def _worth(faces: list[Face], count: int) -> tuple[int, float]:
+    """As many as are wanted first, then how clear the best is."""
+    return min(len(faces), count), faces[0].confidence
 
 
 def _faces_at(image: Image, scale: float) -> list[Face]:

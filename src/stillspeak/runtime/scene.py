@@ -1,8 +1,9 @@
 """A photo with the faces in it that are to talk."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import cv2
@@ -129,13 +130,13 @@ def _numbers(face: str | int | Sequence[int]) -> list[int]:
     """The numbers of the faces asked for; none of them means all."""
     if isinstance(face, str) and face in ("largest", "all"):
         return [1] if face == "largest" else []
-    several = [face] if isinstance(face, str | int) or not isinstance(face, Sequence) else face
+    several = [face] if isinstance(face, str) or not isinstance(face, Iterable) else [*face]
     if not several:
         raise FaceError("Of several faces at least one must be named.")
     for said in several:
-        text = str(said)
-        if not isinstance(said, str | int) or not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
-            raise FaceError(f"A face is largest, all or a number from 1, not {text:.20}.")
+        text = str(said) if isinstance(said, str | Integral) and not isinstance(said, bool) else ""
+        if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
+            raise FaceError(f"A face is largest, all or a number from 1, not {said!s:.20}.")
     return [int(said) for said in several]
 
 

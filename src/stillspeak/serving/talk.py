@@ -20,9 +20,7 @@ REFUSED, LATER = 1008, 1013  # RFC 6455 and its registry: policy violation, try 
 _UNSENT = 25  # frames that may wait for a slow client; the oldest are dropped
 _GRACE_SECONDS = 0.25  # sound may come so much later than it should before silence is put in
 _PIECE_SECONDS = 0.4  # longer messages are drawn piece by piece, so that other talks get their turn
-_LATE_SECONDS = (
-    2.0  # what is so far behind the client's clock is drawn, but of each piece's frames only the last is sent
-)
+_LATE_SECONDS, _OF_LATE_FRAMES = 2.0, 10  # so far behind the client's clock, only every tenth frame is sent
 _GOODBYE_SECONDS = 2.0
 _INBOX = 4  # messages that are read ahead
 
@@ -101,6 +99,7 @@ class Conversation:
                 silent = time.monotonic() - covered
                 self._put(await self._drawn(hello, session.rest, silent))
                 covered, late = covered + silent, frame
+                due = max(due, covered)
             elif isinstance(message, bytes):
                 samples, late = read_samples(message, hello.samples), _GRACE_SECONDS
                 if not len(samples):
@@ -145,11 +144,11 @@ class Conversation:
     async def _drawn(
         self, hello: Hello, draw: Callable[..., list[Drawn]], *arguments: object, late: bool = False
     ) -> list[Frame]:
-        """What is to be sent; when ``late``, no more of it than shows where the talk is: encoding costs most."""
+        """What is to be sent; when ``late``, only so much that one sees where the talk is: encoding costs most."""
 
         def made() -> tuple[int, list[Frame]]:
             drawn = draw(*arguments)
-            kept = drawn[-1:] if late else drawn
+            kept = [one for one in drawn if not late or one.number % _OF_LATE_FRAMES == 0]
             return len(drawn) - len(kept), encoded(kept, hello)
 
         missed, frames = await self._service.draw(made)

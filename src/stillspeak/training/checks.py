@@ -74,16 +74,17 @@ def checked(config: Config) -> Config:
     if config.warm.code > most:
         raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
     for name, channels, layers in (
-        ("generator.identity", config.generator.identity.channels, _HALVINGS),
-        ("generator.context", context.channels, 0),
-        ("frame", config.frame and config.frame.channels, _HALVINGS),
-        ("sequence", config.sequence and config.sequence.channels, _HALVINGS),
-        ("sync", config.sync and config.sync.channels, 0),
-        ("mouth", config.mouth and config.mouth.channels, 0),
+        ("generator.identity.channels", config.generator.identity.channels, _HALVINGS),
+        ("generator.context.channels", context.channels, 0),
+        ("frame.channels", config.frame and config.frame.channels, _HALVINGS),
+        ("sequence.channels", config.sequence and config.sequence.channels, _HALVINGS),
+        ("sync.channels", config.sync and config.sync.channels, 0),
+        ("mouth.channels", config.mouth and config.mouth.channels, 0),
+        ("sync.sound-channels", config.sync and config.sync.sound_channels, 0),
     ):
         if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
             many = f"{layers} numbers of" if layers else "numbers of"
-            raise RunError(f"{name}.channels must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
+            raise RunError(f"{name} must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
     heard = replace(context, recurrent=True)
     sequence = config.sequence and replace(config.sequence, context=heard)
     return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
@@ -105,7 +106,7 @@ def _require_numbers(config: Config | JudgeConfig) -> None:
     for name, value in flat(asdict(config)).items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise RunError(f"{_said(name)} must be a number, not {value}.")
         last = name.rpartition(".")[2]
         least, most = (

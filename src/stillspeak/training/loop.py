@@ -110,7 +110,6 @@ class Trainer:
                 phase = self.phases[self.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
                     pass
-                self._require_numbers()
                 if phase.name == AdversarialPhase.name and self.config.train.calibrate:
                     self._calibrate()
                 self.phase_index, self.step = self.phase_index + 1, 0
@@ -122,7 +121,11 @@ class Trainer:
     def save(self) -> None:
         """Writes the checkpoint. Raises RunError, and keeps the one before, if a weight is no number any more."""
         self._saved_at = time.monotonic()
-        self._require_numbers()
+        if not self._finite():
+            raise RunError(
+                f"A weight is not a number; the last checkpoint is good. Lower the learning rates in config.toml and: "
+                f"{self.folder.command('resume')}"
+            )
         if not self.team.leads:
             return
         tensors = pack(self.generator, self.average, self.phases, self.phase_index)
@@ -132,13 +135,10 @@ class Trainer:
         metadata = describe_generator(self.config, self.code, self.history)
         self.folder.save(tensors, {"progress": json.dumps(progress), **metadata})
 
-    def _require_numbers(self) -> None:
-        """What a step does to the weights shows in the losses of the next; of the last one nobody would ask."""
-        if not all(torch.isfinite(weight).all() for weight in self.generator.parameters()):
-            raise RunError(
-                f"A weight is not a number; the last checkpoint is good. Lower the learning rates in config.toml and: "
-                f"{self.folder.command('resume')}"
-            )
+    def _finite(self) -> bool:
+        """Whether all weights are numbers: what a step does to them shows in the losses of the next one at the earliest."""
+        networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
+        return all(bool(torch.isfinite(weight).all()) for network in networks for weight in network.parameters())
 
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
@@ -158,6 +158,7 @@ class Trainer:
             over = False
             if self.step % train.log_every == 0 or samples or epoch or stopping:  # nothing is kept that was not checked
                 values = {name: float(value) for name, value in self.team.average(scalars).items()}
+                values |= {} if self._finite() else {"a weight": math.nan}
                 if self._backs_off(phase, values):
                     return True
                 pace = (time.monotonic() - began) / (self.step - began_at)
@@ -312,6 +313,7 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         progress = json.loads(metadata["progress"])
         self.watch.patience.restore(progress.pop("patience", None))
+        progress = {"backed_off": 0, **progress}  # older checkpoints do not say it
         for key in _PROGRESS:
             if not isinstance(progress[key], int | float):
                 raise TypeError(key)
