@@ -231,9 +231,7 @@ def find_model(name_or_folder: str | Path) -> Path:
     """
     shipped = Path(str(files("stillspeak"))) / "weights"
     folder = Path(name_or_folder)
-    with contextlib.suppress(
-        OSError
-    ):  # a folder that may not be looked into, or has no possible name, is as good as none
+    with contextlib.suppress(OSError):  # what may not be looked into, or has no possible name, is as good as none
         if isinstance(name_or_folder, str) and (shipped / name_or_folder / DESCRIPTION).is_file():
             return shipped / name_or_folder
         if folder.is_dir():

@@ -114,9 +114,8 @@ def _read(photo: Photo) -> tuple[Image, str]:
 
 def _chosen(image: Image, name: str, face: str | int | Sequence[int]) -> list[Face]:
     numbers = _numbers(face)
-    faces = require_faces(
-        image, name, 1 if face == "largest" else _AS_MANY_AS_THERE_ARE
-    )  # numbers are those of one list
+    wanted = 1 if face == "largest" else _AS_MANY_AS_THERE_ARE  # all numbers are those of one list
+    faces = require_faces(image, name, wanted)
     clearest = max(found.confidence for found in faces)
     faces = [found for found in faces if clearest < _CLEAR or found.confidence >= _DOUBTFUL]
     if not numbers:
