@@ -14,6 +14,7 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from stillspeak.data.clips import Clips, Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
@@ -50,6 +53,7 @@ class Told:
     best_seconds: float
     frames: int
     peak_gib: float
+    gflop: float  # multiplied and added in one step
     shares: dict[str, float]
 
 
@@ -133,6 +137,18 @@ def watch_shares(phase: AdversarialPhase) -> dict[str, float]:
     return seconds
 
 
+class Counted(TorchDispatchMode):
+    """Counts floating-point operations of convolutions and products, by PyTorch's own formulas."""
+
+    flops = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        made = function(*arguments, **(named or {}))
+        if formula := flop_registry.get(function._overloadpacket):
+            self.flops += formula(*arguments, **(named or {}), out_val=made)
+        return made
+
+
 def in_turn(phase: AdversarialPhase, device: torch.device) -> Iterator[list[Part]]:
     """Batches drawn when they are needed."""
     for step in range(10**6):
@@ -160,11 +176,13 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     ahead = batches(phase.draw, 0, 10**6, device, loader_threads(device))
     source = in_turn(phase, device) if plain else ahead
     seconds = watch_shares(phase) if whole else {}
+    counted = Counted()
     best, frames, step, total = float("inf"), config.train.clips * config.train.frames, 0, 0.0
     pipe.send("ready")
     while pipe.recv() == "go":
         started = time.perf_counter()
-        loop.step(step, next(source))
+        with counted if step == 0 else nullcontext():
+            loop.step(step, next(source))
         if device.type == "cuda":
             torch.cuda.synchronize()
         took = time.perf_counter() - started
@@ -176,7 +194,11 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
         pipe.send(took)
     peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0.0
     peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    pipe.send(Told(best, frames, peak, {name: value / max(total, 1e-9) for name, value in seconds.items()}))
+    pipe.send(
+        Told(
+            best, frames, peak, counted.flops / 1e9, {name: value / max(total, 1e-9) for name, value in seconds.items()}
+        )
+    )
 
 
 def main() -> None:
@@ -218,12 +240,15 @@ def report(preset: str, loops: dict[str, Told], shares: Told) -> None:
     plain = [*pace.values()][-1]
     print(f"preset {preset}, {shares.frames} frames a step, the best step of each\n")
     print(
-        "| loop | frames a second | times the plain loop | peak memory, GiB | hours for an epoch of the paper's GRID |"
+        "| loop | frames a second | times the plain loop | GFLOP a step | peak memory, GiB | hours an epoch of the paper's GRID |"
     )
-    print("|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|")
     for name, frames in pace.items():
         hours = EPOCH_FRAMES / frames / 3600
-        print(f"| {name} | {frames:.0f} | {frames / plain:.2f} | {loops[name].peak_gib:.2f} | {hours:.1f} |")
+        told = loops[name]
+        print(
+            f"| {name} | {frames:.0f} | {frames / plain:.2f} | {told.gflop:.0f} | {told.peak_gib:.2f} | {hours:.1f} |"
+        )
     print("\n| part of a step | share of the time |\n|---|---|")
     values = dict(shares.shares)
     inner = sum(value for name, value in values.items() if name not in ("learn", "optimisers"))

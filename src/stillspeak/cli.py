@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _known_trouble(error: OSError) -> str:
-    """What is wrong, if it is what a user gave or has: a name that is too long, a full disk behind stdout."""
+    """What is wrong, if it is what a user gave or has: a name that is too long, a full disk behind stdout, which is closed."""
     if error.errno == errno.ENAMETOOLONG:
         return f"{str(error.filename)[:80]}... is longer than a name can be."
     if error.filename is not None or error.errno not in _FULL:

@@ -43,7 +43,7 @@ _AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
 _MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
 _COLOURED = 0.8  # ours: share of grey portraits that take the colours of the clip's face
 _BROWS = 0.5  # ours: spread of the brows that a portrait is given
-_MOST_THROATS = 0.5  # a spread: children and adults are 0.3 apart
+MOST_THROATS = 0.5  # a spread: children and adults are 0.3 apart
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
 
 
@@ -200,8 +200,8 @@ class Drawer:
             share = getattr(config, name)
             if not 0 <= share <= 1:
                 raise DataError(f"data.{name} is a share, from 0 to 1, not {share:g}.")
-        if not 0 <= config.throats <= _MOST_THROATS:
-            raise DataError(f"data.throats is from 0 to {_MOST_THROATS:g}, not {config.throats:g}.")
+        if not 0 <= config.throats <= MOST_THROATS:
+            raise DataError(f"data.throats is from 0 to {MOST_THROATS:g}, not {config.throats:g}.")
         if config.blinks + config.openings > 1:
             raise DataError(
                 f"data.blinks and data.openings are {config.blinks + config.openings:g} together, more than 1."

@@ -119,10 +119,10 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, clips in tqdm(sorted(shards.items()), unit="shard", disable=None, delay=2):
-            whole = [(folder / record.path).with_suffix(".json") for record in clips]
-            if not all(path.is_file() for path in whole):
+            notes = [(folder / record.path).with_suffix(".json") for record in clips]
+            if not all(path.is_file() for path in notes):
                 _read(fs, f"{root}/{name}", folder)
-            if missing := [path for path in whole if not path.is_file()]:
+            if missing := [path for path in notes if not path.is_file()]:
                 raise tarfile.TarError(f"{name} lacks {missing[0].stem}")
         if fs.exists(f"{root}/{PORTRAITS}"):
             _into(folder / PORTRAITS, io.BytesIO(fs.cat_file(f"{root}/{PORTRAITS}")))

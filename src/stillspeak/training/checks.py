@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, replace
 
 from stillspeak.config import Config, ContextConfig, JudgeConfig
+from stillspeak.data.clips import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
 from stillspeak.training.runs import flat
@@ -34,7 +35,7 @@ _BOUNDS = {
     **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
     **_each(1, _ANY, "check_every warm.code sound_clips picture_clips picture_frames sequence.code"),
     **_each(0, 1, "decay taught ema as_recorded sentences blinks openings recombined"),
-    **_each(0, 0.5, "throats"),
+    **_each(0, MOST_THROATS, "throats"),
     **_each(0, 2, "evenness"),
     **_each(0, 3, "face_jitter voice_jitter"),
     **_each(0, 5, "blinks_per_s"),

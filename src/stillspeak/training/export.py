@@ -30,6 +30,7 @@ from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
 from stillspeak.training.tensors import pixels, seeded
 from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
+from stillspeak.whole import whole
 
 OPSET = 17
 _AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(("frames", "motion", "mask"), "drawn")
@@ -77,19 +78,13 @@ def install(folder: Path, destination: Path) -> Path:
     Raises:
         OutputError: if it cannot be written.
     """
-    parts = {destination / path.name: destination / f".{path.name}.part" for path in folder.iterdir()}
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        for path, part in parts.items():
-            shutil.copyfile(folder / path.name, part)
-        for path, part in parts.items():
-            part.replace(path)
+        with contextlib.ExitStack() as parts:  # all of them take their places at its end
+            for path in folder.iterdir():
+                shutil.copyfile(path, parts.enter_context(whole(destination / path.name)))
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
-    finally:
-        for part in parts.values():
-            with contextlib.suppress(OSError):  # where the destination is no folder
-                part.unlink(missing_ok=True)
     return destination
 
 

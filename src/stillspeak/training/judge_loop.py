@@ -6,7 +6,6 @@ A run folder as any other; the last checkpoint is what is exported, with its fig
 import contextlib
 import copy
 import json
-import math
 import tempfile
 import time
 import warnings
@@ -39,6 +38,7 @@ from stillspeak.training.judges import Judge, LipReading, Syncing, graphs, make_
 from stillspeak.training.memory import keep_memory
 from stillspeak.training.run import RunFolder
 from stillspeak.training.tensors import seeded
+from stillspeak.training.trouble import all_numbers, not_finite
 from stillspeak.training.warm_start import cosine
 
 SPLITS = ("heldout", "validation", "test")
@@ -151,7 +151,7 @@ class JudgeTrainer:
 
     def save(self) -> None:
         """Writes the checkpoint. Raises RunError, and keeps the one before, if a weight is no number any more."""
-        if not all(torch.isfinite(weight).all() for weight in self.network.parameters()):
+        if not all_numbers(self.network.parameters()):
             raise RunError(
                 f"Step {self.progress.step}: a weight is not a number; the last checkpoint is good. Lower the learning rate in "
                 f"config.toml and: {self.folder.command('resume')}"
@@ -173,7 +173,7 @@ class JudgeTrainer:
         scalars["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
         values = {name: float(value.detach()) for name, value in {**scalars, "gradient": norm}.items()}
-        if not all(map(math.isfinite, values.values())):
+        if not_finite(values):
             raise RunError(
                 f"Step {self.progress.step}: the loss is not a number; the last checkpoint is good. Lower the learning rate in "
                 f"config.toml and: {self.folder.command('resume')}"

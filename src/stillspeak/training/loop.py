@@ -32,7 +32,7 @@ from stillspeak.training.phase import Phase
 from stillspeak.training.run import BEST, CHECKPOINT, RunFolder
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
-from stillspeak.training.trouble import not_finite
+from stillspeak.training.trouble import all_numbers, not_finite
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.watch import Say, Watch
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
@@ -138,7 +138,7 @@ class Trainer:
     def _finite(self) -> bool:
         """Whether all weights are numbers: what a step does to them shows in the losses of the next one at the earliest."""
         networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
-        return all(bool(torch.isfinite(weight).all()) for network in networks for weight in network.parameters())
+        return all_numbers(weight for network in networks for weight in network.parameters())
 
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""

@@ -4,7 +4,10 @@ Not-a-number is always an end; the rest is said, or ends the run too if the conf
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
 
 _STILL = 0.3  # spread of the opening against real mouths, below which a mouth stands
 _ALWAYS = 0.98  # share of right answers from which a discriminator teaches nothing
@@ -14,6 +17,11 @@ _IN_A_ROW = 10  # logged steps
 def not_finite(scalars: Mapping[str, float]) -> list[str]:
     """Names of the scalars that are not a number or without bound."""
     return [name for name, value in scalars.items() if not math.isfinite(value)]
+
+
+def all_numbers(weights: Iterable[Tensor]) -> bool:
+    """Whether no weight has become not-a-number or infinite; a GPU is asked once."""
+    return bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all())
 
 
 def standing_mouth(figures: Mapping[str, float]) -> str:

@@ -17,6 +17,7 @@ from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator
 from stillspeak.training.run import BEST, CHECKPOINT, config_from_dict, config_to_dict, load_tensors
+from stillspeak.training.trouble import all_numbers
 
 GENERATOR = "generator.safetensors"
 CONTEXT = "context."  # what the weights of the Context Encoder begin with
@@ -68,7 +69,7 @@ def read_generator(model: Path) -> Trained:
         raise ModelError(f"{path} holds no generator of stillspeak ({error} is missing).") from error
     except (ValueError, TypeError) as error:
         raise ModelError(f"{path} is damaged: {error}.") from error
-    if not (math.isfinite(code.scale) and all(torch.isfinite(weight).all() for weight in weights.values())):
+    if not (math.isfinite(code.scale) and all_numbers(weights.values())):
         raise ModelError(f"{path} holds weights that are not numbers.")
     return Trained(config, weights, code, history)
 
