@@ -1,11 +1,12 @@
 """Training frames a second of the engine's step and of a plain eager loop of the same model, side by side in one run.
 
-python benchmarks/training.py --data PREPARED [--preset default] [--device cpu]
+python benchmarks/training.py --data PREPARED [--preset default] [--device cpu] [--clips 48]
 
 The plain loop: skips joined to every frame and convolved again, colours first in memory, PyTorch's default Adam, gradients
-for for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
+for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
 system, a batch drawn when it is needed, all in full precision. Same networks, losses and batches. Where the engine multiplies in
-bfloat16, a row shows it in full precision too. Each loop runs in a process of its own; they take steps in turn.
+bfloat16, a row shows it in full precision too. Each loop runs in a process of its own; they take steps in turn. Then the
+engine runs alone, for what its loader lets it sustain. Peak is what one large product of matrices reaches in the same precision.
 """
 
 import argparse
@@ -34,9 +35,8 @@ from stillspeak.model.losses import adversarial_loss, discriminator_loss, recons
 from stillspeak.presets import PRESETS
 from stillspeak.training import adversary as adversary_module
 from stillspeak.training import step as step_module
-from stillspeak.training.loader import batches, loader_threads
-from stillspeak.training.loop import chosen_device
-from stillspeak.training.memory import keep_memory
+from stillspeak.training.loader import batches, loader_workers
+from stillspeak.training.loop import chosen_device, prepare_device
 from stillspeak.training.phase import Part, chosen_bfloat16
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
@@ -51,7 +51,9 @@ class Told:
     """What a worker tells after its last step."""
 
     best_seconds: float
+    mean_seconds: float
     frames: int
+    precision: str
     peak_gib: float
     gflop: float  # multiplied and added in one step
     shares: dict[str, float]
@@ -160,9 +162,10 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     config, device = PRESETS[options.preset](), chosen_device(options.device)
-    if not plain and device.type == "cpu":
-        keep_memory()
-    config = replace(config, train=replace(config.train, adversaries_from=0, precision=precision))
+    if not plain:
+        prepare_device(device)
+    clips_a_step = options.clips or config.train.clips
+    config = replace(config, train=replace(config.train, adversaries_from=0, precision=precision, clips=clips_a_step))
     clips = Clips(options.data, "train", config.generator.context)
     drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
     generator = Generator(config.generator).to(device)
@@ -171,9 +174,10 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     if not plain:
         for network in (generator, *phase.networks.values()):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for step in range(options.steps + _FIRST_STEPS):
-        phase.draw(step)  # in a run every sound is in memory after the first epoch
-    ahead = batches(phase.draw, 0, 10**6, device, loader_threads(device))
+    if device.type == "cpu":
+        for step in range(options.steps + _FIRST_STEPS):
+            phase.draw(step)  # in a run every sound is in memory after the first epoch
+    ahead = batches(phase.draw, 0, 10**6, device, loader_workers(device))
     source = in_turn(phase, device) if plain else ahead
     seconds = watch_shares(phase) if whole else {}
     counted = Counted()
@@ -194,11 +198,9 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
         pipe.send(took)
     peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else 0.0
     peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    pipe.send(
-        Told(
-            best, frames, peak, counted.flops / 1e9, {name: value / max(total, 1e-9) for name, value in seconds.items()}
-        )
-    )
+    shares = {name: value / max(total, 1e-9) for name, value in seconds.items()}
+    used = "bf16" if not plain and phase.in_bfloat16 else "fp32"
+    pipe.send(Told(best, total / options.steps, frames, used, peak, counted.flops / 1e9, shares))
 
 
 def main() -> None:
@@ -208,13 +210,15 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--clips", type=int, default=0, help="a step; 0 as the preset says")
     options = parser.parse_args()
     half = chosen_bfloat16("auto", chosen_device(options.device))
     loops = {"the engine, bfloat16": ("bf16", False, False)} if half else {}
     loops |= {"the engine, float32": ("fp32", False, False), "plain eager": ("fp32", True, False)}
     told = in_turns(list(loops.values()), options)
     (shares,) = in_turns([("auto", False, True)], options)
-    report(options.preset, dict(zip(loops, told, strict=True)), shares)
+    (alone,) = in_turns([("auto", False, False)], options)
+    report(options, dict(zip(loops, told, strict=True)), shares, alone)
 
 
 def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -> list[Told]:
@@ -222,9 +226,9 @@ def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -
     context, workers = multiprocessing.get_context("spawn"), []
     for loop in loops:
         ours, theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, *loop, options), daemon=True).start()
-        assert ours.recv() == "ready"
+        context.Process(target=work, args=(theirs, *loop, options)).start()
         workers.append(ours)
+    assert all(pipe.recv() == "ready" for pipe in workers)
     for _ in range(options.steps + _FIRST_STEPS):
         for pipe in workers:
             pipe.send("go")
@@ -234,21 +238,47 @@ def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -
     return [pipe.recv() for pipe in workers]
 
 
-def report(preset: str, loops: dict[str, Told], shares: Told) -> None:
+def peak_gflops(device: torch.device, precision: str) -> float:
+    """GFLOP/s of one large product of matrices, the best of ten."""
+    size = 8192 if device.type == "cuda" else 2048
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        started = time.perf_counter()
+        product = left @ right
+        product[0, 0].item()  # waits for it
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best / 1e9
+
+
+def report(options: argparse.Namespace, loops: dict[str, Told], shares: Told, alone: Told) -> None:
     """Prints the tables; the last loop is the plain one."""
-    pace = {name: told.frames / told.best_seconds for name, told in loops.items()}
+    torch.set_num_threads(options.threads)
+    device = chosen_device(options.device)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{options.threads} CPU threads"
+    peak = {told.precision: peak_gflops(device, told.precision) for told in loops.values()}
+    pace = {loop: told.frames / told.best_seconds for loop, told in loops.items()}
     plain = [*pace.values()][-1]
-    print(f"preset {preset}, {shares.frames} frames a step, the best step of each\n")
+    print(f"preset {options.preset}, {shares.frames} frames a step, the best step of each; {name}\n")
     print(
-        "| loop | frames a second | times the plain loop | GFLOP a step | peak memory, GiB | hours an epoch of the paper's GRID |"
+        "| loop | frames a second | times the plain loop | GFLOP a step | share of peak | peak memory, GiB "
+        "| hours an epoch of the paper's GRID |"
     )
-    print("|---|---|---|---|---|---|")
-    for name, frames in pace.items():
-        hours = EPOCH_FRAMES / frames / 3600
-        told = loops[name]
+    print("|---|---|---|---|---|---|---|")
+    for loop, frames in pace.items():
+        told = loops[loop]
+        share = told.gflop / told.best_seconds / peak[told.precision]
         print(
-            f"| {name} | {frames:.0f} | {frames / plain:.2f} | {told.gflop:.0f} | {told.peak_gib:.2f} | {hours:.1f} |"
+            f"| {loop} | {frames:.0f} | {frames / plain:.2f} | {told.gflop:.0f} | {share:.0%} | {told.peak_gib:.2f} | "
+            f"{EPOCH_FRAMES / frames / 3600:.2f} |"
         )
+    print(f"\nPeak, TFLOP/s: {', '.join(f'{rate / 1e3:.2f} in {precision}' for precision, rate in peak.items())}.")
+    sustained = alone.frames / alone.mean_seconds
+    hours = EPOCH_FRAMES / sustained / 3600
+    print(
+        f"Alone, loader and all, mean of {options.steps} steps: {sustained:.0f} frames a second, {hours:.2f} hours an epoch."
+    )
     print("\n| part of a step | share of the time |\n|---|---|")
     values = dict(shares.shares)
     inner = sum(value for name, value in values.items() if name not in ("learn", "optimisers"))

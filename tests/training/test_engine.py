@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training import loop
+from stillspeak.training import loader, loop
 from stillspeak.training.adversary import (
     Adversary,
     FrameAdversary,
@@ -41,13 +42,14 @@ from stillspeak.training.blend import blend
 from stillspeak.training.calibration import Factors
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import difference, export
-from stillspeak.training.loader import batches
+from stillspeak.training.loader import batches, ended_workers_said, loader_workers
 from stillspeak.training.loop import PHASES, Trainer, train
 from stillspeak.training.patience import Patience
 from stillspeak.training.run import BEST, RunFolder
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam
 from stillspeak.training.trouble import Collapse, standing_mouth
+from stillspeak.training.warm_start import PicturePhase
 from stillspeak.training.weights import ANEW, find_weights, read_generator
 
 
@@ -519,10 +521,44 @@ def test_batches_come_in_order_whoever_draws_them_and_errors_where_they_belong()
             raise RunError("a bad clip")
         return [(torch.tensor([step]),)]
 
-    source = batches(draw, 3, 9, torch.device("cpu"), 3)
-    assert [int(next(source)[0][0]) for _ in range(4)] == [3, 4, 5, 6]
-    with pytest.raises(RunError, match="bad clip"):
-        next(source)
+    for workers in (0, 2):
+        source = batches(draw, 3, 9, torch.device("cpu"), workers)
+        assert [int(next(source)[0][0]) for _ in range(4)] == [3, 4, 5, 6]
+        with pytest.raises(RunError, match="bad clip"):
+            next(source)
+
+
+def test_processes_draw_what_a_thread_draws(prepared: Path):
+    config = PRESETS["tiny"]()
+    clips = Clips(prepared, "train", config.generator.context)
+    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
+    phase = PicturePhase(config, Generator(config.generator), drawer, Team())
+    cpu = torch.device("cpu")
+    for ours, theirs in zip(batches(phase.draw, 0, 4, cpu, 0), batches(phase.draw, 0, 4, cpu, 2), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(ours[0], theirs[0], strict=True))
+
+
+def test_a_process_that_draws_and_is_ended_is_said_in_one_sentence():
+    def draw(step: int) -> list[tuple[torch.Tensor, ...]]:
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [(torch.tensor([step]),)]
+
+    def train_on() -> None:
+        with ended_workers_said():
+            for _ in batches(draw, 0, 9, torch.device("cpu"), 1):
+                time.sleep(0.1)
+
+    with pytest.raises(RunError, match="draws batches was ended"):
+        train_on()
+
+
+def test_beside_a_gpu_a_core_is_left_to_the_step(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loader, "usable_cores", lambda: 16)
+    assert loader_workers(torch.device("cpu")) == 0
+    assert loader_workers(torch.device("cuda")) == 15
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert loader_workers(torch.device("cuda")) == 1
 
 
 # ---------------------------------------------------------------- what a user sees

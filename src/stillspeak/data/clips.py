@@ -39,6 +39,7 @@ Random = np.random.Generator
 _ALL = slice(None)
 _AT_ONCE = 32  # clips that are decoded side by side
 _KEPT_BYTES = 4e9  # of decoded frames of shards
+_KEPT_SOUND_BYTES = 2e9  # in each process that draws
 _AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
 _MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
 _COLOURED = 0.8  # ours: share of grey portraits that take the colours of the clip's face
@@ -114,7 +115,7 @@ class Clips:
         self._frames = None if packed else self._cached_frames(split)
         at_hand = round(_KEPT_BYTES * len(self) / (int(self._starts[-1]) * HEIGHT_PX * WIDTH_PX * 3))
         self._decoded = lru_cache(max(1, at_hand))(self._decode)
-        self.sounds = lru_cache(max(1, at_hand) if packed else None)(self._load_sounds)
+        self.sounds = lru_cache(max(1, at_hand if packed else self._sounds_at_hand()))(self._load_sounds)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -138,6 +139,12 @@ class Clips:
         needed = self.cutter.start(frames) + self.cutter.length  # all that is heard, past the last frame too
         padded = np.concatenate([samples[:needed], np.zeros(max(0, needed - len(samples)), np.float32)])
         return self.cutter.cut(padded)[:frames]
+
+    def _sounds_at_hand(self) -> int:
+        """Clips whose sounds are kept: as many as fit, if all have as many copies as the first."""
+        copies = len(copies_of((self.folder / self.records[0].path).with_suffix(".flac")))
+        seconds = sum(record.seconds for record in self.records) / len(self)
+        return round(_KEPT_SOUND_BYTES / max(1.0, 4 * seconds * self.cutter.rate_hz * (1 + copies)))
 
     def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
         """A clip's sound as recorded and its copies by other voices, ``(n,)`` each."""

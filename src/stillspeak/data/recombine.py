@@ -29,6 +29,8 @@ _FRACTION_BITS = 4
 _COLOURS_BLUR_PX = 1.0
 _TEETH = 0.9  # of its colour that an open mouth loses
 _LEFT, _MIDDLE, _RIGHT, _TOP, _HALF, _BOTTOM = -1, WIDTH_PX / 2, WIDTH_PX, -1, HEIGHT_PX / 2, HEIGHT_PX
+_ROWS = np.arange(HEIGHT_PX, dtype=np.float32)[:, None, None]
+_COLUMNS = np.arange(WIDTH_PX, dtype=np.float32)[None, :, None]
 _BORDER = np.array(
     [(x, y) for x in (_LEFT, _RIGHT) for y in (_TOP, _HALF, _BOTTOM)] + [(_MIDDLE, _TOP), (_MIDDLE, _BOTTOM)],
     np.float32,
@@ -91,14 +93,18 @@ def recombine(
         Frames ``(n, 128, 96, 3)`` and their landmarks ``(n, 68, 2)``.
     """
     moved = move_points(own, points, rest, smile, expressions)
-    open_parts = mouth_interior(moved)
+    open_parts, grey = mouth_interior(moved), is_grey(portrait)
     out = np.empty_like(frames)
     for made, frame, there, here, part in zip(out, frames, moved, points, open_parts, strict=True):
         mesh = _mesh(there)
-        skin, taken = _bend(portrait, mesh, own), _bend(frame, mesh, here)
-        mouth = _in_light_of(portrait, frame, taken)
-        share = cv2.GaussianBlur(part.astype(np.float32), (3, 3), 0)[..., None]
-        made[:] = (skin * (1 - share) + mouth * share).round()
+        skin = _bend(portrait, mesh, own)
+        if part.any():
+            share = cv2.GaussianBlur(part.astype(np.float32), (3, 3), 0)
+            left, top, width, height = cv2.boundingRect((share > 0).view(np.uint8))
+            inside = slice(top, top + height), slice(left, left + width)
+            mouth = _in_light_of(portrait, frame, _bend(frame, mesh, here, inside), grey)
+            skin[inside] += (mouth - skin[inside]) * share[inside][..., None]
+        made[:] = skin.round()
     return out, moved
 
 
@@ -158,22 +164,24 @@ def _mesh(points: Points) -> _Mesh:
     return _Mesh(triangles[order], corners[order], numbers)
 
 
-def _bend(image: Frames, to: _Mesh, come_from: Points) -> NDArray[np.float32]:
-    """The image with its landmarks moved, linear in the triangles between."""
+def _bend(
+    image: Frames, to: _Mesh, come_from: Points, part: tuple[slice, slice] = (slice(None), slice(None))
+) -> NDArray[np.float32]:
+    """The image, or these rows and columns of it, with its landmarks moved, linear in the triangles between."""
     places = np.concatenate([come_from, _BORDER])
     slopes = np.linalg.solve(to.corners, places[to.triangles])  # x, y, 1 -> where a pixel comes from
-    rows, columns = np.mgrid[:HEIGHT_PX, :WIDTH_PX].astype(np.float32)
-    here = np.stack([columns, rows, np.ones_like(rows)], axis=2)
-    source = np.einsum("yxi,yxij->yxj", here, slopes[to.of_pixels]).astype(np.float32)
+    across, down, start = np.moveaxis(slopes[to.of_pixels[part]], 2, 0)
+    rows, columns = _ROWS[part[0]], _COLUMNS[:, part[1]]
+    source = across * columns + down * rows + start
     bent = cv2.remap(image.astype(np.float32), source[..., 0], source[..., 1], cv2.INTER_LINEAR)
     return np.asarray(bent, np.float32)
 
 
-def _in_light_of(portrait: Frames, frame: Frames, mouth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mouth of a frame in a portrait's light, and without colour in a grey one."""
+def _in_light_of(portrait: Frames, frame: Frames, mouth: NDArray[np.float32], grey: bool) -> NDArray[np.float32]:
+    """The mouth of a frame in a portrait's light, and without colour in one that is ``grey``."""
     light, own_light = (float(image[_CHEEKS].mean()) for image in (portrait, frame))
     gain = float(np.clip(light / max(own_light, 1.0), 0.5, 2.0))
     lit = np.clip(mouth * gain, 0, 255)
-    if is_grey(portrait):
+    if grey:
         lit = np.repeat(lit.mean(axis=2, keepdims=True), 3, axis=2)
     return np.asarray(lit, np.float32)

@@ -1,47 +1,121 @@
-"""Batches drawn ahead of the step that needs them, in threads, and moved to the device. Ours."""
+"""Batches drawn ahead of the step that needs them, and moved to the device. Ours.
 
+Beside a CPU's step one thread draws, which leaves the cores to the step. A GPU's step is over before Python has drawn a clip:
+there processes draw, each a batch of its own, and hand it over in shared memory.
+"""
+
+import contextlib
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import cv2
 import torch
+from torch.utils.data import DataLoader, Dataset
 
+from stillspeak.errors import RunError
 from stillspeak.runtime.engine import usable_cores
 from stillspeak.training.phase import Part
 
-_MOST_THREADS = 12
+Draw = Callable[[int], list[Part]]
+_MOST_WORKERS = 24
+_AHEAD = 3  # batches that each process draws before they are asked for
 
 
-def loader_threads(device: torch.device) -> int:
-    """One on a CPU, whose cores the step needs itself; beside a GPU this process's share of the cores but one, up to twelve."""
+def loader_workers(device: torch.device) -> int:
+    """Processes that draw: none beside a CPU; beside a GPU this process's share of the cores but one."""
     if device.type == "cpu":
-        return 1
+        return 0
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this host, as torchrun says
-    return max(1, min(_MOST_THREADS, usable_cores() // beside - 1))
+    return max(1, min(_MOST_WORKERS, usable_cores() // beside - 1))
 
 
-def batches(
-    draw: Callable[[int], list[Part]], first: int, end: int, device: torch.device, threads: int
-) -> Iterator[list[Part]]:
-    """The batches of steps ``first`` to ``end``, in order, on the device. Errors of a draw come where its batch is due."""
+def batches(draw: Draw, first: int, end: int, device: torch.device, workers: int) -> Iterator[list[Part]]:
+    """The batches of steps ``first`` to ``end``, in order, on the device. Errors of a draw come where its batch is due.
 
-    def ready(step: int) -> list[Part]:
-        parts = draw(step)
-        if device.type == "cuda":
-            parts = [tuple(tensor.pin_memory() for tensor in part) for part in parts]
-        return parts
+    Args:
+        draw: makes a step's batch on the CPU; with workers it is called in copies of this process.
+        first, end: steps.
+        device: where the batches go.
+        workers: processes that draw; with none a thread of this process does. ``ended_workers_said`` goes around them.
+    """
+    source = _in_processes(draw, first, end, device, workers) if workers else _in_a_thread(draw, first, end)
+    for parts in source:
+        yield [tuple(tensor.to(device, non_blocking=True) for tensor in part) for part in parts]
 
-    with ThreadPoolExecutor(threads) as pool:
+
+def _in_a_thread(draw: Draw, first: int, end: int) -> Iterator[list[Part]]:
+    with ThreadPoolExecutor(1) as pool:
         waiting: deque[Future[list[Part]]] = deque()
         upcoming = first
         try:
             for _ in range(first, end):
-                while upcoming < end and len(waiting) <= threads:
-                    waiting.append(pool.submit(ready, upcoming))
+                while upcoming < end and len(waiting) < 2:  # noqa: PLR2004 - the one that is due and the next
+                    waiting.append(pool.submit(draw, upcoming))
                     upcoming += 1
-                parts = waiting.popleft().result()
-                yield [tuple(tensor.to(device, non_blocking=True) for tensor in part) for part in parts]
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextlib.contextmanager
+def ended_workers_said() -> Iterator[None]:
+    """Around a training: PyTorch says that a process which draws was ended by an error at any point of a step.
+
+    Raises:
+        RunError: in its place.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise RunError(
+            "A process that draws batches was ended from outside, perhaps for want of memory or of shared memory (/dev/shm); "
+            "the last checkpoint is good: resume"
+        ) from error
+
+
+class _Steps(Dataset[list[Part] | Exception]):
+    """A step's batch, or what was raised instead: PyTorch would wrap it in another process's traceback."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+
+    def __getitem__(self, step: int) -> list[Part] | Exception:
+        try:
+            return self.draw(step)
+        except Exception as error:
+            return error
+
+
+def _in_processes(draw: Draw, first: int, end: int, device: torch.device, workers: int) -> Iterator[list[Part]]:
+    drawn = DataLoader(
+        _Steps(draw),
+        batch_size=None,
+        sampler=range(first, end),
+        num_workers=workers,
+        prefetch_factor=_AHEAD,
+        collate_fn=_as_drawn,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=_alone,
+        multiprocessing_context="fork",  # clips that are at hand are the copies' too
+    )
+    for parts in drawn:
+        if isinstance(parts, Exception):
+            raise parts
+        yield parts
+
+
+def _as_drawn(parts: list[Part] | Exception) -> list[Part] | Exception:
+    return parts
+
+
+def _alone(number: int) -> None:
+    """A worker's start: one thread, and interrupts are its parent's."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from stillspeak.config import Config
 from stillspeak.data.clips import Clips, Drawer
@@ -26,7 +27,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate
 from stillspeak.training.checkpoint import pack, take_discriminators, unpack
 from stillspeak.training.interrupts import held_interrupts
-from stillspeak.training.loader import batches, loader_threads
+from stillspeak.training.loader import batches, ended_workers_said, loader_workers
 from stillspeak.training.memory import keep_memory
 from stillspeak.training.phase import Phase
 from stillspeak.training.run import BEST, CHECKPOINT, RunFolder
@@ -63,8 +64,7 @@ class Trainer:
             torch.set_num_threads(train.threads)
         torch.manual_seed(train.seed)
         self.device = chosen_device(train.device)
-        if self.device.type == "cpu":
-            keep_memory()
+        prepare_device(self.device)
         self.clips = clips = self._clips(data)
         self.generator = Generator(self.config.generator)
         saved = folder.load()
@@ -105,7 +105,7 @@ class Trainer:
         One that comes after the last step is a KeyboardInterrupt when all is saved.
         """
         self._saved_at = time.monotonic()
-        with held_interrupts() as interrupted, self.watch:
+        with held_interrupts() as interrupted, self.watch, ended_workers_said():
             while self.phase_index < len(self.phases):
                 phase = self.phases[self.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
@@ -144,9 +144,9 @@ class Trainer:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         train = self.config.train
         phase.rate = 0.5**self.backed_off
-        threads = loader_threads(self.device)
+        workers = loader_workers(self.device)
         began, began_at, last = time.monotonic(), self.step, time.monotonic()
-        for parts in batches(phase.draw, self.step, phase.steps, self.device, threads):
+        for parts in batches(phase.draw, self.step, phase.steps, self.device, workers):
             scalars = phase.step(self.step, parts)
             self._update_average(self.step)
             self.step += 1
@@ -246,12 +246,13 @@ class Trainer:
 
     def _update_average(self, step: int) -> None:
         decay = min(self.config.train.ema, (1 + step) / (10 + step))
+        pairs = list(zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True))
         with torch.no_grad():
-            for kept, new in zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True):
-                if kept.dtype.is_floating_point:
-                    kept.lerp_(new, 1 - decay)
-                else:
-                    kept.copy_(new)
+            kept, new = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
+            get_ema_multi_avg_fn(decay)(kept, new, step)
+            for count, other in pairs:
+                if not count.dtype.is_floating_point:
+                    count.copy_(other)
 
     def _clips(self, data: Path) -> Clips:
         """The training clips; the leader decodes them before the others read them."""
@@ -323,6 +324,14 @@ class Trainer:
 
 def _calibrations(history: list[Stage]) -> int:
     return sum(stage["phase"].startswith(_CALIBRATION) for stage in history)
+
+
+def prepare_device(device: torch.device) -> None:
+    """Before the first step: a CPU's memory is kept; full precision on a GPU is full, for the mel bands' sake (not TF32)."""
+    if device.type == "cpu":
+        keep_memory()
+    else:
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def chosen_device(name: str) -> torch.device:

@@ -117,10 +117,11 @@ class AdversarialPhase(Phase):
         state = generator.begin(clips, self.device)
         with self.precision():
             context, _ = generator.context(view.heard, state.context)
-            shown = context[:, -time:].clone()
+            shown = context[:, -time:]
             taught = draws.share.parts * clips * self.config.train.taught  # clips of the whole batch
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
-            shown[told, :, : codes.shape[2]] = (CODE_SCALE * codes[told]).to(shown.dtype)
+            rest = shown[..., codes.shape[2] :]
+            shown = torch.where(told[:, None, None], torch.cat([(CODE_SCALE * codes).to(rest.dtype), rest], 2), shown)
             drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
             z_n, _ = generator.noise(drawn, state.noise)
             z_n = z_n[:, -time:].clone()
