@@ -553,6 +553,15 @@ def test_a_process_that_draws_and_is_ended_is_said_in_one_sentence():
         train_on()
 
 
+def test_what_ends_a_group_of_processes_is_left_to_the_one_that_saves():
+    def draw(step: int) -> list[tuple[torch.Tensor, ...]]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        return [(torch.tensor([step]),)]
+
+    assert len(list(batches(draw, 0, 3, torch.device("cpu"), 1))) == 3
+
+
 def test_beside_a_gpu_a_core_is_left_to_the_step(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(loader, "usable_cores", lambda: 16)
     assert loader_workers(torch.device("cpu")) == 0

@@ -5,6 +5,7 @@ there processes draw, each a batch of its own, and hand it over in shared memory
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 from collections import deque
@@ -21,12 +22,13 @@ from stillspeak.training.phase import Part
 
 Draw = Callable[[int], list[Part]]
 _MOST_WORKERS = 24
+_COPIES = "fork"  # clips that are at hand are a copy's too
 _AHEAD = 3  # batches that each process draws before they are asked for
 
 
 def loader_workers(device: torch.device) -> int:
-    """Processes that draw: none beside a CPU; beside a GPU this process's share of the cores but one."""
-    if device.type == "cpu":
+    """Processes that draw: none beside a CPU; beside a GPU this process's cores but one. Windows cannot copy them."""
+    if device.type == "cpu" or _COPIES not in multiprocessing.get_all_start_methods():
         return 0
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this host, as torchrun says
     return max(1, min(_MOST_WORKERS, usable_cores() // beside - 1))
@@ -102,7 +104,7 @@ def _in_processes(draw: Draw, first: int, end: int, device: torch.device, worker
         collate_fn=_as_drawn,
         pin_memory=device.type == "cuda",
         worker_init_fn=_alone,
-        multiprocessing_context="fork",  # clips that are at hand are the copies' too
+        multiprocessing_context=_COPIES,
     )
     for parts in drawn:
         if isinstance(parts, Exception):
@@ -114,8 +116,8 @@ def _as_drawn(parts: list[Part] | Exception) -> list[Part] | Exception:
     return parts
 
 
-def _alone(number: int) -> None:
-    """A worker's start: one thread, and interrupts are its parent's."""
+def _alone(_worker: int) -> None:
+    """A worker's start: one thread; Ctrl-C and SIGTERM, which come to a group of processes, are left to the one that saves."""
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
