@@ -4,9 +4,10 @@ python benchmarks/training.py --data PREPARED [--preset default] [--device cpu] 
 
 The plain loop: skips joined to every frame and convolved again, colours first in memory, PyTorch's default Adam, gradients
 for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
-system, a batch drawn when it is needed, all in full precision. Same networks, losses and batches. Where the engine multiplies in
-bfloat16, a row shows it in full precision too. Each loop runs in a process of its own; they take steps in turn. Then the
-engine runs alone, for what its loader lets it sustain. Peak is what one large product of matrices reaches in the same precision.
+system, a batch drawn when it is needed, all in full precision (on a GPU PyTorch's: convolutions in TF32). Same networks,
+losses and batches. Where the engine multiplies in bfloat16, a row shows it in full precision too. Each loop runs in a
+process of its own; they take steps in turn. Then the engine runs alone, for what its loader lets it sustain. Peak is what one
+large product of matrices reaches in the same precision.
 """
 
 import argparse
@@ -174,9 +175,8 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     if not plain:
         for network in (generator, *phase.networks.values()):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if device.type == "cpu":
-        for step in range(options.steps + _FIRST_STEPS):
-            phase.draw(step)  # in a run every sound is in memory after the first epoch
+    for step in range(options.steps + _FIRST_STEPS):
+        phase.draw(step)  # in a run a small corpus is in memory after the first epoch
     ahead = batches(phase.draw, 0, 10**6, device, loader_workers(device))
     source = in_turn(phase, device) if plain else ahead
     seconds = watch_shares(phase) if whole else {}
@@ -217,16 +217,19 @@ def main() -> None:
     loops |= {"the engine, float32": ("fp32", False, False), "plain eager": ("fp32", True, False)}
     told = in_turns(list(loops.values()), options)
     (shares,) = in_turns([("auto", False, True)], options)
+    options.steps += 4 * loader_workers(chosen_device(options.device))  # more than are drawn before the first step
     (alone,) = in_turns([("auto", False, False)], options)
     report(options, dict(zip(loops, told, strict=True)), shares, alone)
 
 
 def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -> list[Told]:
     """Lets loops, each in a process of its own, take steps in turn; precision, plain, whole of each, as ``work`` takes them."""
-    context, workers = multiprocessing.get_context("spawn"), []
+    context, workers, processes = multiprocessing.get_context("spawn"), [], []
     for loop in loops:
         ours, theirs = context.Pipe()
-        context.Process(target=work, args=(theirs, *loop, options)).start()
+        processes.append(context.Process(target=work, args=(theirs, *loop, options)))
+        processes[-1].start()
+        theirs.close()  # or nobody would be told that a process ended
         workers.append(ours)
     assert all(pipe.recv() == "ready" for pipe in workers)
     for _ in range(options.steps + _FIRST_STEPS):
@@ -235,7 +238,10 @@ def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -
             pipe.recv()
     for pipe in workers:
         pipe.send("end")
-    return [pipe.recv() for pipe in workers]
+    told = [pipe.recv() for pipe in workers]
+    for process in processes:
+        process.join()
+    return told
 
 
 def peak_gflops(device: torch.device, precision: str) -> float:

@@ -8,12 +8,13 @@ kept in memory as far as it reaches: a small set is decoded once, of a large one
 import math
 import os
 import zlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ Random = np.random.Generator
 _ALL = slice(None)
 _AT_ONCE = 32  # clips that are decoded side by side
 _KEPT_BYTES = 4e9  # of decoded frames of shards
-_KEPT_SOUND_BYTES = 2e9  # in each process that draws
+_KEPT_SOUND_BYTES = 4e9  # of a folder's sounds
 _AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
 _MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
 _COLOURED = 0.8  # ours: share of grey portraits that take the colours of the clip's face
@@ -87,6 +88,19 @@ class Picture(NamedTuple):
     expressions: NDArray[np.float32]
 
 
+class _Sounds(Sequence[NDArray[np.float32]]):
+    """Sounds that are read when they are asked for."""
+
+    def __init__(self, paths: list[Path], read: Callable[[Path], NDArray[np.float32]]) -> None:
+        self.paths, self.read = paths, read
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.read(self.paths[number])
+
+
 class Clips:
     """The clips of a prepared folder or of a folder of shards.
 
@@ -95,13 +109,19 @@ class Clips:
         split: train, heldout, validation or test.
         context: the sound rate and window of the model.
         speakers: only these, if given.
+        readers: copies of this process that will read: what is kept in memory is shared out among them.
 
     Raises:
         DataError: if there are no such clips.
     """
 
     def __init__(
-        self, folder: str | Path, split: str, context: ContextConfig, speakers: list[str] | None = None
+        self,
+        folder: str | Path,
+        split: str,
+        context: ContextConfig,
+        speakers: list[str] | None = None,
+        readers: int = 1,
     ) -> None:
         self.folder = Path(folder)
         self.records = read_manifest(self.folder, split, speakers, shards=True)
@@ -113,9 +133,13 @@ class Clips:
         if missing := [name for name in packed if not (self.folder / name).is_file()]:
             raise DataError(f"{self.folder} lacks {missing[0]}, which its manifest names.")
         self._frames = None if packed else self._cached_frames(split)
-        at_hand = round(_KEPT_BYTES * len(self) / (int(self._starts[-1]) * HEIGHT_PX * WIDTH_PX * 3))
-        self._decoded = lru_cache(max(1, at_hand))(self._decode)
-        self.sounds = lru_cache(max(1, at_hand if packed else self._sounds_at_hand()))(self._load_sounds)
+        frame, sound = HEIGHT_PX * WIDTH_PX * 3, 4 * self.cutter.rate_hz
+        clips = _KEPT_BYTES * len(self) / (int(self._starts[-1]) * frame)
+        sounds = _KEPT_SOUND_BYTES * len(self) / (1 + sound * sum(record.seconds for record in self.records))
+        self._decoded = lru_cache(max(1, round(clips / readers)))(self._decode)
+        self._unpacked = lru_cache(max(1, round(clips / readers)))(self._unpack_sounds)
+        self._read = lru_cache(max(1, round(sounds / readers)))(self._read_sound)
+        self._voices = lru_cache(None)(self._find_voices)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -125,6 +149,10 @@ class Clips:
         if self._frames is None:
             return self._decoded(index)
         return self._frames[self._starts[index] : self._starts[index + 1]]
+
+    def sounds(self, index: int) -> Sequence[NDArray[np.float32]]:
+        """A clip's sound as recorded and its copies by other voices, ``(n,)`` each, decoded when they are asked for."""
+        return self._unpacked(index) if self.records[index].shard else _Sounds(self._voices(index), self._read)
 
     def windows(self, index: int) -> NDArray[np.float32]:
         """The sound windows of a clip as recorded, one to a frame: ``(time, samples)``."""
@@ -140,17 +168,17 @@ class Clips:
         padded = np.concatenate([samples[:needed], np.zeros(max(0, needed - len(samples)), np.float32)])
         return self.cutter.cut(padded)[:frames]
 
-    def _sounds_at_hand(self) -> int:
-        """Clips whose sounds are kept: as many as fit, if all have as many copies as the first."""
-        copies = len(copies_of((self.folder / self.records[0].path).with_suffix(".flac")))
-        seconds = sum(record.seconds for record in self.records) / len(self)
-        return round(_KEPT_SOUND_BYTES / max(1.0, 4 * seconds * self.cutter.rate_hz * (1 + copies)))
+    def _find_voices(self, index: int) -> list[Path]:
+        flac = (self.folder / self.records[index].path).with_suffix(".flac")
+        return [flac, *copies_of(flac)]
 
-    def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
-        """A clip's sound as recorded and its copies by other voices, ``(n,)`` each."""
+    def _read_sound(self, path: Path) -> NDArray[np.float32]:
+        return read_audio(path).at(self.cutter.rate_hz).samples
+
+    def _unpack_sounds(self, index: int) -> list[NDArray[np.float32]]:
         with self.files.of(self.records[index]) as video:
             flac = video.with_suffix(".flac")
-            return [read_audio(path).at(self.cutter.rate_hz).samples for path in [flac, *copies_of(flac)]]
+            return [self._read_sound(path) for path in [flac, *copies_of(flac)]]
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
         record = self.records[index]
@@ -317,7 +345,7 @@ class Drawer:
     def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
         return self._varied(self.clips.sounds(index), strength, random)
 
-    def _varied(self, sounds: list[NDArray[np.float32]], strength: float, random: Random) -> NDArray[np.float32]:
+    def _varied(self, sounds: Sequence[NDArray[np.float32]], strength: float, random: Random) -> NDArray[np.float32]:
         """One of a sound and its copies, changed; the sound itself at strength 0, but for its throat."""
         rate_hz = self.clips.cutter.rate_hz
         samples = sounds[random.integers(len(sounds))] if strength else sounds[0]

@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from stillspeak.errors import RunError
+from stillspeak.errors import RunError, StillspeakError
 from stillspeak.runtime.engine import usable_cores
 from stillspeak.training.phase import Part
 
@@ -64,8 +65,11 @@ def _in_a_thread(draw: Draw, first: int, end: int) -> Iterator[list[Part]]:
 
 
 @contextlib.contextmanager
-def ended_workers_said() -> Iterator[None]:
+def ended_workers_said(resume: str) -> Iterator[None]:
     """Around a training: PyTorch says that a process which draws was ended by an error at any point of a step.
+
+    Args:
+        resume: the command that goes on.
 
     Raises:
         RunError: in its place.
@@ -73,28 +77,39 @@ def ended_workers_said() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not any(name in str(error) for name in ("DataLoader worker", "in memory thread")):
             raise
         raise RunError(
-            "A process that draws batches was ended from outside, perhaps for want of memory or of shared memory (/dev/shm); "
-            "the last checkpoint is good: resume"
+            f"A process that draws batches was ended from outside, perhaps for want of memory; go on with: {resume}"
         ) from error
 
 
 class _Steps(Dataset[list[Part] | Exception]):
-    """A step's batch, or what was raised instead: PyTorch would wrap it in another process's traceback."""
+    """A step's batch in shared memory, or what was raised instead: a sentence, or another process's traceback as text."""
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
 
     def __getitem__(self, step: int) -> list[Part] | Exception:
         try:
-            return self.draw(step)
-        except Exception as error:
+            parts = self.draw(step)
+        except StillspeakError as error:
             return error
+        except Exception:
+            return RuntimeError(traceback.format_exc())
+        try:  # later on PyTorch would wait for it for ever
+            return [tuple(tensor.share_memory_() for tensor in part) for part in parts]
+        except (RuntimeError, OSError):
+            return RunError(
+                "There is no room for a batch in shared memory (/dev/shm): in a container give it more (--shm-size 8g), "
+                "or lower train.clips and warm.picture-clips."
+            )
 
 
 def _in_processes(draw: Draw, first: int, end: int, device: torch.device, workers: int) -> Iterator[list[Part]]:
+    if first >= end:
+        return
+    cv2.setNumThreads(1)  # here: a copy would wait for OpenCV's threads, which it has not
     drawn = DataLoader(
         _Steps(draw),
         batch_size=None,
@@ -117,7 +132,6 @@ def _as_drawn(parts: list[Part] | Exception) -> list[Part] | Exception:
 
 
 def _alone(_worker: int) -> None:
-    """A worker's start: one thread; Ctrl-C and SIGTERM, which come to a group of processes, are left to the one that saves."""
-    cv2.setNumThreads(1)
+    """A worker's start: Ctrl-C and SIGTERM, which come to a group of processes, are left to the one that saves."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -105,7 +105,7 @@ class Trainer:
         One that comes after the last step is a KeyboardInterrupt when all is saved.
         """
         self._saved_at = time.monotonic()
-        with held_interrupts() as interrupted, self.watch, ended_workers_said():
+        with held_interrupts() as interrupted, self.watch, ended_workers_said(self.folder.command("resume")):
             while self.phase_index < len(self.phases):
                 phase = self.phases[self.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
@@ -258,7 +258,8 @@ class Trainer:
         """The training clips; the leader decodes them before the others read them."""
         if not self.team.leads:
             self.team.wait()
-        clips = Clips(data, "train", self.config.generator.context)
+        readers = max(1, self.team.size * loader_workers(self.device))
+        clips = Clips(data, "train", self.config.generator.context, readers=readers)
         if self.team.leads:
             self.team.wait()
         return clips
@@ -269,6 +270,8 @@ class Trainer:
         for network in networks:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.team.synchronise_norms(network)
+        if self.device.type == "cuda":  # of one layout, all weights are averaged at once
+            self.average.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.config.train.compile:
             for network in (self.generator.identity, self.generator.decoder, *networks[1:]):
                 network.compile()
