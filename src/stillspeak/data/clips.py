@@ -348,7 +348,7 @@ class Drawer:
     def _varied(self, sounds: Sequence[NDArray[np.float32]], strength: float, random: Random) -> NDArray[np.float32]:
         """One of a sound and its copies, changed; the sound itself at strength 0, but for its throat."""
         rate_hz = self.clips.cutter.rate_hz
-        samples = sounds[random.integers(len(sounds))] if strength else sounds[0]
+        samples = sounds[int(random.integers(len(sounds)))] if strength else sounds[0]
         if self.config.throats:
             samples = change_throat(samples, rate_hz, float(np.exp(random.normal(0, self.config.throats))))
         return jitter_voice(samples, rate_hz, strength, random) if strength else samples

@@ -186,7 +186,7 @@ class Syncing:
         for index in self.mouths.choose(self.config.clips, random):
             looks.append(mouth_windows(self.mouths.varied(index, np.arange(self.time), random)))
             voices = self.mouths.clips.sounds(index)
-            voice = voices[random.integers(len(voices))]
+            voice = voices[int(random.integers(len(voices)))]
             if random.random() < 0.5:  # noqa: PLR2004 - an even coin
                 voice = jitter_voice(voice, RATE_HZ, 1.0, random)
             heard.append(sound_windows(log_mel(voice), len(looks[-1]), 25))
