@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 PANELS = (
     ("sound", "code_loss"), ("sound", "heldout_code_correlation"), ("sound", "validation_code_correlation"),
     ("picture", "mouth_l1"), ("picture", "heldout_opening_correlation"), ("picture", "validation_opening_correlation"),
+    ("adversarial", "code_loss"), ("adversarial", "mouth_l1"), ("adversarial", "mouth_motion"),
+    ("adversarial", "sequence_loss"), ("adversarial", "sync_loss"), ("adversarial", "fool_sync"),
 )  # fmt: skip
 WIDTH, HEIGHT, EDGE = 420, 240, 40
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -54,7 +56,7 @@ def main() -> None:
     drawn = {name: [points(run, *name) for run in runs] for name in PANELS}
     pictures = [panel(*name, curves) for name, curves in drawn.items() if any(map(len, curves))]
     if not pictures:
-        sys.exit("None of these runs trained sound or pictures.")
+        sys.exit("None of these runs has trained yet.")
     pictures += [np.full_like(pictures[0], 255)] * (-len(pictures) % 3)
     rows = [np.hstack(pictures[start : start + 3]) for start in range(0, len(pictures), 3)]
     cv2.imwrite(str(out), np.vstack(rows))

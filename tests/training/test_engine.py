@@ -554,6 +554,30 @@ def test_a_process_that_draws_and_is_ended_is_said_in_one_sentence():
         train_on()
 
 
+def test_no_room_for_a_batch_in_shared_memory_and_errors_that_no_pipe_can_carry_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    class OwnError(Exception):
+        pass
+
+    def draw(step: int) -> list[tuple[torch.Tensor, ...]]:
+        if step:
+            raise OwnError("the seventh clip")
+        return [(torch.tensor([step]),)]
+
+    source = batches(draw, 0, 9, torch.device("cpu"), 1)
+    next(source)
+    with pytest.raises(RuntimeError, match="the seventh clip"):
+        next(source)
+
+    def full(tensor: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("No space left on device")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(RunError, match="--shm-size"):
+        next(batches(draw, 0, 9, torch.device("cpu"), 1))
+
+
 def test_what_ends_a_group_of_processes_is_left_to_the_one_that_saves():
     def draw(step: int) -> list[tuple[torch.Tensor, ...]]:
         for number in (signal.SIGINT, signal.SIGTERM):
