@@ -1,6 +1,6 @@
 """Training frames a second of the engine's step and of a plain eager loop of the same model, side by side in one run.
 
-python benchmarks/training.py --data PREPARED [--preset default] [--device cpu] [--clips 48]
+python benchmarks/training.py --data PREPARED [--preset default] [--device cpu] [--clips 48] [--recombined 0.5]
 
 The plain loop: skips joined to every frame and convolved again, colours first in memory, PyTorch's default Adam, gradients
 for weights that are not learnt, made frames looked at again to fool a discriminator, freed memory given back to the
@@ -53,6 +53,7 @@ class Told:
 
     best_seconds: float
     mean_seconds: float
+    draw_seconds: float  # of a batch, by one core
     frames: int
     precision: str
     peak_gib: float
@@ -166,7 +167,11 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     if not plain:
         prepare_device(device)
     clips_a_step = options.clips or config.train.clips
-    config = replace(config, train=replace(config.train, adversaries_from=0, precision=precision, clips=clips_a_step))
+    config = replace(
+        config,
+        train=replace(config.train, adversaries_from=0, precision=precision, clips=clips_a_step),
+        data=replace(config.data, recombined=options.recombined),
+    )
     clips = Clips(options.data, "train", config.generator.context)
     drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
     generator = Generator(config.generator).to(device)
@@ -175,8 +180,11 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     if not plain:
         for network in (generator, *phase.networks.values()):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for step in range(options.steps + _FIRST_STEPS):
-        phase.draw(step)  # in a run a small corpus is in memory after the first epoch
+    for _ in range(2):  # in a run a small corpus is in memory after the first epoch
+        started = time.perf_counter()
+        for step in range(options.steps + _FIRST_STEPS):
+            phase.draw(step)
+        draw_seconds = (time.perf_counter() - started) / (options.steps + _FIRST_STEPS)
     ahead = batches(phase.draw, 0, 10**6, device, loader_workers(device))
     source = in_turn(phase, device) if plain else ahead
     seconds = watch_shares(phase) if whole else {}
@@ -200,7 +208,8 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     peak = peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     shares = {name: value / max(total, 1e-9) for name, value in seconds.items()}
     used = "bf16" if not plain and phase.in_bfloat16 else "fp32"
-    pipe.send(Told(best, total / options.steps, frames, used, peak, counted.flops / 1e9, shares))
+    mean = total / max(1, step - _FIRST_STEPS)
+    pipe.send(Told(best, mean, draw_seconds, frames, used, peak, counted.flops / 1e9, shares))
 
 
 def main() -> None:
@@ -210,19 +219,20 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--recombined", type=float, default=0.0, help="share of pictures that are portraits")
     parser.add_argument("--clips", type=int, default=0, help="a step; 0 as the preset says")
     options = parser.parse_args()
     half = chosen_bfloat16("auto", chosen_device(options.device))
     loops = {"the engine, bfloat16": ("bf16", False, False)} if half else {}
     loops |= {"the engine, float32": ("fp32", False, False), "plain eager": ("fp32", True, False)}
-    told = in_turns(list(loops.values()), options)
-    (shares,) = in_turns([("auto", False, True)], options)
-    options.steps += 4 * loader_workers(chosen_device(options.device))  # more than are drawn before the first step
-    (alone,) = in_turns([("auto", False, False)], options)
+    told = in_turns(list(loops.values()), options, options.steps)
+    (shares,) = in_turns([("auto", False, True)], options, options.steps)
+    ahead = 4 * loader_workers(chosen_device(options.device))  # more than are drawn before the first step
+    (alone,) = in_turns([("auto", False, False)], options, options.steps + ahead)
     report(options, dict(zip(loops, told, strict=True)), shares, alone)
 
 
-def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -> list[Told]:
+def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace, steps: int) -> list[Told]:
     """Lets loops, each in a process of its own, take steps in turn; precision, plain, whole of each, as ``work`` takes them."""
     context, workers, processes = multiprocessing.get_context("spawn"), [], []
     for loop in loops:
@@ -232,7 +242,7 @@ def in_turns(loops: list[tuple[str, bool, bool]], options: argparse.Namespace) -
         theirs.close()  # or nobody would be told that a process ended
         workers.append(ours)
     assert all(pipe.recv() == "ready" for pipe in workers)
-    for _ in range(options.steps + _FIRST_STEPS):
+    for _ in range(steps + _FIRST_STEPS):
         for pipe in workers:
             pipe.send("go")
             pipe.recv()
@@ -282,9 +292,8 @@ def report(options: argparse.Namespace, loops: dict[str, Told], shares: Told, al
     print(f"\nPeak, TFLOP/s: {', '.join(f'{rate / 1e3:.2f} in {precision}' for precision, rate in peak.items())}.")
     sustained = alone.frames / alone.mean_seconds
     hours = EPOCH_FRAMES / sustained / 3600
-    print(
-        f"Alone, loader and all, mean of {options.steps} steps: {sustained:.0f} frames a second, {hours:.2f} hours an epoch."
-    )
+    print(f"Alone, loader and all, the mean of all steps: {sustained:.0f} frames a second, {hours:.2f} hours an epoch.")
+    print(f"One core draws {alone.frames / alone.draw_seconds:.0f} frames a second.")
     print("\n| part of a step | share of the time |\n|---|---|")
     values = dict(shares.shares)
     inner = sum(value for name, value in values.items() if name not in ("learn", "optimisers"))

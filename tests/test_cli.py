@@ -96,6 +96,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
         (["-o", "out.mp4", "--crop", "--face", "all"], "crop shows one face"),
         (["-o", "out.mp4", "--sign-key", "key.pem"], "belong together"),
         (["--batch", "jobs.csv"], "from its list"),
+        (["-o", "out.mp4", "--workers", "2"], "belong to --batch"),
         ([], "needs -o"),
     ],
 )
@@ -110,6 +111,20 @@ def test_bad_arguments_get_one_sentence_too(
     monkeypatch.chdir(inputs)
     model = [] if "--model" in arguments else ["--model", str(tiny_model)]
     assert main(["animate", "face.png", "speech.wav", *arguments, *model]) == 2
+    said = capfd.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["evaluate", "default", "--video", "made.mp4", "real.mp4", "-o", "out"], "and not both"),
+        (["export", "default", "--share", "0.3", "-o", "out"], "belong to --towards"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments: list[str], reason: str, capfd: pytest.CaptureFixture[str]):
+    assert main(arguments) == 2
     said = capfd.readouterr().err.strip()
     assert len(said.splitlines()) == 1
     assert reason in said

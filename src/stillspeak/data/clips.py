@@ -29,7 +29,7 @@ from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
 from stillspeak.data.portraits import Portraits, read_portraits
 from stillspeak.data.recombine import coloured, recombine
 from stillspeak.data.sentences import Sentences
-from stillspeak.data.voices import copies_of
+from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
@@ -134,11 +134,12 @@ class Clips:
             raise DataError(f"{self.folder} lacks {missing[0]}, which its manifest names.")
         self._frames = None if packed else self._cached_frames(split)
         frame, sound = HEIGHT_PX * WIDTH_PX * 3, 4 * self.cutter.rate_hz
-        clips = _KEPT_BYTES * len(self) / (int(self._starts[-1]) * frame)
-        sounds = _KEPT_SOUND_BYTES * len(self) / (1 + sound * sum(record.seconds for record in self.records))
-        self._decoded = lru_cache(max(1, round(clips / readers)))(self._decode)
-        self._unpacked = lru_cache(max(1, round(clips / readers)))(self._unpack_sounds)
-        self._read = lru_cache(max(1, round(sounds / readers)))(self._read_sound)
+        clips = round(_KEPT_BYTES / readers * len(self) / (int(self._starts[-1]) * frame))
+        seconds = sum(record.seconds for record in self.records)
+        sounds = round(_KEPT_SOUND_BYTES / readers * len(self) / (1 + sound * seconds))
+        self._decoded = lru_cache(max(1, clips))(self._decode)
+        self._unpacked = lru_cache(max(1, clips))(self._unpack_sounds)
+        self._read = lru_cache(max(1, sounds))(self._read_sound)
         self._voices = lru_cache(None)(self._find_voices)
 
     def __len__(self) -> int:
@@ -169,16 +170,14 @@ class Clips:
         return self.cutter.cut(padded)[:frames]
 
     def _find_voices(self, index: int) -> list[Path]:
-        flac = (self.folder / self.records[index].path).with_suffix(".flac")
-        return [flac, *copies_of(flac)]
+        return with_copies((self.folder / self.records[index].path).with_suffix(".flac"))
 
     def _read_sound(self, path: Path) -> NDArray[np.float32]:
         return read_audio(path).at(self.cutter.rate_hz).samples
 
     def _unpack_sounds(self, index: int) -> list[NDArray[np.float32]]:
         with self.files.of(self.records[index]) as video:
-            flac = video.with_suffix(".flac")
-            return [self._read_sound(path) for path in [flac, *copies_of(flac)]]
+            return [self._read_sound(path) for path in with_copies(video.with_suffix(".flac"))]
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
         record = self.records[index]

@@ -19,7 +19,7 @@ from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
 from stillspeak.data.phonemes import VOICES, NothingToSayError, phonemes_along, read_sentence, require_flite
 from stillspeak.data.pools import require_counts, run_here, work_through
 from stillspeak.data.readings import make_readings
-from stillspeak.data.voices import RATE_HZ, copies_of, make_voices, write_voice
+from stillspeak.data.voices import RATE_HZ, make_voices, with_copies, write_voice
 from stillspeak.errors import DataError, OutputError
 from stillspeak.media.audio import read_audio
 from stillspeak.whole import whole
@@ -77,7 +77,7 @@ class Sentences:
     def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
         """A sentence's sound and its copies by other voices, ``(n,)`` each."""
         path = self.paths[index]
-        return [read_audio(sound).at(self.rate_hz).samples for sound in [path, *copies_of(path)]]
+        return [read_audio(sound).at(self.rate_hz).samples for sound in with_copies(path)]
 
 
 def write_sentences(folder: Path, names: list[str], offsets: list[NDArray[np.float32]]) -> None:

@@ -22,7 +22,7 @@ from stillspeak.data.manifest import MANIFEST, ClipRecord, from_parquet, read_ma
 from stillspeak.data.portraits import PORTRAITS
 from stillspeak.data.sentences import SENTENCES, Sentences
 from stillspeak.data.summary import REPORT, report
-from stillspeak.data.voices import copies_of
+from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError
 from stillspeak.whole import whole
 
@@ -171,7 +171,7 @@ def _planned(folder: Path, records: list[ClipRecord], limit: int) -> Iterator[_S
             if record.split != split:
                 continue
             video = folder / record.path
-            files = [video, video.with_suffix(".flac"), *copies_of(video.with_suffix(".flac"))]
+            files = [video, *with_copies(video.with_suffix(".flac"))]
             if missing := [path for path in files if not path.is_file()]:
                 raise DataError(f"{missing[0]} is missing; make it again with: stillspeak prepare")
             clips.append((record, files))
@@ -201,7 +201,7 @@ def _write(shard: _Shard, folder: Path, fs: FileSystem, root: str) -> None:
 
 def _write_sentences(folder: Path, fs: FileSystem, path: str) -> None:
     """Writes the sentences that were read aloud into a tar of their own; what says that they are whole is its last member."""
-    paths = [sound for own in Sentences(folder).paths for sound in (own, *copies_of(own))]
+    paths = [sound for own in Sentences(folder).paths for sound in with_copies(own)]
     with fs.transaction, fs.open(path, "wb") as file, tarfile.open(fileobj=file, mode="w|") as tar:
         for sound in [*paths, folder / SENTENCES]:
             with sound.open("rb") as content:

@@ -24,13 +24,13 @@ def copy_path(flac: Path, kind: str, number: int) -> Path:
     return flac.with_suffix(f".{kind}{number}.flac")
 
 
-def copies_of(flac: Path) -> list[Path]:
-    """All copies of a clip's sound by other voices, each kind numbered from 1 without a gap."""
-    copies = []
+def with_copies(flac: Path) -> list[Path]:
+    """A sound, and all copies of it by other voices, each kind numbered from 1 without a gap."""
+    sounds = [flac]
     for kind in ("reading", "voice"):
         numbered = (copy_path(flac, kind, number) for number in itertools.count(1))
-        copies += itertools.takewhile(Path.exists, numbered)
-    return copies
+        sounds += itertools.takewhile(Path.exists, numbered)
+    return sounds
 
 
 def make_voices(flac: Path, count: int) -> None:

@@ -31,8 +31,12 @@ def loader_workers(device: torch.device) -> int:
     """Processes that draw: none beside a CPU; beside a GPU this process's cores but one. Windows cannot copy them."""
     if device.type == "cpu" or _COPIES not in multiprocessing.get_all_start_methods():
         return 0
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes on this host, as torchrun says
-    return max(1, min(_MOST_WORKERS, usable_cores() // beside - 1))
+    return max(1, min(_MOST_WORKERS, usable_cores() // trainers_here() - 1))
+
+
+def trainers_here() -> int:
+    """Processes that train on this host, as torchrun says."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def batches(draw: Draw, first: int, end: int, device: torch.device, workers: int) -> Iterator[list[Part]]:
@@ -116,7 +120,6 @@ def _in_processes(draw: Draw, first: int, end: int, device: torch.device, worker
         sampler=range(first, end),
         num_workers=workers,
         prefetch_factor=_AHEAD,
-        collate_fn=_as_drawn,
         pin_memory=device.type == "cuda",
         worker_init_fn=_alone,
         multiprocessing_context=_COPIES,
@@ -125,10 +128,6 @@ def _in_processes(draw: Draw, first: int, end: int, device: torch.device, worker
         if isinstance(parts, Exception):
             raise parts
         yield parts
-
-
-def _as_drawn(parts: list[Part] | Exception) -> list[Part] | Exception:
-    return parts
 
 
 def _alone(_worker: int) -> None:

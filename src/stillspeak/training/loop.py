@@ -27,7 +27,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.training.calibration import calibrate
 from stillspeak.training.checkpoint import pack, take_discriminators, unpack
 from stillspeak.training.interrupts import held_interrupts
-from stillspeak.training.loader import batches, ended_workers_said, loader_workers
+from stillspeak.training.loader import batches, ended_workers_said, loader_workers, trainers_here
 from stillspeak.training.memory import keep_memory
 from stillspeak.training.phase import Phase
 from stillspeak.training.run import BEST, CHECKPOINT, RunFolder
@@ -65,6 +65,7 @@ class Trainer:
         torch.manual_seed(train.seed)
         self.device = chosen_device(train.device)
         prepare_device(self.device)
+        self.workers = loader_workers(self.device)
         self.clips = clips = self._clips(data)
         self.generator = Generator(self.config.generator)
         saved = folder.load()
@@ -144,9 +145,8 @@ class Trainer:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         train = self.config.train
         phase.rate = 0.5**self.backed_off
-        workers = loader_workers(self.device)
         began, began_at, last = time.monotonic(), self.step, time.monotonic()
-        for parts in batches(phase.draw, self.step, phase.steps, self.device, workers):
+        for parts in batches(phase.draw, self.step, phase.steps, self.device, self.workers):
             scalars = phase.step(self.step, parts)
             self._update_average(self.step)
             self.step += 1
@@ -258,7 +258,7 @@ class Trainer:
         """The training clips; the leader decodes them before the others read them."""
         if not self.team.leads:
             self.team.wait()
-        readers = max(1, self.team.size * loader_workers(self.device))
+        readers = trainers_here() * max(1, self.workers)
         clips = Clips(data, "train", self.config.generator.context, readers=readers)
         if self.team.leads:
             self.team.wait()
