@@ -37,7 +37,7 @@ RUN = {
     "stillspeak animate --batch jobs.csv": "one.mp4",
     "stillspeak inspect talk.mp4": "talk.mp4",
     "stillspeak data show prepared": "prepared/sheet.png",
-    "stillspeak evaluate --video made.mp4 real.mp4 -o results": "results/results.md",
+    "stillspeak evaluate --video made.mp4 real.mp4 -o results-video": "results-video/results.md",
 }
 
 
