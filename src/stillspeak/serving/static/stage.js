@@ -54,8 +54,10 @@ function drawName() { // some browsers draw no HEIC, and the server reads it all
 }
 
 export function faceAt(x, y) { // the number of the face at a place of the page, if there is one
-  const box = screen.getBoundingClientRect(), scale = (state.picture?.width ?? 0) / box.width;
-  const [left, top] = [(x - box.left) * scale, (y - box.top) * scale];
+  if (!state.picture) return undefined;
+  const box = screen.getBoundingClientRect(), { width, height } = state.picture;
+  const scale = Math.max(width / box.width, height / box.height); // the photo is as large as the box allows, in its middle
+  const left = width / 2 + (x - box.left - box.width / 2) * scale, top = height / 2 + (y - box.top - box.height / 2) * scale;
   return state.faces.find((face) => face.left <= left && left <= face.right && face.top <= top && top <= face.bottom)?.number;
 }
 

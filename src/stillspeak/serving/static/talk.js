@@ -61,9 +61,9 @@ export class Talk {
       const now = this.clock();
       let due = null;
       while (this.waiting.length && (this.waiting[0].idle || this.waiting[0].seconds <= now)) due = this.waiting.shift();
-      if (due) {
-        const picture = await createImageBitmap(due.picture);
-        if (state.talk !== this) return;
+      const picture = due && (await createImageBitmap(due.picture).catch(() => null)); // a broken frame is passed over
+      if (state.talk !== this) return;
+      if (picture) {
         if (this.size) { resize(...this.size); this.size = null; } // not before there is a frame to draw: it clears the photo
         drawFrame(picture);
         picture.close();
