@@ -1,4 +1,4 @@
-"""The page without a server behind it: its files at an https address of their own, below a path, and answers that a test gives."""
+"""The page without a server behind it: its files at an https address, below a path, and answers that a test gives."""
 
 import json
 import mimetypes

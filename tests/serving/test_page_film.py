@@ -42,7 +42,7 @@ def shown(browser: Browser, files: Path) -> Iterator[Alone]:
     with alone(browser) as opened:
         opened.faces = [FACE, FACE | {"number": 2, "left": 300, "right": 400}]
         opened.page.set_input_files("#photo", files / "face.png")
-        expect(opened.page.locator("#photo-name")).to_have_text("face.png, 512 × 384")
+        expect(opened.page.locator("#photo-name")).to_have_text("face.png, 512 x 384")
         opened.page.set_input_files("#speech", files / "hello.wav")
         expect(opened.page.locator("#status")).to_have_text("hello.wav is being said.")
         opened.page.click("#talk")  # stops it
@@ -168,7 +168,10 @@ def test_what_cannot_be_made_is_said_and_can_be_tried_again(shown: Alone, answer
 
 def test_a_job_that_fails_or_is_forgotten_while_it_is_waited_for_is_said(shown: Alone):
     page = shown.page
-    for answer, said in ((refused(500, "It took too long."), "It took too long."), (refused(404, "x"), "does not know")):
+    for answer, said in (
+        (refused(500, "It took too long."), "It took too long."),
+        (refused(404, "x"), "does not know"),
+    ):
         shown.answers = [stands(1, 10), answer]
         page.click("#make")
         expect(page.locator("#status")).to_contain_text(said)

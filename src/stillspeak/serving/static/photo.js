@@ -24,7 +24,7 @@ export async function usePhoto(file) {
   stopTalk();
   withdraw();
   Object.assign(state, { photo: file, faces, picture, face: "1" });
-  $("photo-name").textContent = [file.name, picture ? `${picture.width} × ${picture.height}` : size(file.size)].join(", ");
+  $("photo-name").textContent = [file.name, picture ? `${picture.width} x ${picture.height}` : size(file.size)].join(", ");
   showPhoto();
   listFaces();
   refresh();

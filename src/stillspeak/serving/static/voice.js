@@ -6,6 +6,7 @@ import { RATE_HZ, startTalk, stopTalk, Talk, talking } from "./talk.js";
 import { withdraw } from "./film.js";
 
 const AHEAD_SECONDS = 0.6, LIVE_SECONDS = 600, BLOCKS_A_SECOND = 50;
+const UNREAD = "The microphone cannot be read; choose a sound file.";
 
 function setSpeech(file, name) {
   withdraw();
@@ -119,13 +120,13 @@ async function speak() {
   const [context, source] = listen(stream);
   const close = () => { stream.getTracks().forEach((track) => track.stop()); context?.close(); };
   if (state.asking !== asking || state.talk) { close(); return; }
-  if (!context) { close(); say("The microphone cannot be read; choose a sound file.", true); return; }
+  if (!context) { close(); say(UNREAD, true); return; }
   const talk = startTalk(new Talk(() => Infinity, context.sampleRate)); // what is said is heard already: show what comes
   talk.recorded = [];
   talk.stop = close;
   try {
     await talk.ready;
-    await context.audioWorklet.addModule(new URL("catcher.js", import.meta.url));
+    await context.audioWorklet.addModule(new URL("catcher.js", import.meta.url)).catch(() => { throw new Error(UNREAD); });
   } catch (error) { talk.over(error.message); return; }
   if (state.talk !== talk) return; // stopped while it began
   source.connect(catcher(context, talk));
