@@ -30,7 +30,7 @@ from stillspeak.serving.study import create_study_app
 
 def insist(client: httpx.Client, method: str, path: str, **content: object) -> dict:
     """As the page does: until the server is there."""
-    for _ in range(100):
+    for _ in range(600):
         try:
             return client.request(method, path, **content).raise_for_status().json()
         except httpx.TransportError:
@@ -46,8 +46,8 @@ def visit(address: str, study: Study, number: int, skill: float, answers: int) -
         state = insist(client, "POST", "/visitors", json={"consent": True})
         for question in state["questions"][:answers]:
             at = f"/visitors/{state['visitor']}/questions/{question['number']}"
-            name = client.get(f"{at}/left.mp4").text if question["number"] == 1 else ""
-            for _ in range(50):
+            name = ""
+            for _ in range(600):
                 try:
                     name = client.get(f"{at}/left.mp4").text
                     break
