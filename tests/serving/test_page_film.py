@@ -103,6 +103,15 @@ def test_what_is_chosen_anew_withdraws_the_old_film(shown: Alone, files: Path, c
     assert film in page.evaluate("window.revoked")
 
 
+def test_the_film_is_shown_though_speech_was_still_heard_when_it_was_asked_for(shown: Alone, files: Path):
+    soundfile.write(files / "minute.wav", tone(60.0).samples, 16_000)
+    shown.page.set_input_files("#speech", files / "minute.wav")
+    expect(shown.page.locator("#status")).to_have_text("minute.wav is being said.")
+    make(shown, files / "film.mp4")
+    expect(shown.page.locator("#film")).to_be_visible()
+    expect(shown.page.locator("#talk")).to_have_text("2. Speak")
+
+
 def test_a_photo_that_is_refused_leaves_film_and_photo(shown: Alone, files: Path):
     make(shown, files / "film.mp4")
     shown.page.route("**/faces", refused(400, "The photo shows no face."))

@@ -29,7 +29,7 @@ chosen($("photo"), "picture", "choose a photo here, and speech below.");
 chosen($("speech"), "sound", "choose a sound file or a video here, and the photo above.");
 $("talk").addEventListener("click", speakOrStop);
 $("make").addEventListener("click", async () => {
-  if (state.talk?.recorded) await speakOrStop(); // the video says what was spoken until now
+  if (state.talk) await speakOrStop(); // the video says what was spoken until now
   await makeFilm();
 });
 $("stop").addEventListener("click", stopFilm);

@@ -13,12 +13,13 @@ class Refused extends Error {}
 export async function makeFilm() {
   withdraw();
   const making = { job: freshName(), title: `${state.photo.name} says ${state.speech.name}` };
-  const body = new FormData();
-  for (const [name, value] of Object.entries({ photo: state.photo, speech: state.speech, face: state.face, job: making.job })) body.append(name, value);
-  const { photo, speech } = state;
+  const { photo, speech, face } = state, body = new FormData();
+  for (const [name, value] of Object.entries({ photo, speech, face, job: making.job })) body.append(name, value);
   await follow(making, async (signal) => {
     const asked = { method: "POST", body, headers: { ...headers(), Prefer: "respond-async" }, signal };
-    return read(await fetch("animate", asked).catch((error) => { throw signal.aborted ? error : new Refused(unreachable(photo, speech)); }));
+    try { return await read(await fetch("animate", asked)); } catch (error) {
+      throw signal.aborted || error instanceof Refused ? error : new Refused(unreachable(photo, speech));
+    }
   });
 }
 

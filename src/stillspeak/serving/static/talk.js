@@ -5,7 +5,8 @@ import { arrange, drawFrame, resize, showPhoto } from "./stage.js";
 
 export const RATE_HZ = 16000;
 const HEADER_BYTES = 13, MOST_WAITING = 100, LEAST_PX = 768;
-const NO_TALK = "The live connection was refused: the key may be wrong, or a proxy passes no WebSockets. The video can be made all the same.";
+const NO_TALK = "The live connection cannot be made: the server is away, the key is wrong, or a proxy passes no WebSockets. " +
+  "If it is the proxy, the video can still be made.";
 
 export class Talk {
   // Frames are shown when `clock()` seconds of the client's sound have been heard.

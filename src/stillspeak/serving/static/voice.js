@@ -26,10 +26,10 @@ export async function useSpeech(file, withPhoto = false) { // a photo that comes
   if (seconds) $("speech-name").textContent = `${called(file)}, ${length(seconds)}`;
   if (withPhoto || state.talk) return;
   if (state.photo) await sayFile();
-  else say(sentence(`${called(file)} is chosen. Now choose a photo with a face in it.`));
+  else say(capital(`${called(file)} is chosen. Now choose a photo with a face in it.`));
 }
 
-const sentence = (text) => text.replace(/^the sound/, "The sound");
+const capital = (text) => text.replace(/^the sound/, "The sound");
 
 function duration(file) { // in seconds; 0 if the browser cannot tell
   const address = URL.createObjectURL(file), player = document.createElement("video");
@@ -46,7 +46,7 @@ export async function sayFile() { // the photo says the chosen file, in the time
   const file = state.speech, seconds = await duration(file);
   state.heard = true;
   if (seconds > LIVE_SECONDS || (!seconds && file.size > LARGE_BYTES)) {
-    say(sentence(`${called(file)} is too long to be tried here: make the video.`));
+    say(capital(`${called(file)} is too long to be tried here: make the video.`));
     return;
   }
   const context = new AudioContext();
@@ -80,7 +80,7 @@ async function play(name, context, sound, samples) {
   const heard = () => context.currentTime - begins - (context.outputLatency || 0);
   const talk = startTalk(new Talk(heard)), player = context.createBufferSource();
   talk.stop = () => { clearInterval(feed); try { player.stop(); } catch { /* it never began */ } context.close(); };
-  talk.last = sentence(`${name} was said.`);
+  talk.last = capital(`${name} was said.`);
   try { await talk.ready; } catch (error) { talk.over(error.message); return; }
   if (state.talk !== talk) return;
   player.buffer = sound;
@@ -94,7 +94,7 @@ async function play(name, context, sound, samples) {
     if (sent >= samples.length) { clearInterval(feed); talk.end(); }
   }, 40);
   talking();
-  say(sentence(`${name} is being said.`));
+  say(capital(`${name} is being said.`));
 }
 
 // --- the microphone ------------------------------------------------------------------------------------------------
