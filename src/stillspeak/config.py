@@ -94,7 +94,6 @@ class SequenceDiscriminatorConfig:
     code: int = 256
     hidden: int = 256
     layers: int = 2
-    context: ContextConfig = field(default_factory=ContextConfig)
     learning_rate: float = 5e-5  # section 3.3
 
 
@@ -105,7 +104,6 @@ class SyncDiscriminatorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512)  # of the mouth's convolutions; ours
     sound_channels: tuple[int, ...] = (32, 64, 128, 256)  # ours
     size: int = 256  # of an embedding; ours
-    context: ContextConfig = field(default_factory=ContextConfig)
     frames: int = 5  # of a snippet: 0.2 s
     snippets: int = 4  # drawn from each clip; ours
     furthest: int = 8  # frames that a real pair out of sync is apart, at most; ours

@@ -89,8 +89,8 @@ class SequenceAdversary(Adversary):
     name = "sequence"
     decays = False  # section 3.3: a fixed learning rate
 
-    def __init__(self, config: SequenceDiscriminatorConfig, device: torch.device) -> None:
-        super().__init__(SequenceDiscriminator(config).to(device), config.learning_rate)
+    def __init__(self, config: SequenceDiscriminatorConfig, context: ContextConfig, device: torch.device) -> None:
+        super().__init__(SequenceDiscriminator(config, context).to(device), config.learning_rate)
 
     def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         return self.network(video, scene.windows)
@@ -102,9 +102,9 @@ class SyncAdversary(Adversary):
     name = "sync"
     decays = False
 
-    def __init__(self, config: SyncDiscriminatorConfig, device: torch.device) -> None:
-        super().__init__(SyncDiscriminator(config).to(device), config.learning_rate)
-        self.config = config
+    def __init__(self, config: SyncDiscriminatorConfig, context: ContextConfig, device: torch.device) -> None:
+        super().__init__(SyncDiscriminator(config, context).to(device), config.learning_rate)
+        self.config, self.context = config, context
 
     def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         starts = self._starts(video, draws)
@@ -131,7 +131,7 @@ class SyncAdversary(Adversary):
         clip = torch.arange(len(video), device=video.device)[:, None, None]
         shown = (seen[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
         told = (heard[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
-        sounds = own_sound(scene.windows, self.config.context)[clip, told].flatten(2)
+        sounds = own_sound(scene.windows, self.context)[clip, told].flatten(2)
         return self.network(mouths[clip, shown].flatten(0, 1), sounds.flatten(0, 1))
 
 
@@ -148,9 +148,9 @@ def adversaries(config: Config, device: torch.device) -> list[Adversary]:
     if config.frame is not None:
         chosen.append(FrameAdversary(config.frame, device))
     if config.sequence is not None:
-        chosen.append(SequenceAdversary(config.sequence, device))
+        chosen.append(SequenceAdversary(config.sequence, config.generator.context, device))
     if config.sync is not None:
-        chosen.append(SyncAdversary(config.sync, device))
+        chosen.append(SyncAdversary(config.sync, config.generator.context, device))
     return chosen
 
 

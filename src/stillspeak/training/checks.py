@@ -1,7 +1,7 @@
 """What a configuration must be to be trained with: bounds of its numbers, and what must fit together. Ours."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from stillspeak.config import Config, ContextConfig, JudgeConfig
 from stillspeak.data.clips import MOST_THROATS
@@ -50,7 +50,7 @@ _BOUNDS = {
 
 
 def checked(config: Config) -> Config:
-    """The config, with the discriminators hearing what the generator hears.
+    """Returns the config as it is when it can be trained with.
 
     Raises:
         RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; if the frame rate is
@@ -86,9 +86,7 @@ def checked(config: Config) -> Config:
         if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
             many = f"{layers} numbers of" if layers else "numbers of"
             raise RunError(f"{name} must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
-    heard = replace(context, recurrent=True)
-    sequence = config.sequence and replace(config.sequence, context=heard)
-    return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
+    return config
 
 
 def checked_judge(config: JudgeConfig) -> JudgeConfig:
