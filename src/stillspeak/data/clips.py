@@ -56,7 +56,8 @@ class Batch:
     Attributes:
         stills: uint8 ``(clips, 128, 96, 3)``.
         frames: uint8 ``(clips, time, 128, 96, 3)``; the last ``time`` frames of the windows.
-        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start.
+        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start, after silence where
+            another clip of the batch is heard for longer.
         codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
         points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
         expressions: what eyes and brows do on the way from the still to ``frames``, float32 ``(clips, time, 2)``.
@@ -256,16 +257,20 @@ class Drawer:
     def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
         """``count`` pieces of ``time`` frames with all their sound from the clip's start.
 
-        With ``order``, and clips that are drawn alike, every epoch shows each clip once.
+        All pieces end as far into their clips as each other, as a share of what a clip allows, so that the endings of long clips
+        are drawn too. Silence precedes the sound of the shorter ones. With ``order``, and clips that are drawn alike, every epoch
+        shows each clip once.
         """
         chosen = self._choose(count, random) if order is None else self.in_turn(count, random, order)
-        shortest = min(self.clips.records[index].frames for index in chosen)
-        time = min(time, shortest)
-        end = int(random.integers(time, shortest + 1))
+        lengths = [self.clips.records[index].frames for index in chosen]
+        time = min(time, *lengths)
+        share_of_clip = random.random()
+        ends = [time + int(share_of_clip * (frames - time + 1)) for frames in lengths]
         pictures, windows = [], []
-        for index, own in list(zip(chosen, random.spawn(count), strict=True))[share]:
+        for index, end, own in list(zip(chosen, ends, random.spawn(count), strict=True))[share]:
             pictures.append(self._picture(index, np.arange(end - time, end), own))
-            windows.append(self._heard_voice(index, end, own))
+            heard = self._heard_voice(index, end, own)
+            windows.append(np.pad(heard, ((max(ends) - end, 0), (0, 0))))
         return _batch(pictures, np.stack(windows))
 
     def pictures(self, count: int, time: int, random: Random, share: slice = _ALL) -> Batch:
