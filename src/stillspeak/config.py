@@ -63,6 +63,13 @@ class WarpingConfig:
 
 
 @dataclass(frozen=True)
+class MouthDecoderConfig:
+    """The mouth's window at three times the resolution, beside a decoder that warps; ours."""
+
+    channels: tuple[int, int, int] = (48, 32, 12)  # at 24 x 24, 48 x 48 and 144 x 144
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """Generator: section 3.1, figure 3a."""
 
@@ -70,6 +77,7 @@ class GeneratorConfig:
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     decoder: PaintingConfig | WarpingConfig = field(default_factory=PaintingConfig)
+    mouth: MouthDecoderConfig | None = None
 
     @property
     def latent(self) -> int:
@@ -209,6 +217,7 @@ class Config:
     sequence: SequenceDiscriminatorConfig | None = field(default_factory=SequenceDiscriminatorConfig)
     sync: SyncDiscriminatorConfig | None = None
     mouth: MouthDiscriminatorConfig | None = None
+    fine_mouth: MouthDiscriminatorConfig | None = None  # of the mouth decoder's windows, where there is one
     loss: LossConfig = field(default_factory=LossConfig)
     warm: WarmStartConfig = field(default_factory=WarmStartConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -122,16 +122,15 @@ class MouthDiscriminator(nn.Module):
 
     def forward(
         self,
-        frames: Float[Tensor, "n 3 128 96"],
-        stills: Float[Tensor, "n 3 128 96"],
-        interior: Float[Tensor, "n 1 128 96"],
+        frame: Float[Tensor, "n 3 size size"],
+        still: Float[Tensor, "n 3 size size"],
+        interior: Float[Tensor, "n 1 size size"],
     ) -> tuple[Float[Tensor, "n 1 rows columns"], list[Tensor]]:
-        """Logits of patches, and the features of each layer."""
-        still, frame = mouth_of(stills), mouth_of(frames)
+        """Logits of patches, and the features of each layer, of windows around the mouth."""
         dark = still.mean(dim=(1, 2, 3), keepdim=True)
         light = still.std(dim=(1, 2, 3), keepdim=True) + _LEAST_CONTRAST
         seen = (torch.cat([still, frame], dim=1) - dark) / light
-        image, features = torch.cat([seen, mouth_of(interior)], dim=1), []
+        image, features = torch.cat([seen, interior], dim=1), []
         for layer, norm in zip(self.layers, self.norms, strict=True):
             image = functional.leaky_relu(norm(layer(image)), _SLOPE)
             features.append(image)

@@ -71,6 +71,12 @@ def checked(config: Config) -> Config:
             )
     if config.train.keep_context and config.train.keep_picture:
         raise RunError("train.keep-context and train.keep-picture together leave nothing to learn.")
+    if config.generator.mouth and config.generator.decoder.kind != "warping":
+        raise RunError("generator.mouth needs a decoder that warps.")
+    if config.fine_mouth and not config.generator.mouth:
+        raise RunError("fine-mouth needs generator.mouth, whose windows it judges.")
+    if config.generator.mouth and config.train.steps and not config.train.keep_picture:
+        raise RunError("The mouth decoder learns in the picture phase: set train.keep-picture True or train.steps 0.")
     most = min(context.size, 2 * len(LIPS_AND_CHIN))
     if config.warm.code > most:
         raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")

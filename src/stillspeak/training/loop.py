@@ -268,7 +268,8 @@ class Trainer:
         if not self.team.leads:
             self.team.wait()
         readers = trainers_here() * max(1, self.workers)
-        clips = Clips(data, "train", self.config.generator.context, readers=readers)
+        fine = self.config.generator.mouth is not None
+        clips = Clips(data, "train", self.config.generator.context, readers=readers, fine=fine)
         if self.team.leads:
             self.team.wait()
         return clips
