@@ -179,7 +179,7 @@ def first_frame_seconds(path: str | Path, timeline: Timeline) -> float | None:
         stream = shown_stream(container)
         if stream is None or timeline.packet_count(stream) < 2:  # noqa: PLR2004 - one frame alone is a cover
             return None
-        return next((seconds for seconds, _ in timed(container, stream, timeline)), None)
+        return next((seconds for seconds, _, _ in timed(container, stream, timeline)), None)
 
 
 def lead_seconds(first: av.AudioFrame, zero: float | None) -> float:

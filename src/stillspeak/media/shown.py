@@ -14,21 +14,20 @@ Picture = NDArray[np.uint8]
 
 
 class Screen:
-    """Shows the frames of one stream, all at the size of the first one.
+    """Shows the frames of one film, all at the size of the first one."""
 
-    Args:
-        stream: of a container that was just opened, so that it says what the container says.
-    """
-
-    def __init__(self, stream: av.VideoStream) -> None:
-        self._context = stream.codec_context
-        self._pixel, self._coded_pixel = stream.sample_aspect_ratio, self._context.sample_aspect_ratio
+    def __init__(self) -> None:
         self._to_rgb = VideoReformatter()  # one for all frames: making one takes five times as long as using it
         self._size: tuple[int, int] | None = None
 
-    def show(self, frame: av.VideoFrame) -> Picture:
-        """A frame, uint8 RGB ``(height, width, 3)``. A frame of another shape is shown whole, between black bars."""
-        width, height = square_size(frame.width, frame.height, self._pixel_shape())
+    def show(self, frame: av.VideoFrame, pixel: Fraction | None) -> Picture:
+        """A frame, uint8 RGB ``(height, width, 3)``. A frame of another shape is shown whole, between black bars.
+
+        Args:
+            frame: as decoded.
+            pixel: a pixel's width by its height.
+        """
+        width, height = square_size(frame.width, frame.height, pixel)
         if (width, height) == (frame.width, frame.height):
             rgb = self._to_rgb.reformat(frame, format="rgb24", threads=1)
         else:
@@ -38,12 +37,6 @@ class Screen:
         picture = turned(np.asarray(rgb.to_ndarray(), np.uint8), _display_matrix(frame))
         self._size = self._size or picture.shape[:2]
         return picture if picture.shape[:2] == self._size else _between_bars(picture, *self._size)
-
-    def _pixel_shape(self) -> Fraction | None:
-        """What the container says, or the codec, which may change its mind, where the container says nothing else."""
-        if self._pixel and self._pixel != self._coded_pixel:
-            return self._pixel
-        return self._context.sample_aspect_ratio
 
 
 def square_size(width: int, height: int, pixel: Fraction | None) -> tuple[int, int]:

@@ -79,22 +79,45 @@ def frame_seconds(frame: av.AudioFrame | av.VideoFrame) -> float | None:
 
 def timed(
     container: av.container.InputContainer, stream: av.VideoStream, timeline: Timeline
-) -> Iterator[tuple[float, av.VideoFrame]]:
-    """The frames of a stream, each with the second at which it is shown. The seconds grow from frame to frame.
+) -> Iterator[tuple[float, av.VideoFrame, Fraction | None]]:
+    """The frames of a stream, each with the second at which it is shown, and its pixels' width by their height.
+
+    The seconds grow from frame to frame.
 
     Frames come in the order in which they are shown. Time stamps out of order are put in order; where one is missing or was there
     before, the frame follows the one before it at the stream's rate, or sooner if the next time stamp leaves less time.
     """
     rate = stream.average_rate or stream.guessed_rate or _FPS
     interval = 1 / float(rate if 0 < rate <= _MOST_FPS else _FPS)
-    frames = (frame for frame in decoded(container, stream, timeline) if isinstance(frame, av.VideoFrame))
-    waiting = [(frame_seconds(frame), frame) for frame in islice(frames, _AHEAD)]
+    pixel = _PixelShape(stream)
+    frames = (
+        (frame_seconds(frame), frame, pixel.now())
+        for frame in decoded(container, stream, timeline)
+        if isinstance(frame, av.VideoFrame)
+    )
+    waiting = list(islice(frames, _AHEAD))
     last: float | None = None
     while waiting:
-        last = _next_time([stamp for stamp, _ in waiting], last, interval)
-        yield last, waiting.pop(0)[1]
-        if (frame := next(frames, None)) is not None:
-            waiting.append((frame_seconds(frame), frame))
+        last = _next_time([stamp for stamp, _, _ in waiting], last, interval)
+        _, frame, shape = waiting.pop(0)
+        yield last, frame, shape
+        waiting.extend(islice(frames, 1))
+
+
+class _PixelShape:
+    """What the container says of the pixels' shape; or the codec, which may say something else on the way, if it says the same.
+
+    Args:
+        stream: of a container that was just opened.
+    """
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._context, self._said = stream.codec_context, stream.sample_aspect_ratio
+        self._follows = not self._said or self._said == self._context.sample_aspect_ratio
+
+    def now(self) -> Fraction | None:
+        """Of the frame that was decoded last."""
+        return self._context.sample_aspect_ratio if self._follows else self._said
 
 
 def _next_time(stamps: list[float | None], last: float | None, interval: float) -> float:

@@ -13,6 +13,8 @@ from math import inf
 import av
 import av.error
 
+from stillspeak.errors import MediaError
+
 _LEAP_SECONDS = 0.5  # ours: a time stamp so far from the one before it is believed only if the next one agrees with it
 _GAP_SECONDS = 1.0  # ours: shorter gaps are no pauses
 _MOST_GAP_SECONDS = 60.0  # ours: a longer gap in picture and sound alike is a recording that was paused
@@ -23,9 +25,17 @@ Span = tuple[float, float]  # from one second to another
 
 
 def packets(container: av.container.InputContainer, *streams: Stream) -> Iterator[av.Packet]:
-    """The packets of streams, up to where the file is so damaged that no more can be found."""
+    """The packets of streams, up to where the file is so damaged that no more can be found.
+
+    Raises:
+        MediaError: if the file is whole, but FFmpeg cannot read on: the second of two joined Ogg files has other channels.
+    """
     try:
         yield from container.demux(*streams)
+    except av.error.PatchWelcomeError as error:
+        raise MediaError(
+            f"{container.name} changes on the way so that it cannot be read on; convert it first."
+        ) from error
     except av.error.FFmpegError:
         return
 
@@ -140,6 +150,10 @@ class _Covered:
     def add(self, begin: float, end: float) -> None:
         if begin - self.end > _GAP_SECONDS and self.end > -inf:
             self.gaps.append((self.end, begin))
+        elif (
+            self.gaps and self.gaps[-1][0] < begin < self.gaps[-1][1]
+        ):  # decoded after the frame that it is shown before
+            self.gaps[-1] = (self.gaps[-1][0], begin)
         self.begin, self.end = min(self.begin, begin), max(self.end, end)
 
     def all_gaps(self) -> list[Span]:
@@ -165,7 +179,9 @@ class _Watch:
         self.lies: set[int] = set()  # packets whose time stamps are not believed
         self.begins: list[tuple[int, int]] = []  # the packet with which a stretch begins, and which stretch
         self.spans: dict[int, _Covered] = {}
-        self._usual = _GAP_SECONDS  # the shortest duration of a packet so far
+        self._usual = (
+            _GAP_SECONDS  # how long a packet lasts: the shortest so far, since one before a pause may say the pause's
+        )
         self._last: _Seen | None = None
         self._doubtful: _Seen | None = None
 
@@ -178,7 +194,8 @@ class _Watch:
             return newest
         base = float(packet.time_base)
         begin = base * (stamp if packet.pts is None else packet.pts)
-        self._usual = min(self._usual, base * (packet.duration or inf))  # before a pause, some say the pause's
+        step = base * stamp - self._last.stamp if self._last else 0.0
+        self._usual = min(self._usual, base * (packet.duration or inf), step if step > 0 else inf)
         seen = _Seen(self.number, base * stamp, begin, begin + self._usual)
         doubtful, last, self._doubtful = self._doubtful, self._last, None
         if doubtful is not None and last is not None:

@@ -36,10 +36,10 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
         stream = shown_stream(container)
         assert stream is not None
         stream.thread_type = "AUTO"
-        screen, first = Screen(stream), None
-        for seconds, frame in timed(container, stream, timeline):
+        screen, first = Screen(), None
+        for seconds, frame, pixel in timed(container, stream, timeline):
             first = seconds if first is None else first
-            yield seconds - first, screen.show(frame)
+            yield seconds - first, screen.show(frame, pixel)
         if first is None:
             raise MediaError(f"{path} holds no frame that can be decoded.")
 
