@@ -148,12 +148,12 @@ class _Covered:
     gaps: list[Span] = field(default_factory=list)
 
     def add(self, begin: float, end: float) -> None:
+        """Takes the next packet. A frame that is shown before one that was decoded earlier narrows the gap between them."""
+        before, after = self.gaps[-1] if self.gaps else (inf, -inf)
         if begin - self.end > _GAP_SECONDS and self.end > -inf:
             self.gaps.append((self.end, begin))
-        elif (
-            self.gaps and self.gaps[-1][0] < begin < self.gaps[-1][1]
-        ):  # decoded after the frame that it is shown before
-            self.gaps[-1] = (self.gaps[-1][0], begin)
+        elif before - 1e-6 < begin < after:
+            self.gaps[-1] = (before, begin) if after - begin < begin - before else (min(end, after), after)
         self.begin, self.end = min(self.begin, begin), max(self.end, end)
 
     def all_gaps(self) -> list[Span]:
