@@ -69,7 +69,8 @@ class Timeline:
         self._watches = {stream.index: _Watch() for stream in streams}
         newest = 0
         for packet in packets(container, *streams) if self._watches else ():
-            newest = self._watches[packet.stream_index].see(packet, newest)
+            if packet.size:  # the last one, which says that nothing follows, is empty
+                newest = self._watches[packet.stream.index].see(packet, newest)
         for watch in self._watches.values():
             watch.end()
         self._stretches = self._placed(newest + 1)
@@ -85,10 +86,11 @@ class Timeline:
 
     def packets(self, container: av.container.InputContainer, stream: Stream) -> Iterator[av.Packet]:
         """The packets of a stream, each with the time stamps that it should have. They do not count as read before."""
-        plain = self.is_plain(stream)
-        for number, packet in enumerate(packets(container, stream)):
-            if not plain and packet.size:
+        plain, number = self.is_plain(stream), 0
+        for packet in packets(container, stream):
+            if packet.size and not plain:
                 self._mend(packet, number, self._watches[stream.index])
+                number += 1
             yield packet
 
     def _mend(self, packet: av.Packet, number: int, watch: "_Watch") -> None:
@@ -190,7 +192,7 @@ class _Watch:
         self.number += 1
         stamp = packet.pts if packet.stream.type == "audio" or packet.dts is None else packet.dts
         stamp = packet.dts if stamp is None else stamp
-        if stamp is None or not packet.size:
+        if stamp is None:
             return newest
         base = float(packet.time_base)
         begin = base * (stamp if packet.pts is None else packet.pts)
