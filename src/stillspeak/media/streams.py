@@ -105,7 +105,7 @@ def timed(
 
 
 class _PixelShape:
-    """What the container says of the pixels' shape; or the codec, which may say something else on the way, if it says the same.
+    """The pixels' shape: the container's word for it; or the codec's, which may change, where both begin with the same.
 
     Args:
         stream: of a container that was just opened.

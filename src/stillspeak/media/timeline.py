@@ -7,6 +7,7 @@ sound are looked at together, so that what is mended in one is mended in the oth
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import accumulate
 from math import inf
 
@@ -19,6 +20,7 @@ _LEAP_SECONDS = 0.5  # ours: a time stamp so far from the one before it is belie
 _GAP_SECONDS = 1.0  # ours: shorter gaps are no pauses
 _MOST_GAP_SECONDS = 60.0  # ours: a longer gap in picture and sound alike is a recording that was paused
 _MOST_SILENCE_SECONDS = 600.0  # ours: of all gaps together; a small file must not become hours
+_MOST_TICKS = 2**62  # more is no time stamp
 
 Stream = av.AudioStream | av.VideoStream
 Span = tuple[float, float]  # from one second to another
@@ -33,9 +35,10 @@ def packets(container: av.container.InputContainer, *streams: Stream) -> Iterato
     try:
         yield from container.demux(*streams)
     except av.error.PatchWelcomeError as error:
-        raise MediaError(
-            f"{container.name} changes on the way so that it cannot be read on; convert it first."
-        ) from error
+        said = (
+            f"{container.name} changes its form on the way and cannot be read on from there; convert it to WAV first."
+        )
+        raise MediaError(said) from error
     except av.error.FFmpegError:
         return
 
@@ -85,7 +88,12 @@ class Timeline:
         return len(watch.begins) < 2 and not watch.lies and not any(part.pauses for part in self._stretches)  # noqa: PLR2004
 
     def packets(self, container: av.container.InputContainer, stream: Stream) -> Iterator[av.Packet]:
-        """The packets of a stream, each with the time stamps that it should have. They do not count as read before."""
+        """The packets of a stream, each with the time stamps that it should have.
+
+        Args:
+            container: of the same file, just opened.
+            stream: one of those that were looked at, in this container.
+        """
         plain, number = self.is_plain(stream), 0
         for packet in packets(container, stream):
             if packet.size and not plain:
@@ -98,10 +106,8 @@ class Timeline:
             packet.pts = packet.dts = None
             return
         place, base = self._stretches[watch.stretch_of(number)].place, packet.time_base
-        if packet.pts is not None:
-            packet.pts = round(place(float(packet.pts * base)) / base)
-        if packet.dts is not None:
-            packet.dts = round(place(float(packet.dts * base)) / base)
+        packet.pts = None if packet.pts is None else _ticks(place(float(packet.pts * base)), base)
+        packet.dts = None if packet.dts is None else _ticks(place(float(packet.dts * base)), base)
 
     def _placed(self, count: int) -> list[_Stretch]:
         """Each stretch begins where the streams that are in it ended before."""
@@ -123,6 +129,11 @@ class Timeline:
             ends |= {index: stretch.place(span.end) for index, span in spans.items()}
             placed.append(stretch)
         return placed
+
+
+def _ticks(seconds: float, base: Fraction) -> int | None:
+    ticks = round(seconds / base)
+    return ticks if abs(ticks) <= _MOST_TICKS else None
 
 
 def _common(gaps: list[list[Span]]) -> list[Span]:
@@ -181,9 +192,8 @@ class _Watch:
         self.lies: set[int] = set()  # packets whose time stamps are not believed
         self.begins: list[tuple[int, int]] = []  # the packet with which a stretch begins, and which stretch
         self.spans: dict[int, _Covered] = {}
-        self._usual = (
-            _GAP_SECONDS  # how long a packet lasts: the shortest so far, since one before a pause may say the pause's
-        )
+        # How long a packet lasts: the shortest time so far, since the packet before a pause may say that it lasts as long.
+        self._usual = _GAP_SECONDS
         self._last: _Seen | None = None
         self._doubtful: _Seen | None = None
 
@@ -197,7 +207,7 @@ class _Watch:
         base = float(packet.time_base)
         begin = base * (stamp if packet.pts is None else packet.pts)
         step = base * stamp - self._last.stamp if self._last else 0.0
-        self._usual = min(self._usual, base * (packet.duration or inf), step if step > 0 else inf)
+        self._usual = min([self._usual, *(length for length in (base * (packet.duration or 0), step) if length > 0)])
         seen = _Seen(self.number, base * stamp, begin, begin + self._usual)
         doubtful, last, self._doubtful = self._doubtful, self._last, None
         if doubtful is not None and last is not None:
@@ -221,7 +231,8 @@ class _Watch:
 
     def stretch_of(self, number: int) -> int:
         """Which stretch a packet belongs to."""
-        return self.begins[max(0, bisect_right(self.begins, (number, inf)) - 1)][1]
+        at = bisect_right(self.begins, (number, inf)) - 1
+        return self.begins[max(0, at)][1] if self.begins else 0
 
     def _believe(self, seen: _Seen, newest: int) -> int:
         if self._last is not None and seen.stamp < self._last.stamp - _LEAP_SECONDS:
