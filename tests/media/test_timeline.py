@@ -1,6 +1,8 @@
 """Time stamps that are missing, out of order, begin again or jump: frames grow in time, picture and sound stay together."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from helpers import flashing, later, remuxed
 from stillspeak.errors import MediaError
 from stillspeak.media.audio import read_audio
+from stillspeak.media.timeline import packets
 from stillspeak.media.video import iterate_video, read_video
 
 
@@ -151,3 +154,15 @@ def test_a_file_that_ffmpeg_cannot_read_on_is_refused_and_not_cut_short(tmp_path
     (tmp_path / "ab.ogg").write_bytes((tmp_path / "a.ogg").read_bytes() + (tmp_path / "b.ogg").read_bytes())
     with pytest.raises(MediaError, match="changes its form on the way"):
         read_audio(tmp_path / "ab.ogg")
+
+
+def test_a_stream_that_turns_up_on_the_way_ends_nothing_early():
+    """Found by damaging files: PyAV asks for such a stream, which it does not know, after the last packet."""
+
+    class Container:
+        def demux(self, *streams: object) -> Iterator[int]:
+            yield from (1, 2)
+            raise IndexError("list index out of range")
+
+    container: Any = Container()
+    assert list(packets(container)) == [1, 2]

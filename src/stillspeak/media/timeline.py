@@ -39,6 +39,10 @@ def packets(container: av.container.InputContainer, *streams: Stream) -> Iterato
             f"{container.name} changes its form on the way and cannot be read on from there; convert it to WAV first."
         )
         raise MediaError(said) from error
+    except (
+        IndexError
+    ):  # PyAV's, after the last packet, where a stream was found that was not there when the file was opened
+        return
     except av.error.FFmpegError:
         return
 
