@@ -10,8 +10,6 @@ import pytest
 from stillspeak.media.shown import square_size, turned
 from stillspeak.media.video import read_video
 
-BRIGHT = {"top left": (slice(0, 24), slice(0, 32)), "top right": (slice(0, 24), slice(32, 64))}
-
 
 def corner(height: int = 48, width: int = 64) -> np.ndarray:
     """A picture that no turn and no mirror leaves as it is: top left white, top right grey, the rest black."""
