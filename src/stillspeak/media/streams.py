@@ -82,8 +82,9 @@ def timed(
 ) -> Iterator[tuple[float, av.VideoFrame, Fraction | None]]:
     """The frames of a stream, each with the second at which it is shown, and its pixels' width by their height.
 
-    The seconds grow from frame to frame. Frames come in the order in which they are shown. Time stamps out of order are put in order; where one is missing or was there
-    before, the frame follows the one before it at the stream's rate, or sooner if the next time stamp leaves less time.
+    The seconds grow from frame to frame. Frames come in the order in which they are shown. Time stamps out of order are put
+    in order; where one is missing or was there before, the frame follows the one before it at the stream's rate, or sooner
+    if the next time stamp leaves less time.
     """
     rate = stream.average_rate or stream.guessed_rate or _FPS
     interval = 1 / float(rate if 0 < rate <= _MOST_FPS else _FPS)
