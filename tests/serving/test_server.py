@@ -263,7 +263,7 @@ def test_a_video_is_made_and_nothing_is_left(
     assert inspect(tmp_path / "talk.mp4")["synthetic"] is True
     assert list((tmp_path / "tmp").iterdir()) == []
     told = client.get("/animate/mine/events").text
-    last = json.loads(told.strip().splitlines()[-1].removeprefix("data: "))
+    last = json.loads([line for line in told.splitlines() if line.startswith("data: ")][-1].removeprefix("data: "))
     assert (last["state"], last["done"], last["total"]) == ("done", 50, 50)
 
 
@@ -351,7 +351,8 @@ def test_a_worker_that_is_killed_is_said_and_the_server_goes_on(tiny_model: Path
         assert greet(socket, face)["ready"] is True
         answers = []
         files = {"photo": ("a", face), "speech": ("b", wav(60.0))}
-        asking = threading.Thread(target=lambda: answers.append(client.post("/animate", files=files)))
+        wait = {"Prefer": "wait=60"}
+        asking = threading.Thread(target=lambda: answers.append(client.post("/animate", files=files, headers=wait)))
         asking.start()
         while not (found := workers_of(os.getpid())):
             time.sleep(0.02)
