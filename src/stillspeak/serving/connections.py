@@ -22,11 +22,13 @@ class PatientProtocol(H11Protocol):
         most: connections at once.
         header_seconds: that a client may take for the head of a request.
         piece_seconds: that a client may take for the next 4 kB of a body, or for reading what it is sent.
+        linger_seconds: for which the rest of a body is heard that was answered before.
     """
 
     most = 1000
     header_seconds = 10.0
     piece_seconds = 30.0
+    linger_seconds = 5.0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -36,7 +38,7 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As of asyncio. One connection too many takes the place of the one that has been idle for longest."""
-        super().connection_made(transport)
+        super().connection_made(_Lingering(transport, self))  # type: ignore[arg-type]
         self._wait(self.header_seconds)
         if len(self.connections) > self.most:
             idle = [
@@ -58,8 +60,16 @@ class PatientProtocol(H11Protocol):
         timers = [timer.when() for timer in (self._silence, self.timeout_keep_alive_task) if timer is not None]
         return min(timers, default=0.0)
 
+    @property
+    def answered_early(self) -> bool:
+        """Whether a request was answered before its body was heard out."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        return answered and self.conn.their_state is h11.SEND_BODY
+
     def data_received(self, data: bytes) -> None:
         """As of asyncio."""
+        if self.transport.is_closing():
+            return
         before = self.conn.their_state
         super().data_received(data)
         if self.conn.their_state is h11.SEND_BODY:
@@ -76,8 +86,8 @@ class PatientProtocol(H11Protocol):
         """As of uvicorn, which now waits for the next request."""
         self._rest()
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY:  # answered before all was read
-            self._wait(self.piece_seconds)
+        if self.answered_early:
+            self._wait(self.linger_seconds if self.transport.is_closing() else self.piece_seconds)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """As of uvicorn; from here on it is the WebSocket that has limits."""
@@ -120,3 +130,30 @@ class PatientProtocol(H11Protocol):
         """Answers in place of the application when all connections are in use."""
         detail = {"detail": f"All {self.most} connections are in use; come back in a while."}
         await JSONResponse(detail, 503, {"Retry-After": "10", "Connection": "close"})(scope, receive, send)
+
+
+class _Lingering:
+    """A transport that hears out a client which still sends when it is closed.
+
+    A connection that is closed while data comes in is reset, and what was sent is lost with it: a proxy would answer 502 where
+    the server has said 401, 403 or 413.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: PatientProtocol) -> None:
+        self._transport, self._protocol, self._lingers = transport, protocol, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        """As of asyncio."""
+        return self._lingers or self._transport.is_closing()
+
+    def close(self) -> None:
+        """As of asyncio; the first time, nothing more is sent, and what comes is dropped."""
+        if self._lingers or not self._protocol.answered_early or not self._transport.can_write_eof():
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self._lingers = True
+            self._transport.write_eof()
+            self._transport.resume_reading()

@@ -16,7 +16,7 @@ from stillspeak.errors import OutputError
 from stillspeak.serving.connections import PatientProtocol
 
 _MOST_CONNECTIONS = 1000
-_BACKLOG = 128  # connections that are taken in one go: few enough that files are left for them
+_WAITING = 2048  # connections that the system keeps until they are taken
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -36,7 +36,7 @@ def listen(app: FastAPI, host: str, port: int, **options: Any) -> None:
         http=type("Limited", (PatientProtocol,), {"most": most}),
         log_level="warning",
         proxy_headers=False,  # the application looks after them itself
-        backlog=_BACKLOG,
+        backlog=max(1, most // 8),  # connections that are taken in one go: few enough that files are left for them
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
         **options,
@@ -97,6 +97,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(_said_in_a_sentence)
         await super().startup(sockets)
+        for one in sockets or []:
+            one.listen(_WAITING)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.config.app.state.stopping = True  # type: ignore[union-attr]
