@@ -128,12 +128,18 @@ def _add_progress(app: FastAPI, service: Service) -> None:
 
 async def _started(service: Service, film: Film, photo: UploadFile, speech: UploadFile, asked: Job) -> float | None:
     """Keeps the client's files and begins a film; returns how long the speech says that it is."""
-    await service.begin(_keep, photo, Path(asked.photo))
-    await service.begin(_keep, speech, film.folder / "speech")
+    seconds: float | None = None
     try:
+        await service.begin(_keep, photo, film.folder / "photo")
+        await service.begin(_keep, speech, film.folder / "speech")
         seconds = await speech_seconds(film.folder / "speech")
-    except MediaError as error:
-        raise MediaError(without_paths(str(error), film.folder)) from error
+    except (MediaError, OSError) as error:
+        if film.error is None and isinstance(error, MediaError):
+            raise MediaError(without_paths(str(error), film.folder)) from error
+        if film.error is None:
+            raise
+    if film.error is not None:  # it was deleted meanwhile
+        raise film.error
     service.films.start(film, asked)
     return seconds
 
