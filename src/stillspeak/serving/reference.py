@@ -101,5 +101,5 @@ def _kind(schema: dict[str, Any]) -> str:
     """What values a field takes, in a few words."""
     first = next((one for one in schema.get("anyOf", []) if one.get("type") != "null"), schema)
     kind = "file" if "contentMediaType" in first or first.get("format") == "binary" else first.get("type", "any")
-    bounds = [f"{word} {first[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in first]
+    bounds = [f"{word} {int(first[key])}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in first]
     return " ".join([kind, *bounds])
