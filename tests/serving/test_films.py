@@ -261,3 +261,18 @@ def test_a_name_that_is_made_up_cannot_be_guessed(tmp_path: Path):
     found = asyncio.run(names())
     assert len(found) == 50
     assert all(len(name) == 32 for name in found)
+
+
+def test_progress_is_not_held_back_and_says_that_it_lives(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(film_routes, "_ALIVE_SECONDS", 0.2)
+    app = create_app(Settings(str(tiny_model), job_seconds=1.2))
+    with TestClient(app) as client:
+        answer = client.get("/animate/nobody/events")
+        assert answer.headers["Cache-Control"] == "no-cache, no-transform"
+        assert answer.headers["X-Accel-Buffering"] == "no"
+        assert answer.text.startswith('data: {"state": "unknown"')
+        assert "\n: the connection lives\n" in answer.text
+        monkeypatch.setattr(film_routes, "_MOST_TOLD", 0)
+        crowded = client.get("/animate/nobody/events")
+        assert (crowded.status_code, "come back" in crowded.json()["detail"]) == (503, True)
+        assert app.state.told == 0

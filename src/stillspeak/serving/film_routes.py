@@ -21,11 +21,14 @@ from stillspeak.errors import MediaError
 from stillspeak.jobs import Job, frame_rate
 from stillspeak.serving.films import Film, without_paths
 from stillspeak.serving.length import speech_seconds
-from stillspeak.serving.refusals import UnknownFilmError, refusals
+from stillspeak.serving.refusals import BusyError, UnknownFilmError, refusals
 from stillspeak.serving.service import Service
 
 _ASK_SECONDS = 0.3  # how often a client's leaving is looked for, and progress is told
 _ALIVE_SECONDS = 15.0  # without news a comment says that the connection lives
+_MOST_TOLD = (
+    200  # clients that follow videos at once: such a connection is silent for long, and may not crowd others out
+)
 _RETRY_SECONDS = 2  # when to ask again for a video that is being made
 _NAME = "^[A-Za-z0-9_-]{1,64}$"
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})")
@@ -118,10 +121,12 @@ def _add_progress(app: FastAPI, service: Service) -> None:
     @app.get(
         "/animate/{job}/events",
         response_class=StreamingResponse,
-        responses={200: events, **refusals(401, 403, 422)},
+        responses={200: events, **refusals(401, 403, 422, 503)},
     )
     async def progress(job: _JobName) -> StreamingResponse:
         """Server-sent events: where the video of this name stands."""
+        if app.state.told >= _MOST_TOLD:
+            raise BusyError(f"{_MOST_TOLD} clients follow videos already; come back in a while.")
         at_once = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}  # no proxy holds events back
         return StreamingResponse(_told(app, service, job), media_type="text/event-stream", headers=at_once)
 
@@ -192,16 +197,20 @@ def _known(service: Service, name: str) -> Film:
 async def _told(app: FastAPI, service: Service, name: str) -> AsyncIterator[str]:
     """Progress as it changes, until the video is there; a name that nobody uses is waited for."""
     before, silent = None, 0.0
-    for _ in range(round(service.settings.job_seconds / _ASK_SECONDS)):
-        film = service.films.find(name)
-        now = film.standing() if film is not None else {"state": "unknown", "done": 0, "total": None}
-        if now != before:
-            yield f"data: {json.dumps(now)}\nretry: {1000 * _RETRY_SECONDS}\n\n"
-            before, silent = now, 0.0
-        elif silent >= _ALIVE_SECONDS:
-            yield ": the connection lives\n\n"
-            silent = 0.0
-        if now["state"] in ("done", "failed") or app.state.stopping:
-            return
-        await asyncio.sleep(_ASK_SECONDS)
-        silent += _ASK_SECONDS
+    app.state.told += 1
+    try:
+        for _ in range(round(service.settings.job_seconds / _ASK_SECONDS)):
+            film = service.films.find(name)
+            now = film.standing() if film is not None else {"state": "unknown", "done": 0, "total": None}
+            if now != before:
+                yield f"data: {json.dumps(now)}\nretry: {1000 * _RETRY_SECONDS}\n\n"
+                before, silent = now, 0.0
+            elif silent >= _ALIVE_SECONDS:
+                yield ": the connection lives\n\n"
+                silent = 0.0
+            if now["state"] in ("done", "failed") or app.state.stopping:
+                return
+            await asyncio.sleep(_ASK_SECONDS)
+            silent += _ASK_SECONDS
+    finally:
+        app.state.told -= 1

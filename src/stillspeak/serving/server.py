@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # FastAPI's own page loads its parts from another host
         redoc_url=None,
     )
-    app.state.service, app.state.callers, app.state.stopping = service, set(), False
+    app.state.service, app.state.callers, app.state.stopping, app.state.told = service, set(), False, 0
     app.add_middleware(BodyLimit, most=round(settings.body_mb * 1e6))
     app.add_middleware(Gate, service=service, open_paths=_OPEN, allowed=settings.proxies.origins())
     stand_behind(app, settings.proxies, _PAGE)
