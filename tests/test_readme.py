@@ -7,6 +7,8 @@ command in none of them fails the test, so nobody can write one that nobody trie
 import re
 import shlex
 import shutil
+import subprocess
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import soundfile
 from PIL import Image
 
 import stillspeak
+from helpers import served
 from stillspeak.cli import _parser, main
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import StillspeakError
@@ -26,8 +29,11 @@ from stillspeak.training.overrides import overridden
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LANGUAGES = {"sh", "python"}
+COMMAND_LANGUAGES, OTHER_LANGUAGES = {"sh", "python"}, {"nginx"}
+ADDRESS = "http://127.0.0.1:8000"  # of the server, where the pages have it
 NOT_OURS = {"apt", "head=$(scontrol", "srun", "tensorboard"}  # programs of others, which these tests do not start
+
+PROGRAMS = r"(\$ |stillspeak|python|pip|make|curl|apt)\b"  # a block that begins so holds commands, and says sh
 
 # Commands that run here as they stand in the README, with what each leaves in the folder.
 RUN = {
@@ -123,6 +129,8 @@ def check(command: Command) -> None:
         read(words[1:])
     elif words[0] == "python":
         assert {word for word in words if word.startswith("--")} <= options_of(ROOT / words[1])
+    elif words[0] == "curl":
+        assert any(word.startswith(ADDRESS) for word in words)  # all of these run, in a test of their own
     elif words[0] == "make":
         assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif words[:2] == ["pip", "install"]:
@@ -134,7 +142,8 @@ def check(command: Command) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_is_read_by_what_it_is_for(page: Path):
-    assert {language for language, _ in fenced(page)} <= LANGUAGES
+    for language, text in fenced(page):
+        assert language in COMMAND_LANGUAGES | OTHER_LANGUAGES or not re.match(PROGRAMS, text), text
     for command in COMMANDS:
         if command.page == page.name and not is_named_alone(command):
             try:
@@ -179,6 +188,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> Pa
     hello = read_audio(ROOT / "examples" / "hello.flac").at(16_000).samples
     for number, name in enumerate(("speech", "anna", "ben")):
         soundfile.write(folder / f"{name}.wav", hello[(number + 1) * 8000 : (number + 2) * 8000], 16_000)
+    shutil.copy(folder / "speech.wav", folder / "lecture.wav")
     (folder / "jobs.csv").write_text("photo,speech,output\nface.jpg,speech.wav,one.mp4\n")
     draw_corpus(folder / "prepared", speakers=1, clips=1, seed=0)
     return folder
@@ -217,6 +227,28 @@ def test_the_python_of_the_readme_runs(place: Path, shipped: stillspeak.Animator
     names |= {"talk": shipped.begin("face.jpg"), "samples": names["video"].audio}
     exec(push, names)
     assert len(names["drawn"].frames) > 1
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_every_curl_of_the_pages_is_answered(place: Path):
+    lines = [command.words for command in COMMANDS if command.words[0] == "curl"]
+    assert len(lines) >= 2
+    with served("serve", "--port", "0") as (_, address):
+        job = ""
+        for words in lines:
+            made = [re.sub(r"/animate/\w+\.\.\.$", job, word.replace(ADDRESS, address)) for word in words]
+            for _ in range(120):
+                answer = subprocess.run(
+                    [*made, "-sS", "-w", "%{http_code}"], cwd=place, capture_output=True, text=True, check=False
+                )
+                assert answer.returncode == 0, answer.stderr
+                if not job or answer.stdout.endswith("200"):
+                    break
+                time.sleep(0.5)  # the video is being made: 202
+            assert re.search("20[02]$", answer.stdout), answer.stdout
+            if found := re.search(r"^location: (\S+)", answer.stdout, re.MULTILINE | re.IGNORECASE):
+                job = found[1]
+    assert (place / "talk.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_every_file_and_heading_that_a_page_links_to_is_there():
