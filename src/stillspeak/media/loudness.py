@@ -3,8 +3,8 @@
 The level of speech is measured where somebody speaks and not in the pauses, as ITU-T P.56 measures it. Here a frame counts
 as spoken if it has a pitch and stands clear of the noise floor. The pitch is found by autocorrelation (Boersma 1993) of a
 flattened spectrum (Tolonen, Karjalainen 2000); the floor is the faintest of the last frames (minimum statistics, Martin
-2001). Noise has no pitch and steady hum does not stand clear of itself, so neither is ever raised alone. A whisper has no
-pitch either: it stays as it is.
+2001). Noise has no pitch and steady hum does not stand clear of itself, so neither is raised alone. A whisper has no pitch
+either: it stays as it is. What has one, such as music, is raised as a voice is.
 
 The gain is never below 1, and exactly 1 for speech at an ordinary level. Loud and clipped speech moves the mouth as far as
 ordinary speech does, so it needs no gain below 1.
@@ -24,10 +24,8 @@ _KNEE_DB = 10.0  # fainter speech is raised by twice what it lacks, until it is 
 _NOISE_DB = -35.0  # the noise floor is not raised above this; training has speech with as much noise
 _LIMIT_DB = -10.0  # no window is raised above this, so a loud voice beside a quiet one is not overdriven
 _NOTHING_DB = -90.0  # digital silence and its dither say nothing about a room
-_WEAK, _STRONG = (
-    (0.35, 11.0),
-    (0.7, 3.0),
-)  # a frame that repeats itself so much is spoken if it is so far above the floor
+# A frame that repeats itself so far is spoken if it is so many decibels above the floor.
+_WEAK, _STRONG = (0.35, 11.0), (0.7, 3.0)
 _STEADY_DB = 0.5  # what changes by less in three frames is hum or a tone
 _PITCH_HZ, _HEARD_HZ = (75.0, 400.0), (70.0, 1500.0)
 _RECENT_FRAMES, _SPOKEN_FRAMES = 75, 24  # 3 s of sound; about 2 s of speech
