@@ -4,7 +4,6 @@ import csv
 import functools
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.pictures import first_png, writes_over
 from stillspeak.runtime.engine import find_model, model_digest, usable_cores
+from stillspeak.whole import whole
 
 _NEEDED = ("photo", "speech", "output")
 _OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
@@ -226,9 +226,8 @@ def _make(row: Row, model: str, threads: int) -> None:
 def _note(row: Row, error: str, seconds: float, key: str) -> None:
     try:
         row.state.parent.mkdir(exist_ok=True)
-        part = row.state.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}))
-        part.replace(row.state)
+        with whole(row.state) as part:
+            part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}), encoding="utf-8")
     except OSError as failure:
         raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
 

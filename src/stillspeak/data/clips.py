@@ -5,6 +5,7 @@ into one flat uint8 file under ``DEST/cache`` and mapped from there. Clips of sh
 kept in memory as far as it reaches: a small set is decoded once, of a large one nothing is written.
 """
 
+import errno
 import math
 import os
 import zlib
@@ -205,9 +206,7 @@ class Clips:
         shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
         frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
         try:
-            if hasattr(os, "posix_fallocate"):  # without room a write to mapped memory would end the process
-                with part.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+            _require_room(part)
             with ThreadPoolExecutor() as pool:
                 for first in range(0, len(self.records), _AT_ONCE):
                     videos = pool.map(self._decode, range(first, min(first + _AT_ONCE, len(self))))
@@ -221,6 +220,21 @@ class Clips:
         for old in path.parent.glob("*.npy"):
             if old != path and old.stat().st_mtime < prepared:  # of clips as they were before
                 old.unlink(missing_ok=True)
+
+
+def _require_room(file: Path) -> None:
+    """Takes the room of a file now: without it a write to mapped memory would end the process. Raises OSError if there is none.
+
+    Some drives cannot take room ahead; there the file is written as it is.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
 
 
 class Drawer:

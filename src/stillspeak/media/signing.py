@@ -4,7 +4,6 @@ Needs the extra ``[sign]``. The manifest says that the file was created by a tra
 """
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from stillspeak.errors import OutputError
 from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, package_version
+from stillspeak.whole import discard, publish
 
 if TYPE_CHECKING:
     import c2pa
@@ -52,12 +52,12 @@ class Signature:
         signed = path.with_name(f".signed.{path.name}")
         try:
             c2pa.Builder(json.dumps(_manifest())).sign_file(path, signed, self._signer())
-            os.replace(signed, path)
+            publish(signed, path)
         except c2pa.C2paError as error:
             said = f"{path.name} could not be signed with {self.key} and {self.certificates}"
             raise OutputError(f"{said}: {_first_line(error)}") from error
         finally:
-            signed.unlink(missing_ok=True)
+            discard(signed)
 
     def _signer(self) -> "c2pa.Signer":
         import c2pa

@@ -5,7 +5,6 @@ Picture and sound end within one frame of each other. A file appears under its n
 
 import contextlib
 import os
-import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from stillspeak.errors import OutputError
 from stillspeak.media.provenance import container_metadata, mark_file
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard, Track, open_track
+from stillspeak.whole import discard, part_file, publish
 
 _SMALL_PX, _LARGE_PX = 256 * 256, 1280 * 720
 _FIRST_QUANTISER = 5  # of H.264's first frame: over 45 dB from the photo; ours
@@ -141,7 +141,7 @@ class VideoWriter:
             self._failed = True  # whatever is not closed by now is given up
             with contextlib.suppress(OSError, av.error.FFmpegError):
                 self._close()
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
 
     def _finish(self) -> None:
         if self.frames == 0:
@@ -251,37 +251,3 @@ def _even(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
         return picture
     more = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)]
     return np.pad(picture, more[: picture.ndim], mode="edge")
-
-
-def part_file(path: Path) -> Path:
-    """An empty file beside ``path`` to write to and rename.
-
-    Raises:
-        OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
-    """
-    try:
-        path = Path(os.path.realpath(path))  # what a link leads to is written, and the link stays
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder; give the name of a file in it.")
-        if path.exists() and not path.is_file():
-            raise OutputError(f"{path} is no plain file; - writes raw frames to stdout.")
-        if not path.parent.is_dir():
-            raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
-    except (OSError, ValueError) as error:  # a name with a zero byte is a wrong value
-        why = getattr(error, "strerror", None) or error
-        raise OutputError(f"Nothing can be written to the folder {path.parent}: {why}.") from error
-    os.close(handle)
-    Path(name).chmod(0o666 & ~_umask())
-    return Path(name)
-
-
-def publish(part: Path, path: Path) -> None:
-    """Gives a finished file its name; what was there is gone."""
-    os.replace(part, os.path.realpath(path))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
