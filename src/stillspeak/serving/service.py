@@ -23,6 +23,7 @@ from stillspeak.runtime.engine import usable_cores
 Result = TypeVar("Result")
 _LATENCIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 1.0)
 _MOST_BEGINNING = 64  # ours: requests that wait for their photo to be looked at
+_BEHIND = 10  # the niceness of threads that stand back
 _REMEMBERED_SECONDS = 60.0  # how long the progress of a job that ended can be asked for
 
 
@@ -235,6 +236,10 @@ class Counts:
 
 
 def _stand_back() -> None:
-    """Gives this thread less of the processor, where threads can be given less."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    """Gives this thread less of the processor, where threads can be given less; where that is refused it goes on as it is."""
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError, AttributeError):
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, _BEHIND))  # nobody may take more than they have

@@ -18,7 +18,7 @@ _EVERY_SECONDS = 0.2
 
 
 def main() -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no such call, and some places refuse it
         os.nice(5)  # live talks go first
     asked = json.load(sys.stdin)
     said, made = 0.0, 0
