@@ -116,10 +116,20 @@ def test_a_place_that_keeps_what_is_removed_ends_with_the_file(tmp_path: Path, m
 
 
 def test_two_that_write_one_name_at_once_do_not_mix(tmp_path: Path) -> None:
-    with whole(tmp_path / "file.txt") as first, whole(tmp_path / "file.txt") as second:
-        first.write_text("first")
-        second.write_text("second")
-    assert (tmp_path / "file.txt").read_text() == "first"  # the one that ended last
+    first, second = part_file(tmp_path / "file.txt"), part_file(tmp_path / "file.txt")
+    first.write_text("first")
+    second.write_text("second")
+    publish(first, tmp_path / "file.txt")
+    publish(second, tmp_path / "file.txt")
+    assert (tmp_path / "file.txt").read_text() == "second"
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_what_a_killed_process_left_is_gone_after_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".file.part.txt").write_text("half of it")
+    with whole(tmp_path / "file.txt") as part:
+        assert part.read_bytes() == b""
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
 @pytest.mark.parametrize(

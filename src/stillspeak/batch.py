@@ -21,7 +21,7 @@ from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.pictures import first_png, writes_over
 from stillspeak.runtime.engine import find_model, model_digest, usable_cores
-from stillspeak.whole import whole
+from stillspeak.whole import discard, part_file, publish
 
 _NEEDED = ("photo", "speech", "output")
 _OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
@@ -226,8 +226,12 @@ def _make(row: Row, model: str, threads: int) -> None:
 def _note(row: Row, error: str, seconds: float, key: str) -> None:
     try:
         row.state.parent.mkdir(exist_ok=True)
-        with whole(row.state) as part:
+        part = part_file(row.state)  # another process may make the same list
+        try:
             part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}), encoding="utf-8")
+            publish(part, row.state)
+        finally:
+            discard(part)
     except OSError as failure:
         raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
 

@@ -25,12 +25,16 @@ _NO_RENAMING = {  # a file that is a mount of its own (Docker's -v FILE:FILE), a
 def whole(path: Path) -> Iterator[Path]:
     """Yields a hidden name beside ``path`` to write to; what was written takes ``path``'s place at the end.
 
-    After an error what was there stays, and the part is gone. Behind a link the file it leads to is the one replaced.
+    After an error what was there stays, and the part is gone. What a process that was killed left under the hidden name is
+    overwritten by the next one. Behind a link the file it leads to is the one replaced. Two processes that may write the
+    same path at once take ``part_file``.
 
     Raises:
         OSError: if there is no such folder, or no room.
     """
-    part = _new_part(path)
+    place = Path(os.path.realpath(path))
+    part = place.with_name(f".{place.stem}.part{place.suffix}")  # libraries go by the suffix
+    _make_empty(part, os.O_TRUNC)
     try:
         yield part
         publish(part, path)
@@ -39,7 +43,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def part_file(path: Path) -> Path:
-    """Makes an empty file beside ``path`` to write to, to ``publish`` and to ``discard``.
+    """Makes an empty file with a name of its own beside ``path`` to write to, to ``publish`` and to ``discard``.
 
     Raises:
         OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
@@ -52,7 +56,9 @@ def part_file(path: Path) -> Path:
             raise OutputError(f"{path} is no plain file; - writes raw frames to stdout.")
         if not path.parent.is_dir():
             raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
-        return _new_part(path)
+        part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
+        _make_empty(part, os.O_EXCL)
+        return part
     except OutputError:
         raise
     except (OSError, ValueError) as error:  # a name with a zero byte is a wrong value
@@ -87,9 +93,6 @@ def discard(part: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _new_part(path: Path) -> Path:
-    """A new file with the rights that every new file has here; its suffix stays, for libraries go by it."""
-    place = Path(os.path.realpath(path))
-    part = place.with_name(f".{secrets.token_hex(8)}.part{place.suffix}")  # plain letters, whatever the name is made of
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # no chmod later
-    return part
+def _make_empty(part: Path, how: int) -> None:
+    """A file with the rights that every new file has here, so that no later chmod is needed."""
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | how, 0o666))

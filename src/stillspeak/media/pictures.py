@@ -21,6 +21,7 @@ from stillspeak.media.provenance import marked_gif, marked_png, statement
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard
 from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter
+from stillspeak.streams import has_stdout
 from stillspeak.whole import discard, part_file, publish
 
 _PATTERN = re.compile(r"[^%]*%(0?[1-9]\d?)?d[^%]*", re.ASCII)
@@ -66,6 +67,8 @@ def open_writer(
     """
     path, suffix = Path(output), Path(output).suffix.lower()
     if output == "-":
+        if not has_stdout():
+            raise OutputError("There is no stdout to write frames to: whatever started stillspeak closed it.")
         return RawWriter(sys.stdout.buffer, fps)
     if suffix == ".png":
         return PngWriter(path, alpha, signature)
