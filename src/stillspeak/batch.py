@@ -16,11 +16,12 @@ from typing import Any
 from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
+from stillspeak.cores import usable_cores
 from stillspeak.data.pools import run_here, run_on_cluster
 from stillspeak.errors import MediaError, OutputError, StillspeakError
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.pictures import first_png, writes_over
-from stillspeak.runtime.engine import find_model, model_digest, usable_cores
+from stillspeak.runtime.engine import find_model, model_digest
 from stillspeak.whole import discard, part_file, publish
 
 _NEEDED = ("photo", "speech", "output")

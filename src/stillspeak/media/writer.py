@@ -19,6 +19,7 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
+from stillspeak.cores import usable_cores
 from stillspeak.errors import OutputError
 from stillspeak.media.provenance import container_metadata, mark_file
 from stillspeak.media.signing import Signature
@@ -30,6 +31,7 @@ _FIRST_QUANTISER = 5  # of H.264's first frame: over 45 dB from the photo; ours
 _WAITING, _WAITING_BYTES = 16, 100_000_000  # frames that may wait to be encoded: memory stays constant
 _LOOKAHEAD = 40, 8  # frames that H.264 looks ahead, and in pictures larger than HD, where each takes much memory
 _FULL_HD_PX = 1920 * 1088
+_MOST_ENCODER_THREADS = 16  # ours: each holds frames of its own
 _LEFT = (
     np.array([[1, 2, 1], [1, 2, 1]]) / 8
 )  # colour lies between two rows, on the left of two columns: H.264, figure E-1
@@ -109,12 +111,15 @@ class VideoWriter:
         self._encoder = ThreadPoolExecutor(1)  # one frame after another
         self._waiting: deque[Future[None]] = deque()
         self._failed = False
+        self._process = os.getpid()
 
     def __enter__(self) -> "VideoWriter":
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
         """Appends one frame, ``(height, width, 3)``; it may be reused at once."""
+        if self._process != os.getpid():
+            raise OutputError(f"{self.path} is written by the process that began it; a fork begins a file of its own.")
         try:
             if self._video is None:
                 self._open(frame.shape[0], frame.shape[1])
@@ -128,6 +133,8 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._process != os.getpid():
+            return  # the file and the thread that encodes belong to the process that this one was made from
         self._failed = kind is not None
         try:
             if kind is None:
@@ -208,13 +215,19 @@ class VideoWriter:
     def _options(self, pixels: int) -> dict[str, str]:
         if self._kind.video == "libvpx-vp9":
             options = {"crf": str(self.crf + 5), "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+            options |= {"threads": str(_encoder_threads())}
             return options | ({"auto-alt-ref": "0"} if self.alpha is not None else {})
         if pixels <= _SMALL_PX:
             return {"crf": str(self.crf), "threads": "1", "preset": "ultrafast"}  # a crop: as sharp, and quicker
         # The photo is the first frame, and what stands still is taken from it for as long as it does.
         ahead = _LOOKAHEAD[pixels > _FULL_HD_PX]
         tuned = f"zones=0,0,q={_FIRST_QUANTISER}:rc-lookahead={ahead}"
-        return {"crf": str(self.crf), "preset": "veryfast", "x264-params": tuned}
+        return {"crf": str(self.crf), "preset": "veryfast", "x264-params": tuned, "threads": str(_encoder_threads())}
+
+
+def _encoder_threads() -> int:
+    """As many as x264 takes by itself, one and a half for each core, but of the cores that this process may use."""
+    return min(max(1, 3 * usable_cores() // 2), _MOST_ENCODER_THREADS)
 
 
 def to_yuv(

@@ -16,9 +16,9 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from stillspeak.animate import load
+from stillspeak.cores import usable_cores
 from stillspeak.errors import StillspeakError
 from stillspeak.jobs import Job
-from stillspeak.runtime.engine import usable_cores
 
 Result = TypeVar("Result")
 _LATENCIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 1.0)
