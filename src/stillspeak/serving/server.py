@@ -31,6 +31,7 @@ from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
 from stillspeak.serving.limits import BodyLimit, Gate, key_of, knows_key, same_origin
 from stillspeak.serving.protocol import MOST_HZ, Hello
+from stillspeak.serving.room import add_room
 from stillspeak.serving.service import BusyError, Progress, Service, Settings, WorkerError
 from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
 
@@ -123,6 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _add_errors(app: FastAPI) -> None:
     """Every error is a JSON object with a sentence."""
     add_sentences(app)
+    add_room(app)
 
     @app.exception_handler(StillspeakError)
     async def unusable(_: Request, error: StillspeakError) -> JSONResponse:
@@ -222,7 +224,7 @@ def _add_making(app: FastAPI, service: Service) -> None:
             try:
                 await _unless_gone(request, service.make(asked, job or uuid.uuid4().hex))
             except StillspeakError as error:
-                raise StillspeakError(_without_paths(str(error), folder)) from error
+                raise type(error)(_without_paths(str(error), folder)) from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from stillspeak.animate import load
 from stillspeak.cores import usable_cores
-from stillspeak.errors import StillspeakError
+from stillspeak.errors import StillspeakError, TemporaryFolderError
 from stillspeak.jobs import Job
 
 Result = TypeVar("Result")
@@ -190,7 +190,7 @@ class Service:
             async for line in process.stdout:
                 said = json.loads(line)
                 if "error" in said:
-                    raise StillspeakError(said["error"])
+                    raise (TemporaryFolderError if said["full"] else StillspeakError)(said["error"])
                 if "ok" in said:
                     return
                 progress.done, progress.total = said["done"], said["total"]

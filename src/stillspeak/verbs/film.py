@@ -163,11 +163,14 @@ def _serve(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import OutputError
     from stillspeak.serving.server import serve
     from stillspeak.serving.service import Settings
+    from stillspeak.temporary import temporary_folder
 
     if arguments.jobs < 1 or min(arguments.sessions, arguments.queue) < 0:
         raise OutputError("--jobs must be at least 1, --sessions and --queue at least 0.")
     if arguments.api_key == "":
         raise OutputError("--api-key is empty; leave it out if anybody may ask.")
+    with temporary_folder():
+        pass  # uploads will lie there
     key = os.environ.get("STILLSPEAK_API_KEY", "") if arguments.api_key is None else arguments.api_key
     how = arguments.model, key, arguments.sessions, arguments.jobs, arguments.queue
     serve(Settings(*how), arguments.host, arguments.port)
