@@ -68,7 +68,7 @@ class Row:
     def said(self) -> dict[str, str]:
         """How it went."""
         try:
-            said = json.loads(self.state.read_text())
+            said = json.loads(self.state.read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return said if isinstance(said, dict) else {}

@@ -15,7 +15,8 @@ from typing import Any, TextIO, cast
 from stillspeak.errors import OutputError
 
 _SPELT = "stillspeak.spelt"
-_BYTES = range(0xDC80, 0xDD00)  # how Python stands for the bytes of a file name that are no text
+_BYTE = 0xDC00
+_BYTES = range(_BYTE + 0x80, _BYTE + 0x100)  # how Python stands for the bytes of a file name that are no text
 
 
 @contextlib.contextmanager
@@ -45,6 +46,11 @@ def steady_streams() -> Iterator[None]:
 def has_stdout() -> bool:
     """Whether this process was given a stdout."""
     return sys.__stdout__ is not None and hasattr(sys.stdout, "buffer")
+
+
+def as_text(name: str) -> str:
+    """A file's name as text that every table takes: a byte that is none is written as %FF, as in addresses."""
+    return "".join(f"%{ord(letter) - _BYTE:02X}" if ord(letter) in _BYTES else letter for letter in name)
 
 
 def give_up(stream: TextIO) -> None:
@@ -135,7 +141,7 @@ def _spelt(error: UnicodeError) -> tuple[str | bytes, int]:
     assert isinstance(error, UnicodeEncodeError)
     letter = ord(error.object[error.start])
     if letter in _BYTES:
-        return bytes([letter - 0xDC00]), error.start + 1
+        return bytes([letter - _BYTE]), error.start + 1
     return error.object[error.start].encode("ascii", "backslashreplace").decode(), error.start + 1
 
 

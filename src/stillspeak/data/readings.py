@@ -110,7 +110,7 @@ def run_reader(text: str, reader: Reader, end: str = "\n") -> tuple[bytes, NDArr
     """
     with temporary_folder() as folder:
         files = {"text": f"{folder}/text.txt", "wav": f"{folder}/speech.wav"}
-        Path(files["text"]).write_text(text + end)
+        Path(files["text"]).write_text(text + end, "utf-8")
         command = [part.format(**files) for part in reader.command]
         try:
             done = subprocess.run(command, check=True, capture_output=True, timeout=_ENGINE_SECONDS)

@@ -202,7 +202,7 @@ class _Done:
     def figures(self, job: Job) -> report.Figures | None:
         """What was found of a clip, if it was judged with all the same."""
         try:
-            kept = json.loads(self._path(job).read_text())
+            kept = json.loads(self._path(job).read_text("utf-8"))
             return kept["figures"] if kept["key"] == self._key(job) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -212,7 +212,7 @@ class _Done:
         _make(path.parent)
         try:
             with whole(path) as part:
-                part.write_text(json.dumps({"key": self._key(job), "figures": figures}))
+                part.write_text(json.dumps({"key": self._key(job), "figures": figures}), "utf-8")
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 

@@ -193,7 +193,7 @@ def read_description(folder: Path) -> Description:
         if missing:
             said = f"{folder} is not an exported model; missing: {', '.join(missing)}"
             raise ModelError(f"{said}. A run becomes one by: stillspeak export")
-        table = json.loads((folder / DESCRIPTION).read_text())
+        table = json.loads((folder / DESCRIPTION).read_text("utf-8"))
         if table["format"] != FORMAT:
             raise ModelError(
                 f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}."

@@ -62,12 +62,12 @@ def export_trained(trained: Trained, destination: str | Path) -> Path:
     fill_generator(generator, trained)
     with temporary_folder() as folder:
         _write_graphs(for_runtime(generator), folder)
-        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n")
+        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n", "utf-8")
         write_generator(folder / GENERATOR, trained)
         worst = difference(generator, Engine(folder, threads=1))
         if worst > _TOLERANCE:
             raise ModelError(f"The exported graphs differ from PyTorch by {worst} of 255.")
-        (folder / "CARD.md").write_text(model_card(config, trained.history, worst))
+        (folder / "CARD.md").write_text(model_card(config, trained.history, worst), "utf-8")
         return install(folder, Path(destination))
 
 

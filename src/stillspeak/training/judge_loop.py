@@ -246,8 +246,8 @@ def export_judge(run: str | Path, destination: str | Path) -> Path:
             "words": list(GRID_WORDS) if isinstance(network, LipReader) else [],
             "accuracy": progress.figures,
         }
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        (folder / "CARD.md").write_text(_card(config, progress))
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+        (folder / "CARD.md").write_text(_card(config, progress), "utf-8")
         _check_graphs(network, folder)
         return install(folder, Path(destination))
 
