@@ -189,7 +189,7 @@ def _columns(path: Path, number: int, header: list[str]) -> list[str]:
 
 
 def _row(number: int, columns: list[str], cells: list[str], path: Path, defaults: Job) -> Row:
-    given = dict.fromkeys(NEEDED + OPTIONAL, "")
+    given: dict[str, str] = dict.fromkeys(NEEDED + OPTIONAL, "")
     names = columns + [""] * (len(cells) - len(columns))
     for name, cell in zip(names, cells, strict=False):
         if name:

@@ -26,9 +26,7 @@ from stillspeak.runtime.graph import Graph
 
 FORMAT = 3  # of model.json and of the graphs' inputs and outputs
 IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
-_MOST_THREADS = (
-    4  # ours: on two cores two threads draw a frame in 2.7 ms, one in 3.1; a call of 25 frames has four parts
-)
+_MOST_THREADS = 4  # ours: a call of about a second has so many parts; one frame is drawn by one thread
 _PART_FRAMES = 6  # ours: from twice as many on, a call is split over the threads; less would wait more than it works
 Float = NDArray[np.float32]
 
@@ -106,12 +104,9 @@ class Engine:
         if cv2.getNumThreads() > usable_cores():  # OpenCV counts the cores of the host
             cv2.setNumThreads(usable_cores())
         self._pools: dict[int, ThreadPoolExecutor] = {}
-        self._identity = Graph(folder / IDENTITY, self.threads)
-        self._step_alone = Graph(folder / STEP, 1)  # several calls at once
-        # One call, as soon as possible; opened here, since a live talk's first frame must not wait for it.
-        self._step_together = Graph(folder / STEP, self.threads) if self.threads > 1 else self._step_alone
-        self._step_wants = set(self._step_alone.inputs)  # a decoder that paints has no use for the still
-        self._warps = "motion" in self._step_alone.outputs
+        self._identity, self._step = Graph(folder / IDENTITY), Graph(folder / STEP)
+        self._step_wants = set(self._step.inputs)  # a decoder that paints has no use for the still
+        self._warps = "motion" in self._step.outputs
 
     @property
     def _pool(self) -> ThreadPoolExecutor:
@@ -170,14 +165,13 @@ class Engine:
     ) -> tuple[list[NDArray], Memory]:
         """Outputs of the step graph that have a row for each frame, and the memory after them."""
         parts = max(1, min(self.threads, len(windows) // _PART_FRAMES))
-        graph = self._step_together if parts == 1 else self._step_alone
 
         def draw(index: NDArray[np.int64]) -> list[NDArray]:
             heard = index[-1] + 1
             inputs = {"windows": windows[:heard], "noise": noise[:heard], "draw": index}
             inputs |= {"context_state": memory.context, "noise_state": memory.noise}
             inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
-            return graph.run([*names, "context_out", "noise_out"], inputs)
+            return self._step.run([*names, "context_out", "noise_out"], inputs)
 
         drawn = np.array_split(np.arange(len(windows)), parts)
         results = [draw(drawn[0])] if parts == 1 else list(self._pool.map(draw, drawn))

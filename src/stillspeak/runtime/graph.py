@@ -18,17 +18,17 @@ from stillspeak.errors import ModelError
 
 
 class Graph:
-    """A graph, ready to run on so many threads of the CPU.
+    """A graph, ready to run.
 
     Args:
         path: of the file; it is read again after a fork.
-        threads: that share a run.
+        threads: that share a run. For a small graph one is best: more wait for each other as long as they work.
 
     Raises:
         ModelError: if it cannot be loaded.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
         self._path, self._threads = path, threads
         session = _open(path, threads)
         self._session: onnxruntime.InferenceSession | None = session
