@@ -12,7 +12,7 @@ import starlette.formparsers
 from fastapi.testclient import TestClient
 
 from stillspeak.errors import OutputError
-from stillspeak.serving import server, worker
+from stillspeak.serving import worker
 from stillspeak.serving.server import create_app
 from stillspeak.serving.service import Settings
 
@@ -46,7 +46,7 @@ def test_an_upload_that_finds_no_room_is_answered(
 
 
 def test_a_folder_that_finds_no_room_is_answered(client: TestClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(server.tempfile, "mkdtemp", no_room)
+    monkeypatch.setattr(client.app.state.service.films, "begin", no_room)
     assert post(client).status_code == 507
 
 
@@ -54,7 +54,7 @@ def test_another_fault_is_no_want_of_room(client: TestClient, monkeypatch: pytes
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(server.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(client.app.state.service.films, "begin", refuse)
     assert post(client).status_code == 500
 
 
