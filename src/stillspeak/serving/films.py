@@ -169,7 +169,7 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
         async for line in process.stdout:
             said = json.loads(line)
             if "error" in said:
-                raise (TemporaryFolderError if said["full"] else StillspeakError)(said["error"])
+                raise (TemporaryFolderError if said.get("full") else StillspeakError)(said["error"])
             if "ok" in said:
                 return
             film.done, film.total = said["done"], said["total"]
