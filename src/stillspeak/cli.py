@@ -6,17 +6,22 @@ Thin: each verb imports its room when it runs, so ``--help`` answers at once.
 import argparse
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from stillspeak.errors import StillspeakError
+from stillspeak.installation import extra_command
 from stillspeak.media.provenance import package_version
-from stillspeak.verbs import film, judging, learning, study
+from stillspeak.verbs import film, judging, learning, spoken_warnings, study
 
+_OPTION = re.compile(r"-\w|--[\w-]+")  # what no file is likely to be called; a file's name has a suffix
+_LONGEST_NAME = 4096
 _FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
-_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fromkeys(
+_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate", "aiortc": "webrtc"} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
 )
 
@@ -24,6 +29,8 @@ _EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; returns the exit code: 0, or 2 with a sentence on stderr, or 130 after an interrupt."""
     parser = _parser()
+    if dashed := _file_like_an_option(sys.argv[1:] if arguments is None else arguments):
+        parser.error(f"{dashed} is a file, but a name with a dash in front is taken for an option; write ./{dashed}")
     known, rest = parser.parse_known_args(arguments)
     if rest and known.verb not in ("train", "ablate"):
         parser.error(f"unknown arguments: {' '.join(rest)}")
@@ -31,14 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], None] = known.run
     before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
     try:
-        run(known)
+        with spoken_warnings():
+            run(known)
         sys.stdout.flush()  # a full disk shows here at the latest
     except StillspeakError as error:
         print(f"stillspeak: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(error.name or "", "evaluate" if known.verb == "evaluate" else "train")
-        print(f'stillspeak: this needs {error.name}: pip install "stillspeak[{extra}]"', file=sys.stderr)
+        print(f"stillspeak: this needs {error.name}: {extra_command(extra)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
@@ -55,6 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _file_like_an_option(arguments: Sequence[str]) -> str:
+    """The first argument that would be read as an option and is the name of a file; empty if there is none."""
+    before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    likely = (one for one in before if one.startswith("-") and one != "-" and not _OPTION.fullmatch(one))
+    return next((one for one in likely if len(one) < _LONGEST_NAME and Path(one).is_file()), "")
 
 
 def _known_trouble(error: OSError) -> str:

@@ -90,3 +90,4 @@ def _report(arguments: argparse.Namespace) -> None:
 
     report(arguments.study, arguments.output)
     print((arguments.output / "report.md").read_text())
+    print(arguments.output)
