@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
 from stillspeak.data.pools import run_here, run_on_cluster
-from stillspeak.errors import MediaError, OutputError, StillspeakError
+from stillspeak.errors import MediaError, OutputError, StillspeakError, StillspeakWarning
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.pictures import first_png, writes_over
 from stillspeak.runtime.engine import find_model, model_digest, usable_cores
@@ -213,21 +214,24 @@ def _yes(cell: str) -> bool:
 def _make(row: Row, model: str, threads: int) -> None:
     """Makes one video and notes how it went; a row that fails stops no other."""
     began, key = time.monotonic(), row.key  # of the files as they are now: they may change while it is made
-    error = ""
+    error, notes = "", list[str]()
     try:
-        run_job(row.job, lambda: _animator(model, threads), quiet=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", StillspeakWarning)
+            run_job(row.job, lambda: _animator(model, threads), quiet=True)
+        notes = [str(one.message) for one in caught if issubclass(one.category, StillspeakWarning)]
     except StillspeakError as failure:
         error = str(failure)
     except Exception as failure:  # a fault of ours: it is this row's alone
         error = f"an error in stillspeak itself: {type(failure).__name__}: {failure}."
-    _note(row, error, time.monotonic() - began, key)
+    _note(row, error, time.monotonic() - began, key, notes)
 
 
-def _note(row: Row, error: str, seconds: float, key: str) -> None:
+def _note(row: Row, error: str, seconds: float, key: str, notes: Sequence[str] = ()) -> None:
     try:
         row.state.parent.mkdir(exist_ok=True)
         part = row.state.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}))
+        part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3), "notes": [*notes]}))
         part.replace(row.state)
     except OSError as failure:
         raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
