@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{dashed} is a file, but a name with a dash in front is taken for an option; write ./{dashed}")
     known, rest = parser.parse_known_args(arguments)
     if rest and known.verb not in ("train", "ablate"):
-        parser.error(f"unknown arguments: {' '.join(rest)}")
+        output = "; the output is given as -o OUTPUT" if known.verb == "animate" and not rest[0].startswith("-") else ""
+        parser.error(f"unknown arguments: {' '.join(rest)}{output}")
     known.overrides = rest
     run: Callable[[argparse.Namespace], None] = known.run
     before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C

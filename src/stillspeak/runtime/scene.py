@@ -1,6 +1,7 @@
 """A photo with the faces in it that are to talk."""
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.errors import FaceError, MediaError
+from stillspeak.errors import FaceError, MediaError, StillspeakWarning
 from stillspeak.media.faces import Face, read_image, similarity
 from stillspeak.media.kinds import require_picture
 from stillspeak.media.portrait import require_faces, trouble
@@ -103,8 +104,11 @@ def numbered(photo: Photo) -> tuple[Image, list[Face]]:
 
 
 def still(photo: Photo, face: str = "largest") -> Image:
-    """The aligned crop of a photo's face, ``(128, 96, 3)``. Raises as ``open_scene``."""
-    return open_scene(photo, face).faces[0].still
+    """The aligned crop of a photo's face, ``(128, 96, 3)``; notes become warnings. Raises as ``open_scene``."""
+    scene = open_scene(photo, face)
+    for note in scene.notes:
+        warnings.warn(note, StillspeakWarning, stacklevel=2)
+    return scene.faces[0].still
 
 
 def _read(photo: Photo) -> tuple[Image, str]:
