@@ -1,6 +1,6 @@
 """A face for a voice agent: a Pipecat processor that stands behind the speech synthesiser and shows a photo saying it.
 
-    pip install "stillspeak[serve]" pipecat-ai
+    pip install ".[serve]" pipecat-ai     # in a clone of the project
 
     pipeline = Pipeline([transport.input(), stt, llm, tts, TalkingPhoto(Path("face.jpg").read_bytes()), transport.output()])
 

@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import killed_by_a
 from stillspeak import batch
@@ -84,3 +86,11 @@ def test_a_fault_of_ours_is_one_rows_fault(jobs: Path, tiny_model: Path, monkeyp
 def test_no_workers_are_said(tmp_path: Path, tiny_model: Path):
     with pytest.raises(OutputError, match="--workers"):
         run_batch(tmp_path / "jobs.csv", str(tiny_model), 0)
+
+
+def test_what_is_said_of_a_row_is_kept_with_it(jobs: Path, tiny_model: Path, astronaut: np.ndarray, tmp_path: Path):
+    two = np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)
+    Image.fromarray(two).save(tmp_path / "two.png")
+    jobs.write_text("photo,speech,output\ntwo.png,speech.wav,two.mp4\n")
+    (row,) = run_batch(jobs, str(tiny_model), workers=1)
+    assert "2 faces; face 1 speaks (--face chooses another)." in row.said()["notes"]

@@ -265,7 +265,7 @@ def test_training_without_its_extra_says_what_to_install(tmp_path: Path):
     command = [sys.executable, "-c", blocked, "train", "tiny", "--data", str(tmp_path), "--run", str(tmp_path / "r")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "stillspeak[train]" in result.stderr
+    assert 'pip install -e ".[train]" in ' in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -444,3 +444,63 @@ def test_a_wrong_argument_is_one_sentence(arguments: list[str], capsys: pytest.C
     assert said.startswith("stillspeak: ")
     assert said.count("\n") == 1
     assert "--help" in said
+
+
+def test_photo_and_speech_the_wrong_way_round_are_said(inputs: Path, capfd: pytest.CaptureFixture[str]):
+    assert main(["animate", str(inputs / "speech.wav"), str(inputs / "face.png"), "-o", str(inputs / "o.mp4")]) == 2
+    said = capfd.readouterr().err
+    assert "speech.wav is a sound" in said
+    assert "the photo comes first" in said
+    write_video(inputs / "talk.mp4", np.zeros((5, 32, 32, 3)), tone(0.2))
+    assert main(["animate", str(inputs / "talk.mp4"), str(inputs / "speech.wav"), "-o", str(inputs / "o.mp4")]) == 2
+    assert "talk.mp4 is a video and not a picture" in capfd.readouterr().err
+
+
+def test_a_name_with_a_dash_in_front_works_behind_two_dashes_and_is_said_without(
+    inputs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """``-old.png`` must not be taken for ``-o ld.png`` either."""
+    monkeypatch.chdir(inputs)
+    for name in ("-face.png", "-old.png", "--new.png"):
+        (inputs / name).write_bytes((inputs / "face.png").read_bytes())
+        for verb in (["animate", name, "speech.wav", "-o", "out.mp4"], ["faces", name], ["inspect", name]):
+            with pytest.raises(SystemExit) as ended:
+                main(verb)
+            assert ended.value.code == 2
+            assert f"./{name}" in capfd.readouterr().err
+        assert main(["faces", "-o", "numbered.png", "--", name]) == 0
+        assert main(["animate", f"./{name}", "speech.wav", "-o", "out.mp4", "--model", str(tiny_model)]) == 0
+    (inputs / "-speech.wav").write_bytes((inputs / "speech.wav").read_bytes())
+    assert main(["animate", "-o", "out.mp4", "--model", str(tiny_model), "--", "-face.png", "-speech.wav"]) == 0
+
+
+def test_the_film_is_named_at_the_end_and_a_pipe_is_kept_clean(
+    inputs: Path, tiny_model: Path, capfdbinary: pytest.CaptureFixture[bytes]
+):
+    what = ["animate", str(inputs / "face.png"), str(inputs / "speech.wav"), "--model", str(tiny_model), "--crop"]
+    for output in (inputs / "out.mp4", inputs / "out.gif", inputs / "frame_%05d.png"):
+        assert main([*what, "-o", str(output)]) == 0
+        assert capfdbinary.readouterr().out == f"{output}\n".encode()
+    assert main([*what, "-o", "-"]) == 0
+    assert len(capfdbinary.readouterr().out) == 25 * 96 * 128 * 3
+
+
+def test_which_of_several_faces_speaks_is_said_once_and_not_where_one_was_asked_for(
+    inputs: Path, tiny_model: Path, astronaut: np.ndarray, capfd: pytest.CaptureFixture[str]
+):
+    two = np.concatenate([astronaut[:260, 80:340], astronaut[:260, 340:79:-1]], axis=1)
+    Image.fromarray(two).save(inputs / "two.png")
+    what = ["animate", str(inputs / "two.png"), str(inputs / "speech.wav"), "-o", str(inputs / "out.mp4")]
+    for asked, times in (([], 1), (["--face", "1"], 0), (["--face", "all"], 0)):
+        assert main([*what, "--model", str(tiny_model), *asked]) == 0
+        assert capfd.readouterr().err.count("stillspeak: 2 faces; face 1 speaks (--face chooses another).\n") == times
+
+
+def test_a_model_that_cannot_move_its_mouth_makes_its_film_and_says_so(
+    inputs: Path, tiny_model: Path, capfd: pytest.CaptureFixture[str]
+):
+    what = ["animate", str(inputs / "face.png"), str(inputs / "speech.wav"), "-o", str(inputs / "out.mp4")]
+    assert main([*what, "--model", str(tiny_model)]) == 0
+    assert "hardly moves a mouth" in capfd.readouterr().err
+    assert main(what) == 0
+    assert capfd.readouterr().err == ""

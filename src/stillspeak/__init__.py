@@ -15,15 +15,43 @@ from stillspeak.media.provenance import package_version
 if TYPE_CHECKING:
     from stillspeak import presets
     from stillspeak.animate import Animator, Video, load
+    from stillspeak.errors import (
+        DataError,
+        FaceError,
+        MediaError,
+        ModelError,
+        OutputError,
+        RunError,
+        SpeechError,
+        StillspeakError,
+        StillspeakWarning,
+    )
     from stillspeak.media.audio import Sound
 
 for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # as newer and older ONNX Runtimes call it
     os.environ.setdefault(_name, "1")  # or they tell their makers about every use
 
 __version__ = package_version()
-__all__ = ["Animator", "Sound", "Video", "__version__", "load", "presets"]
+__all__ = [
+    "Animator",
+    "DataError",
+    "FaceError",
+    "MediaError",
+    "ModelError",
+    "OutputError",
+    "RunError",
+    "Sound",
+    "SpeechError",
+    "StillspeakError",
+    "StillspeakWarning",
+    "Video",
+    "__version__",
+    "load",
+    "presets",
+]
 
 _HOMES = {"Animator": "animate", "Video": "animate", "load": "animate", "Sound": "media.audio"}
+_HOMES |= {name: "errors" for name in __all__ if name.endswith(("Error", "Warning"))}
 
 
 def __getattr__(name: str) -> Any:
@@ -35,3 +63,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"stillspeak.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'stillspeak' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names; those that were not asked for yet are among them."""
+    return sorted({*globals(), *__all__})

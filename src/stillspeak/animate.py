@@ -8,29 +8,34 @@ Offline is the fold of the live step over the whole clip: ``Animator.begin``, ``
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from numbers import Real
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.errors import MediaError
+from stillspeak.errors import MediaError, StillspeakWarning
 from stillspeak.media.audio import Sound, read_audio, sane
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.kinds import require_order
 from stillspeak.media.loudness import Loudness, LoudnessState
 from stillspeak.media.windows import WindowState
 from stillspeak.media.writer import VideoWriter
 from stillspeak.runtime.ease import eased
 from stillspeak.runtime.engine import Engine, Layers, Memory, find_model
+from stillspeak.runtime.motion import moves_mouth
 from stillspeak.runtime.scene import Photo, Scene, open_scene
 from stillspeak.runtime.voices import Speech, Voices, require_kind
 
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
 _ROUNDING_SECONDS = 1e-3  # ours: less sound than this is no reason for one more frame
+_STILL = "hardly moves a mouth: it was exported before it had learnt to; train on and export again."
 _EASE_SECONDS = 0.2  # ours: until then a face leaves what it does in the photo
 
 
@@ -113,6 +118,7 @@ class Animator:
             MediaError, FaceError, SpeechError: if the input cannot be used, or a number makes no sense.
         """
         require_kind(speech)
+        require_order(photo, speech)
         sound = speech if isinstance(speech, Sound) else read_audio(speech)
         frames = list(self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale))
         return Video(np.stack(frames), float(fps or self.fps), sound.samples, sound.rate_hz)
@@ -135,7 +141,7 @@ class Animator:
         if fps is not None and not (isinstance(fps, Real) and 0 < fps < math.inf):
             raise MediaError(f"The frame rate must be a number above 0, not {fps}.")
         _require_seed(seed)
-        scene = open_scene(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
+        scene = self._open(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
         voices = [*speech.values()] if isinstance(speech, Mapping) else [speech]
         heard = Voices(voices, self.rate_hz, 1 / float(min(self.fps, fps or self.fps)))
         return at_rate(self._drawn(scene, heard, seed, crop), self.fps, fps or self.fps, lambda: heard.seconds)
@@ -152,7 +158,7 @@ class Animator:
     ) -> Iterator[Frames]:
         """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
         _require_seed(seed)
-        scene = open_scene(photo, face, scale)
+        scene = self._open(photo, face, scale)
         faces = scene.faces[:1] if crop else scene.faces
         talks = [self.begin_aligned(one.still, seed=seed + number) for number, one in enumerate(faces)]
         for chunk in chunks:
@@ -163,7 +169,7 @@ class Animator:
 
     def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest") -> Talk:
         """Finds the face and encodes it once. Raises MediaError or FaceError."""
-        return self.begin_aligned(open_scene(photo, face).faces[0].still, seed=seed)
+        return self.begin_aligned(self._open(photo, face).faces[0].still, seed=seed)
 
     def begin_aligned(self, crop: Frames, *, seed: int = 0) -> Talk:
         """As ``begin``, for a face that is aligned already, ``(128, 96, 3)`` uint8."""
@@ -192,6 +198,18 @@ class Animator:
         """Ends the sound; returns the last frames."""
         sound, windows = self.windows.flush(talk.sound)
         return self._speak(replace(talk, sound=sound), windows)
+
+    def _open(self, photo: Photo, face: str | int | Sequence[int], scale: float | None = None) -> Scene:
+        """As ``open_scene``; what a user should hear of the photo or the model is a StillspeakWarning."""
+        scene = open_scene(photo, face, scale)
+        still = () if self._moves else (f"The model {self.engine.description.name} {_STILL}",)
+        for said in (*scene.notes, *still):
+            warnings.warn(said, StillspeakWarning, stacklevel=3)
+        return scene
+
+    @cached_property
+    def _moves(self) -> bool:
+        return moves_mouth(self.engine)
 
     def _speak(self, talk: Talk, windows: NDArray[np.float32]) -> tuple[Talk, Layers]:
         pieces: list[Layers] = []

@@ -3,7 +3,8 @@
 import functools
 import json
 import time
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import cache
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from stillspeak.animate import Animator, load
 from stillspeak.cores import usable_cores
 from stillspeak.data.pools import run_here, run_on_cluster
-from stillspeak.errors import OutputError, StillspeakError
+from stillspeak.errors import OutputError, StillspeakError, StillspeakWarning
 from stillspeak.job_list import Row, read_rows
 from stillspeak.jobs import Job, run_job
 from stillspeak.runtime.engine import find_model, model_digest
@@ -82,22 +83,26 @@ def _require_all(rows: list[Row]) -> None:
 def _make(row: Row, model: str, threads: int) -> None:
     """Makes one video and notes how it went; a row that fails stops no other."""
     began, key = time.monotonic(), row.key  # of the files as they are now: they may change while it is made
-    error = ""
+    error, notes = "", list[str]()
     try:
-        run_job(row.job, lambda: _animator(model, threads), quiet=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", StillspeakWarning)
+            run_job(row.job, lambda: _animator(model, threads), quiet=True)
+        notes = [str(one.message) for one in caught if issubclass(one.category, StillspeakWarning)]
     except StillspeakError as failure:
         error = str(failure)
     except Exception as failure:  # a fault of ours: it is this row's alone
         error = f"an error in stillspeak itself: {type(failure).__name__}: {failure}."
-    _note(row, error, time.monotonic() - began, key)
+    _note(row, error, time.monotonic() - began, key, notes)
 
 
-def _note(row: Row, error: str, seconds: float, key: str) -> None:
+def _note(row: Row, error: str, seconds: float, key: str, notes: Sequence[str] = ()) -> None:
     try:
         row.state.parent.mkdir(exist_ok=True)
         part = part_file(row.state)  # another process may make the same list
+        state = {"key": key, "error": error, "seconds": round(seconds, 3), "notes": [*notes]}
         try:
-            part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}), encoding="utf-8")
+            part.write_text(json.dumps(state), encoding="utf-8")
             publish(part, row.state)
         finally:
             discard(part)

@@ -6,20 +6,25 @@ Thin: each verb imports its room when it runs, so ``--help`` answers at once.
 import argparse
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from stillspeak.errors import StillspeakError
+from stillspeak.installation import extra_command
 from stillspeak.media.provenance import package_version
 from stillspeak.streams import give_up, steady_streams
-from stillspeak.verbs import film, judging, learning, study
+from stillspeak.verbs import film, judging, learning, spoken_warnings, study
 
+_OPTION = re.compile(r"-\w|--[\w-]+")  # what no file is likely to be called; a file's name has a suffix
+_LONGEST_NAME = 4096
 _PLACES = (  # of errors that a disk, a drive or a limit of the system causes, and no fault of ours
     "ENOSPC EDQUOT EIO EROFS EACCES EPERM EMFILE ENFILE ENOMEM ESTALE ENOTSUP EOPNOTSUPP ENOSYS ENODEV ENXIO ELOOP EFBIG EBUSY"
 )
-_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fromkeys(
+_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate", "aiortc": "webrtc"} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
 )
 
@@ -39,14 +44,15 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         known = _known(arguments)
         verb = known.verb
-        known.run(known)
+        with spoken_warnings():
+            known.run(known)
         sys.stdout.flush()  # a full disk shows here at the latest
     except StillspeakError as error:
         print(f"stillspeak: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(error.name or "", "evaluate" if verb == "evaluate" else "train")
-        print(f'stillspeak: this needs {error.name}: pip install "stillspeak[{extra}]"', file=sys.stderr)
+        print(f"stillspeak: this needs {error.name}: {extra_command(extra)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
@@ -66,15 +72,25 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _known(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What was asked for. Raises SystemExit if it is help, or makes no sense."""
     parser = _parser()
+    if dashed := _file_like_an_option(sys.argv[1:] if arguments is None else arguments):
+        parser.error(f"{dashed} is a file, but a name with a dash in front is taken for an option; write ./{dashed}")
     try:
         known, rest = parser.parse_known_args(arguments)
     except SystemExit:
         sys.stdout.flush()  # of the help
         raise
     if rest and known.verb not in ("train", "ablate"):
-        parser.error(f"unknown arguments: {' '.join(rest)}")
+        output = "; the output is given as -o OUTPUT" if known.verb == "animate" and not rest[0].startswith("-") else ""
+        parser.error(f"unknown arguments: {' '.join(rest)}{output}")
     known.overrides = rest
     return known
+
+
+def _file_like_an_option(arguments: Sequence[str]) -> str:
+    """The first argument that would be read as an option and is the name of a file; empty if there is none."""
+    before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    likely = (one for one in before if one.startswith("-") and one != "-" and not _OPTION.fullmatch(one))
+    return next((one for one in likely if len(one) < _LONGEST_NAME and Path(one).is_file()), "")
 
 
 def _known_trouble(error: OSError) -> str:

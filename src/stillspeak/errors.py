@@ -38,3 +38,7 @@ class DataError(StillspeakError):
 
 class RunError(StillspeakError):
     """A training run cannot start or go on."""
+
+
+class StillspeakWarning(UserWarning):
+    """What works, but perhaps not as it was meant. The command line prints its sentence on stderr and goes on."""

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +18,7 @@ from stillspeak.animate import Animator
 from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.audio import open_sound, sound_seconds
 from stillspeak.media.faces import read_alpha, read_image
+from stillspeak.media.kinds import require_order, require_picture, require_sound
 from stillspeak.media.label import labelled
 from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over
 from stillspeak.media.signing import Signature
@@ -79,6 +81,10 @@ def run_job(
     wanted = frame_rate(job.fps) if job.fps is not None else None
     with _files(job) as (photo, speeches):
         require_other(job.output, [photo, *speeches.values()])
+        for path in speeches.values():
+            require_order(photo, path)
+            require_sound(path)
+        require_picture(photo)
         image = read_image(photo, opaque=job.crop or not keeps_alpha(job.output))
         for path in speeches.values():
             open_sound(path)  # a wrong file is named before anything heavy is loaded
@@ -86,12 +92,19 @@ def run_job(
         animator = load()
         fps = wanted or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
-        frames = animator.frames(image, speech, seed=job.seed, fps=fps, face=job.face, crop=job.crop, scale=job.scale)
+        how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale}
+        with warnings.catch_warnings(
+            record=True
+        ) as noted:  # said below: what cannot work at all is said first, and alone
+            warnings.simplefilter("always")
+            frames = animator.frames(image, speech, **how)
         sound = speech if isinstance(speech, Path) else [*speech.values()]
         first = next(frames)
         if alpha is not None:
             alpha = np.asarray(cv2.resize(alpha, first.shape[1::-1]), np.uint8)
         with open_writer(job.output, fps, sound, alpha, job.signature) as writer:
+            for one in noted:
+                warnings.warn(one.message, stacklevel=2)
             total = _frames(speeches, fps)
             shown = tqdm(chain([first], frames), total=total, unit="frame", disable=quiet or None, delay=2)
             for number, frame in enumerate(shown, 1):

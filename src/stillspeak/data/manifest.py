@@ -4,6 +4,7 @@ Parquet, so that any tool reads it. Clips themselves are read in ``clips.py``.
 """
 
 import io
+import warnings
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stillspeak.errors import DataError
+from stillspeak.errors import DataError, StillspeakWarning
 from stillspeak.whole import whole
 
 Item = TypeVar("Item")
 MANIFEST = "manifest.parquet"
+SPLITS = ("test", "validation", "heldout", "train")  # the best to judge with first
+_SPEAKERS_NAMED = 8  # in an error
 _ROWS_AT_ONCE = 256
 
 
@@ -164,20 +167,52 @@ def read_manifest(
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder} holds no {MANIFEST}; make one with: stillspeak prepare grid SOURCE {folder}")
+    records = from_parquet(_content(folder / MANIFEST), str(folder / MANIFEST))
     chosen = [
         record
-        for record in from_parquet(_content(folder / MANIFEST), str(folder / MANIFEST))
+        for record in records
         if (dropped or not record.dropped)
         and (split is None or record.split == split)
         and (not speakers or record.speaker in speakers)
     ]
     if not chosen:
-        raise DataError(
-            f"{folder} holds no clips of split {split or 'any'}, speakers {', '.join(speakers or ['any'])}."
-        )
+        raise DataError(_what_there_is(folder, records, split, speakers))
     if not shards and any(record.shard for record in chosen):
         raise DataError(f"{folder} holds shards; lay them out with: stillspeak data unpack {folder} PREPARED")
     return chosen
+
+
+def choose_split(folder: str | Path, split: str | None = None, speakers: list[str] | None = None) -> str:
+    """The split to judge: the one that was asked for, else the best that some speakers' clips belong to.
+
+    Test clips are best, then validation, then held-out ones of speakers that were trained on; clips that were trained on come
+    last. A StillspeakWarning says which was taken if it is not test.
+
+    Raises:
+        DataError: as ``read_manifest``.
+    """
+    if split is not None:
+        return split
+    there = {record.split for record in read_manifest(folder, None, speakers, shards=True)}
+    best = min(there, key=lambda name: SPLITS.index(name) if name in SPLITS else len(SPLITS))
+    if best != SPLITS[0]:
+        trained = " (which models were trained on)" if best == "train" else ""
+        said = f"{folder} holds no clips of split {SPLITS[0]}; {best}{trained} is taken (--split chooses another)."
+        warnings.warn(said, StillspeakWarning, stacklevel=2)
+    return best
+
+
+def _what_there_is(folder: Path, records: list[ClipRecord], split: str | None, speakers: list[str] | None) -> str:
+    """A sentence for who asked for clips that a folder does not hold."""
+    usable = [record for record in records if not record.dropped]
+    if not usable:
+        return f"{folder} holds no clips that can be used."
+    asked = [f"split {split}"] * bool(split) + [f"speakers {', '.join(speakers or [])}"] * bool(speakers)
+    splits = ", ".join(f"{name} ({count})" for name, count in Counter(record.split for record in usable).items())
+    people = sorted({record.speaker for record in usable})
+    more = f" and {len(people) - _SPEAKERS_NAMED} more" if len(people) > _SPEAKERS_NAMED else ""
+    there = f"it holds the splits {splits}, speakers {', '.join(people[:_SPEAKERS_NAMED])}{more}"
+    return f"{folder} holds no clips of {', '.join(asked) or 'any split'}; {there}."
 
 
 def _content(path: Path) -> bytes:

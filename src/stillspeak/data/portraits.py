@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from stillspeak.data.landmarks import crop_landmarks
 from stillspeak.errors import DataError, StillspeakError
-from stillspeak.media.faces import align, read_image, require_faces, similarity
+from stillspeak.media.faces import align, read_image, similarity
+from stillspeak.media.portrait import require_faces
 from stillspeak.whole import whole
 
 PORTRAITS = "portraits.npz"
@@ -62,7 +63,7 @@ def prepare_portraits(source: str | Path, destination: str | Path) -> str:
         try:
             image = read_image(path)
             crops[path.relative_to(source).as_posix()] = align(
-                image, similarity(require_faces(image, path.name, 1)[0].points)
+                image, similarity(require_faces(image, path.name)[0].points)
             )
         except StillspeakError as error:
             dropped.append(f"- dropped {path.name}: {error}")

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
 from stillspeak.cores import granted_cores
-from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
+from stillspeak.data.manifest import ClipRecord, choose_split, evenly, read_manifest
 from stillspeak.data.prepare import aligned
 from stillspeak.errors import DataError, MediaError, OutputError, StillspeakError
 from stillspeak.evaluation import report
@@ -60,7 +60,7 @@ def evaluate(
     data: Path,
     destination: Path,
     *,
-    split: str = "test",
+    split: str | None = None,
     speakers: list[str] | None = None,
     clips: int | None = None,
     workers: int | None = None,
@@ -72,7 +72,7 @@ def evaluate(
         model: a shipped model's name or an exported folder.
         data: a prepared folder.
         destination: made if it is not there; finished clips are kept under ``clips/`` and not judged again.
-        split: train, heldout, validation or test.
+        split: train, heldout, validation or test; by default as ``choose_split`` says.
         speakers: only these, if given.
         clips: at most so many, evenly from the whole list.
         workers: processes; one a core by default.
@@ -85,6 +85,7 @@ def evaluate(
         DataError, ModelError, OutputError: if it cannot be done.
     """
     folder = find_model(model)
+    split = choose_split(data, split, speakers)
     load(folder, threads=1)  # a damaged model is named before any clip is judged
     records = judgeable(data, split, speakers, clips, workers, seed)
     jobs = _jobs(records, clips, seed)

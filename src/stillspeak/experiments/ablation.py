@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stillspeak.config import Config
+from stillspeak.data.manifest import choose_split
 from stillspeak.errors import OutputError, RunError
 from stillspeak.evaluation.evaluate import evaluate, judgeable
 from stillspeak.evaluation.measure import METRICS
@@ -68,7 +69,7 @@ def ablate(
     *,
     overrides: Sequence[str] = (),
     taken: Mapping[str, str] | None = None,
-    split: str = "test",
+    split: str | None = None,
     speakers: list[str] | None = None,
     clips: int | None = None,
     workers: int | None = None,
@@ -91,6 +92,7 @@ def ablate(
     taken = dict(taken or {})
     if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
         raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
+    split = choose_split(data, split, speakers)
     judgeable(data, split, speakers, clips, workers)  # what cannot be judged is said before a row is trained
     for given in taken.values():
         if not RunFolder(given).exists:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stillspeak.animate import Animator, load
 from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
-from stillspeak.data.manifest import ClipRecord, Word, evenly, read_manifest
+from stillspeak.data.manifest import ClipRecord, Word, choose_split, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.blinks import DEPTH
 from stillspeak.evaluation.evaluate import FPS, clip_sound
@@ -101,7 +101,7 @@ def make_figures(
     model: str | Path = "default",
     l1: str | Path | None = None,
     static: str | Path | None = None,
-    split: str = "test",
+    split: str | None = None,
     speakers: list[str] | None = None,
     clips: int = 8,
     faces: Sequence[str | Path] = (),
@@ -129,6 +129,7 @@ def make_figures(
     if clips < 1 or seed < 0:
         raise DataError(f"--clips must be at least 1 and --seed at least 0, not {clips} and {seed}.")
     models = Models(load(model), load(l1) if l1 else None, load(static) if static else None)
+    split = choose_split(data, split, speakers)
     every = [Clip(data, record) for record in read_manifest(data, split, speakers)]
     some = evenly(every, clips)
     others = _other_faces(data, every, faces)

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from stillspeak.animate import load
-from stillspeak.data.manifest import evenly, read_manifest
+from stillspeak.data.manifest import choose_split, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.evaluate import FPS, clip_sound
 from stillspeak.media.audio import Sound
@@ -128,7 +128,7 @@ def build_study(
     destination: Path,
     models: Mapping[str, str | Path],
     *,
-    split: str = "test",
+    split: str | None = None,
     speakers: list[str] | None = None,
     clips: int | None = None,
     shown: tuple[int, int] | None = None,
@@ -157,6 +157,7 @@ def build_study(
         raise OutputError(f"{destination} holds a study already; its answers belong to its videos.")
     if min(shown) < 0 or sum(shown) < 1 or seed < 0:
         raise DataError(f"A visitor must see at least one video and the seed be at least 0, not {shown} and {seed}.")
+    split = choose_split(data, split, speakers)
     records, needed = read_manifest(data, split, speakers), sum(shown)
     if clips is not None and clips < needed:
         raise DataError(f"A visitor sees {needed} different clips; --clips {clips} is too few.")

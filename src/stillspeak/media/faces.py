@@ -22,7 +22,7 @@ import PIL.ImageCms
 import PIL.ImageOps
 from numpy.typing import NDArray
 
-from stillspeak.errors import FaceError, MediaError, OutputError
+from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.audio import require_file
 from stillspeak.whole import whole
 
@@ -176,31 +176,48 @@ def _five_points() -> "dlib.shape_predictor":
     return dlib.shape_predictor(model_file("shape_predictor_5_face_landmarks.dat"))
 
 
-def find_faces(image: Image, count: int = 1) -> list[Face]:
-    """Faces in a picture, best first (see ``Face.rank``). Empty if there is none.
+def find_faces(image: Image) -> list[Face]:
+    """Faces in a picture, best first (see ``Face.rank``), by a quick look; empty if there is none.
 
-    A picture is looked at in one size after another until ``count`` faces are found and the best is clear: small faces in
-    large photos need the larger; beyond its own size once, or twice where the best is doubtful. There may be more faces than
-    ``count``.
+    The picture is looked at in one size after another until the best face is clear: small faces in large photos need the larger;
+    beyond its own size once, or twice where the best is doubtful. Smaller faces beside a clear one may be missed: see
+    ``every_face``.
     """
     if min(image.shape[:2]) < _SMALLEST_PX:
         return []
     best, beyond = list[Face](), 0
     for side in _DETECTION_SIDES_PX:
         faces = _faces_at(image, side / max(image.shape[:2]))
-        if faces and (not best or _worth(faces, count) > _worth(best, count)):
+        if faces and (not best or faces[0].confidence > best[0].confidence):
             best = faces
-        enough = len(best) >= count and best[0].confidence >= _CLEAR
+        if best and best[0].confidence >= _CLEAR:
+            break
         beyond += side > max(*image.shape[:2], _ENLARGED_PX - 1)
-        doubtful = bool(best) and best[0].confidence < _CLEAR
-        if enough or beyond > doubtful:
+        if beyond > bool(best):
             break
     return best
 
 
-def _worth(faces: list[Face], count: int) -> tuple[int, float]:
-    """As many as are wanted first, then how clear the best is."""
-    return min(len(faces), count), faces[0].confidence
+def every_face(image: Image) -> list[Face]:
+    """All faces in a picture that can be found, best first: those of ``find_faces``, and what the largest size adds to them."""
+    found = find_faces(image)
+    if not found:
+        return []
+    longest = max(image.shape[:2])
+    larger = (side for side in _DETECTION_SIDES_PX if side > max(longest, _ENLARGED_PX - 1))
+    more = _faces_at(image, next(larger, _DETECTION_SIDES_PX[-1]) / longest)
+    found += [face for face in more if not any(_overlap(face.box, other.box) for other in found)]
+    return sorted(found, key=lambda face: face.rank, reverse=True)
+
+
+def _overlap(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    """Whether two boxes are of one face: the middle of one lies in the other."""
+
+    def holds(outer: tuple[int, int, int, int], inner: tuple[int, int, int, int]) -> bool:
+        x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+        return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
+
+    return holds(box, other) or holds(other, box)
 
 
 def _faces_at(image: Image, scale: float) -> list[Face]:
@@ -214,18 +231,6 @@ def _faces_at(image: Image, scale: float) -> list[Face]:
         box = (round(edges[0] / scale), round(edges[1] / scale), round(edges[2] / scale), round(edges[3] / scale))
         faces.append(Face(box, float(score), face_points(image, box)))
     return sorted(faces, key=lambda face: face.rank, reverse=True)
-
-
-def require_faces(image: Image, name: str = "The photo", count: int = 1) -> list[Face]:
-    """As ``find_faces``.
-
-    Raises:
-        FaceError: if there is none.
-    """
-    faces = find_faces(image, count)
-    if not faces:
-        raise FaceError(f"{name} shows no face that can be found; use a frontal, well-lit photo.")
-    return faces
 
 
 def face_points(image: Image, box: tuple[int, int, int, int]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """A photo with the faces in it that are to talk."""
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,8 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.errors import FaceError, MediaError
-from stillspeak.media.faces import Face, read_image, require_faces, similarity
+from stillspeak.errors import FaceError, MediaError, StillspeakWarning
+from stillspeak.media.faces import Face, read_image, similarity
+from stillspeak.media.kinds import require_picture
+from stillspeak.media.portrait import require_faces, trouble
 from stillspeak.runtime.compose import Composer
 from stillspeak.runtime.engine import Layers
 
@@ -20,9 +23,7 @@ Photo = str | Path | Image
 MOST_PX = 3840  # ours: longer photos are made smaller unless a scale is asked for; the longer side of 4K
 _LARGEST_PX = 8192  # a side; what players take
 _LEAST_SCALE = 0.05
-_AS_MANY_AS_THERE_ARE = 1000
 _DIGITS = 9  # of a face's number
-_CLEAR, _DOUBTFUL = 0.5, 0.25  # ours: beside a face that is clear, what hardly looks like one is a badge or a pattern
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Scene:
     Attributes:
         photo: uint8 ``(height, width, 3)``.
         faces: in the order that was asked for.
+        notes: sentences that a user should hear about the photo; empty if all is well.
     """
 
     photo: Image
     faces: list[Composer]
+    notes: tuple[str, ...] = ()
 
     def film(self, layers: Sequence[Layers], crop: bool = False) -> Iterator[Image]:
         """The photo frame by frame, ``(height, width, 3)``: of each face what the model draws, as many frames of all.
@@ -65,16 +68,20 @@ def open_scene(
 
     Raises:
         MediaError: if the file is no picture, pixels are not RGB, or the scale makes it too small or too large.
-        FaceError: if there is no face, or fewer than asked for.
+        FaceError: if there is no face, or fewer than asked for, or the mouth of one lies outside the photo.
     """
     image, name = _read(photo)
-    faces = _chosen(image, name, face)
+    numbers, faces = _numbers(face), require_faces(image, name)
+    chosen = _chosen(faces, name, numbers)
+    notes, chosen = _notes(image, chosen, alone=len(faces) == 1, skip=not numbers)
+    if face == "largest" and len(faces) > 1:
+        notes.insert(0, f"{len(faces)} faces; face 1 speaks (--face chooses another).")
     if scale is not None and not _LEAST_SCALE <= scale < math.inf:
         raise MediaError(f"The scale must be a number of at least {_LEAST_SCALE}, not {scale:g}.")
     factor = min(1.0, longest / max(image.shape[:2])) if scale is None else scale
     image = _scaled(image, factor)
-    to_crop = [similarity(face.points * factor + (factor - 1) / 2) for face in faces]
-    return Scene(image, [Composer(image, matrix) for matrix in to_crop])
+    to_crop = [similarity(one.points * factor + (factor - 1) / 2) for one in chosen.values()]
+    return Scene(image, [Composer(image, matrix) for matrix in to_crop], tuple(notes))
 
 
 def numbered(photo: Photo) -> tuple[Image, list[Face]]:
@@ -84,7 +91,7 @@ def numbered(photo: Photo) -> tuple[Image, list[Face]]:
         MediaError, FaceError: as ``open_scene``.
     """
     image, name = _read(photo)
-    faces = _chosen(image, name, "all")
+    faces = require_faces(image, name)
     drawn, thick = image.copy(), max(1, round(min(image.shape[:2]) / 250))
     for number, face in enumerate(faces, 1):
         left, top, right, bottom = face.box
@@ -97,13 +104,17 @@ def numbered(photo: Photo) -> tuple[Image, list[Face]]:
 
 
 def still(photo: Photo, face: str = "largest") -> Image:
-    """The aligned crop of a photo's face, ``(128, 96, 3)``. Raises as ``open_scene``."""
-    return open_scene(photo, face).faces[0].still
+    """The aligned crop of a photo's face, ``(128, 96, 3)``; notes become warnings. Raises as ``open_scene``."""
+    scene = open_scene(photo, face)
+    for note in scene.notes:
+        warnings.warn(note, StillspeakWarning, stacklevel=2)
+    return scene.faces[0].still
 
 
 def _read(photo: Photo) -> tuple[Image, str]:
     """A photo's pixels, and what an error calls it."""
     if isinstance(photo, str | Path):
+        require_picture(photo)
         return read_image(photo), str(photo)
     if not isinstance(photo, np.ndarray):
         raise MediaError(f"A photo is a file or RGB pixels, not {type(photo).__name__}.")
@@ -112,17 +123,31 @@ def _read(photo: Photo) -> tuple[Image, str]:
     return photo, "The photo"
 
 
-def _chosen(image: Image, name: str, face: str | int | Sequence[int]) -> list[Face]:
-    numbers = _numbers(face)
-    wanted = 1 if face == "largest" else _AS_MANY_AS_THERE_ARE  # all numbers are those of one list
-    faces = require_faces(image, name, wanted)
-    clearest = max(found.confidence for found in faces)
-    faces = [found for found in faces if clearest < _CLEAR or found.confidence >= _DOUBTFUL]
+def _chosen(faces: list[Face], name: str, numbers: list[int]) -> dict[int, Face]:
+    """Faces by their numbers, in the order asked for; no numbers mean all. Raises FaceError if there are fewer."""
     if not numbers:
-        return faces
+        return dict(enumerate(faces, 1))
     if max(numbers) > len(faces):
         raise FaceError(f"{name} shows {len(faces)} face{'s' * (len(faces) > 1)}; there is no face {max(numbers)}.")
-    return [faces[number - 1] for number in numbers]
+    return {number: faces[number - 1] for number in numbers}
+
+
+def _notes(image: Image, chosen: dict[int, Face], alone: bool, skip: bool) -> tuple[list[str], dict[int, Face]]:
+    """What a user should hear about some faces, and the faces that can speak.
+
+    With ``skip``, a face whose mouth lies outside the photo is left out; otherwise it is a FaceError, as it is if none is left.
+    """
+    notes, speaking = list[str](), dict(chosen)
+    for number, face in chosen.items():
+        wrong, hopeless = trouble(image, face)
+        said = f"{'The face' if alone else f'Face {number}'} {wrong}."
+        if hopeless and (not skip or len(speaking) == 1):
+            raise FaceError(said)
+        if hopeless:
+            del speaking[number]
+        if wrong:
+            notes.append(said)
+    return notes, speaking
 
 
 def _numbers(face: str | int | Sequence[int]) -> list[int]:

@@ -20,15 +20,17 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from stillspeak.config import Config
-from stillspeak.errors import ModelError, OutputError
+from stillspeak.errors import ModelError, OutputError, StillspeakWarning
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
 from stillspeak.model.generator import FrameDecoder, Generator, Identity, WarpingDecoder
 from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
+from stillspeak.runtime.motion import moves_mouth
 from stillspeak.temporary import temporary_folder
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
 from stillspeak.training.tensors import pixels, seeded
+from stillspeak.training.warm_start import SoundPhase
 from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
 from stillspeak.whole import whole
 
@@ -48,13 +50,21 @@ def export(model: str | Path, destination: str | Path) -> Path:
         destination: made if it is not there; its model files are replaced.
 
     Returns:
-        The destination.
+        The destination. A StillspeakWarning says so if the model does not move a mouth yet.
 
     Raises:
         ModelError: if there are no weights, or the graphs do not give what PyTorch gives.
         OutputError: if the destination cannot be written.
     """
-    return export_trained(read_generator(Path(model)), destination)
+    trained = read_generator(Path(model))
+    made = export_trained(trained, destination)
+    learnt = {stage["phase"] for stage in trained.history if stage["steps"]}
+    undrawn = learnt == {SoundPhase.name}
+    if undrawn or not moves_mouth(Engine(made, threads=1)):
+        before = "before its picture phase" if undrawn else "too early"
+        said = f"{model} was exported {before}: the model in {made} hardly moves a mouth."
+        warnings.warn(f"{said} Train on and export again.", StillspeakWarning, stacklevel=2)
+    return made
 
 
 def export_trained(trained: Trained, destination: str | Path) -> Path:

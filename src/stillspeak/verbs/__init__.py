@@ -2,11 +2,16 @@
 
 import argparse
 import os
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from stillspeak.serving.proxies import Proxies
+
+from stillspeak.errors import StillspeakWarning
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -25,9 +30,31 @@ def verb(
     return parser
 
 
+@contextmanager
+def spoken_warnings() -> Iterator[None]:
+    """Inside, a ``StillspeakWarning`` is one sentence on stderr; all other warnings are shown as they always are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", StillspeakWarning)
+        plain = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
+            if issubclass(category, StillspeakWarning):
+                print(f"stillspeak: {message}", file=sys.stderr)
+            else:
+                plain(message, category, *where, **more)  # type: ignore[arg-type]
+
+        warnings.showwarning = show
+        yield
+
+
 def choose_clips(parser: argparse.ArgumentParser) -> None:
     """Adds ``--split`` and ``--speakers`` of a prepared folder."""
-    parser.add_argument("--split", default="test", choices=("train", "heldout", "validation", "test"), help="(test)")
+    parser.add_argument(
+        "--split",
+        default=None,
+        choices=("train", "heldout", "validation", "test"),
+        help="(test; where the folder has none: validation, heldout or train, the first that it has)",
+    )
     parser.add_argument("--speakers", default="", help="only these, with commas between")
 
 

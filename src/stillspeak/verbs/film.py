@@ -75,6 +75,8 @@ def _animate(arguments: argparse.Namespace) -> None:
         raise OutputError("animate needs -o OUTPUT, such as -o talk.mp4.")
     speech = _by_face(arguments.voices) if arguments.voices else arguments.speech
     run_job(Job(arguments.photo, speech, arguments.output, *how, signature), lambda: load(arguments.model))
+    if arguments.output != "-":
+        print(arguments.output)
 
 
 def _animate_batch(arguments: argparse.Namespace, defaults: "Job") -> None:

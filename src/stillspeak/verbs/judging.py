@@ -56,6 +56,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
         )
     print((arguments.output / "results.md").read_text("utf-8", errors="surrogateescape"))
+    print(arguments.output)
 
 
 def _add_compare(verbs: Verbs) -> None:
@@ -119,10 +120,11 @@ def _ablate(arguments: argparse.Namespace) -> None:
         model=models["full"],
         l1=models["l1"],
         static=models["static_baseline"],
-        split=arguments.split,
+        split=results["about"]["split"],
         speakers=speakers_of(arguments),
     )
     print((arguments.output / "results.md").read_text("utf-8", errors="surrogateescape"))
+    print(arguments.output)
 
 
 def _add_figures(verbs: Verbs) -> None:
@@ -157,6 +159,7 @@ def _figures(arguments: argparse.Namespace) -> None:
     )
     for name, text in said.items():
         print(f"{name}: {text}")
+    print(arguments.output)
 
 
 def _add_bench(verbs: Verbs) -> None:

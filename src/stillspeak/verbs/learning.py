@@ -38,6 +38,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
     if arguments.corpus == "portraits":
         print(prepare_portraits(arguments.source, arguments.destination))
+        print(arguments.destination)
         return
     if arguments.corpus == "sentences":
         _prepare_sentences(arguments)
@@ -45,6 +46,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     how = arguments.workers, arguments.voices, arguments.readings, arguments.cluster
     prepare(arguments.corpus, arguments.source, arguments.destination, *how)
     print((arguments.destination / "report.md").read_text("utf-8", errors="surrogateescape"))
+    print(arguments.destination)
 
 
 def _prepare_sentences(arguments: argparse.Namespace) -> None:
@@ -54,6 +56,7 @@ def _prepare_sentences(arguments: argparse.Namespace) -> None:
     how = arguments.workers, arguments.voices, arguments.readings
     sentences = prepare_sentences(arguments.source, arguments.destination, *how)
     print(teach(arguments.destination, sentences))
+    print(arguments.destination)
 
 
 def _add_data(verbs: Verbs) -> None:
@@ -104,6 +107,7 @@ def _draw(arguments: argparse.Namespace) -> None:
 
     draw_corpus(arguments.folder, arguments.speakers, arguments.clips, arguments.seed)
     print((arguments.folder / "report.md").read_text("utf-8", errors="surrogateescape"))
+    print(arguments.folder)
 
 
 def _show(arguments: argparse.Namespace) -> None:

@@ -114,3 +114,4 @@ def _report(arguments: argparse.Namespace) -> None:
 
     report(arguments.study, arguments.output)
     print((arguments.output / "report.md").read_text("utf-8", errors="surrogateescape"))
+    print(arguments.output)

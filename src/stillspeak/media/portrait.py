@@ -1,0 +1,132 @@
+"""Whether a photo can be made to talk: its faces in the one order that everybody counts by, and what is wrong with it if not.
+
+``faces.py`` finds faces; here is what a user hears of them.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.errors import FaceError
+from stillspeak.media.covers import is_covered
+from stillspeak.media.faces import Face, align, every_face, find_faces, similarity
+
+Image = NDArray[np.uint8]
+# Ours, of the detector's confidence: 866 of 868 portraits are clear and none is doubtful; badges and patterns are.
+_CLEAR, _DOUBTFUL = 0.5, 0.3
+_CUT_OFF = "shows a face that is cut off by the edge; use a photo that shows the whole face."
+_CLEARER = 0.5  # by so much a turned photo must show a clearer face before it is said to lie on its side
+_LEAST_PX = 32  # of the shorter side: less is too small to say anything else about
+_TURNED = {1: "lies on its side", 2: "is upside down", 3: "lies on its side"}  # by quarter turns that set it upright
+_LOOKED_AT_PX = 480  # the longer side of the picture in which a profile is looked for
+_PROFILE_NEIGHBOURS = 6  # detections that must agree on a profile
+_DARK = 60  # of 255: the mean of a photo in which a face may be too dark to be found
+# The mouth of an aligned face, in crop pixels: left, top, right, bottom; the median over 434 portraits, and a little more.
+_MOUTH = (32.0, 81.0, 70.0, 99.0)
+_OUTSIDE, _WHOLE = 0.5, 0.97  # share of the mouth inside the photo: below the first nothing can be animated
+
+
+def require_faces(image: Image, name: str = "The photo") -> list[Face]:
+    """The faces of a photo, best first: the order that every command, page and function counts by.
+
+    Args:
+        image: RGB, uint8 ``(height, width, 3)``.
+        name: what an error calls it.
+
+    Raises:
+        FaceError: if there is none; it says what the photo shows instead, as far as that can be told.
+    """
+    faces = every_face(image)
+    clearest = max((found.confidence for found in faces), default=0.0)
+    if clearest < _CLEAR:
+        _require_upright(image, name, clearest if faces else None)
+    if faces and clearest < _DOUBTFUL and _is_cut_off(image):
+        raise FaceError(f"{name} {_CUT_OFF}")
+    if not faces:
+        raise FaceError(_why_none(image, name))
+    return [found for found in faces if found.confidence >= min(clearest, _DOUBTFUL)]
+
+
+def mouth_share(shape: tuple[int, ...], to_crop: NDArray[np.float64]) -> float:
+    """How much of a face's mouth lies inside a photo of a shape ``(height, width, ...)``; ``to_crop`` aligns the face."""
+    left, top, right, bottom = _MOUTH
+    columns, rows = np.meshgrid(np.linspace(left, right, 20), np.linspace(top, bottom, 10))
+    points = np.stack([columns.ravel(), rows.ravel()], axis=1)
+    x, y = ((points - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T).T
+    return float(((x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])).mean())
+
+
+def trouble(image: Image, face: Face) -> tuple[str, bool]:
+    """What keeps a face from being animated well, as the end of a sentence that begins with the face; and whether nothing works.
+
+    The text is empty if all is well.
+    """
+    to_crop = similarity(face.points)
+    share = mouth_share(image.shape, to_crop)
+    if share < _OUTSIDE:
+        return "has its mouth outside the photo; use a photo that shows the whole face", True
+    if share < _WHOLE:
+        return "has its mouth cut off by the photo's edge; what is missing there is made up", False
+    if is_covered(align(image, to_crop)):
+        return "seems to have its mouth covered; a mask, a hand or anything else in front of it will look wrong", False
+    if face.confidence < _DOUBTFUL:
+        return "can hardly be made out; use a frontal, well-lit photo with nothing in front of the face", False
+    return "", False
+
+
+def _require_upright(image: Image, name: str, confidence: float | None) -> None:
+    """Raises FaceError if the photo shows a clear face, or a clearer one than ``confidence``, once it is turned."""
+    wanted = _CLEAR if confidence is None else confidence + _CLEARER
+    for quarters, how in _TURNED.items():
+        faces = find_faces(np.ascontiguousarray(np.rot90(image, quarters)))
+        if faces and faces[0].confidence >= wanted:
+            raise FaceError(f"{name} {how}; turn it until the face in it is upright.")
+
+
+def _why_none(image: Image, name: str) -> str:
+    """A sentence for a photo without a face that can be used."""
+    height, width = image.shape[:2]
+    if min(height, width) < _LEAST_PX:
+        return f"{name} shows no face that can be found: it is only {width} x {height} pixels; use a larger photo."
+    if _has_profile(image):
+        return f"{name} shows a face from the side (a profile); use a frontal photo, with both eyes in it."
+    if _is_cut_off(image):
+        return f"{name} {_CUT_OFF}"
+    if image.mean() < _DARK and find_faces(_brightened(image)):
+        return f"{name} is too dark: a face can hardly be seen; use a well-lit photo."
+    said = "use a frontal, well-lit photo of a person, with nothing in front of the face"
+    return f"{name} shows no face that can be found; {said}. Drawings, cartoons and animals do not work."
+
+
+def _has_profile(image: Image) -> bool:
+    """Whether OpenCV's cascade for faces from the side finds one; it knows one side, so it sees the mirrored photo too."""
+    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_profileface.xml")
+    scale = _LOOKED_AT_PX / max(image.shape[:2])
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    least = _LOOKED_AT_PX // 8, _LOOKED_AT_PX // 8
+    return any(
+        len(cascade.detectMultiScale(side, 1.1, _PROFILE_NEIGHBOURS, minSize=least)) for side in (small, small[:, ::-1])
+    )
+
+
+def _is_cut_off(image: Image) -> bool:
+    """Whether a face appears, across the photo's edge, when the photo is mirrored there: half a face and its reflection."""
+    height, width = image.shape[:2]
+    down, across = height // 2, width // 2
+    mirrored = np.asarray(cv2.copyMakeBorder(image, down, down, across, across, cv2.BORDER_REFLECT), np.uint8)
+    for face in find_faces(mirrored):
+        left, top, right, bottom = face.box
+        crossed = (
+            left < across < right
+            or left < across + width < right
+            or top < down < bottom
+            or top < down + height < bottom
+        )
+        if face.confidence >= _CLEAR and crossed:
+            return True
+    return False
+
+
+def _brightened(image: Image) -> Image:
+    grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    return np.asarray(np.repeat(grey[..., None], 3, axis=2), np.uint8)
