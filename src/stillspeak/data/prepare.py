@@ -72,8 +72,8 @@ def prepare(
     if readings:
         installed(READERS)
     clips = source_clips(corpus, source, destination.resolve() / "clips")
-    before = _before(destination)
-    _require_same(clips, before, destination)
+    before = earlier_records(destination)
+    require_same(clips, before, destination)
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,9 +81,19 @@ def prepare(
     work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
     done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
     work_through(done, len(clips), "clip")
+    records = [load_record(record_path(destination, clip)) for clip in clips]
+    publish_records(destination, corpus, before, records)
+    return records
+
+
+def publish_records(destination: Path, corpus: str, before: list[ClipRecord], records: list[ClipRecord]) -> None:
+    """Writes the list and the report of a folder: what was there before, and what was prepared now.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
     for part in (destination / "clips" / corpus).rglob(".*.part*"):
         part.unlink(missing_ok=True)  # of a run that was killed
-    records = [load_record(record_path(destination, clip)) for clip in clips]
     now = {record.key for record in records}
     everyone = [*(record for record in before if record.key not in now), *records]
     try:
@@ -91,10 +101,9 @@ def prepare(
         (destination / REPORT).write_text(report(everyone))
     except OSError as error:
         raise OutputError(f"{destination} could not be written: {error.strerror}.") from error
-    return records
 
 
-def _before(destination: Path) -> list[ClipRecord]:
+def earlier_records(destination: Path) -> list[ClipRecord]:
     """What was brought to the same folder before; where its list is damaged, as the clips' own records say."""
     if not (destination / MANIFEST).is_file():
         return []
@@ -105,7 +114,7 @@ def _before(destination: Path) -> list[ClipRecord]:
     return read_manifest(destination, dropped=True) if any(record.shard for record in records) else records
 
 
-def _require_same(clips: list[SourceClip], before: list[ClipRecord], destination: Path) -> None:
+def require_same(clips: list[SourceClip], before: list[ClipRecord], destination: Path) -> None:
     """Refuses clips of which the folder holds others by the same name."""
     known = {record.key: record.source_bytes for record in before}
     for clip in clips:
