@@ -16,7 +16,10 @@ from stillspeak.media.provenance import package_version
 from stillspeak.verbs import film, judging, learning, study
 
 _FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
-_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fromkeys(
+_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | {
+    "numba": "performers",
+    "ai_edge_litert": "performers",
+} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
 )
 

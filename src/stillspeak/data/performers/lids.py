@@ -1,7 +1,7 @@
 """Eyelids: the upper ones come down to the lower ones exactly, in skin that a photo of open eyes shows little of.
 
-The head's own blink is made for its own eyes. Here each column of the lid goes as far as this eye is open there: the skin between
-brow and lashes is stretched, the lashes' line goes along with the edge.
+The head's own blink is made for its own eyes. Here each column of the lid goes as far as this eye is open there. It shows the skin
+between brow and fold, stretched; the lashes' line goes along with the edge.
 """
 
 from typing import NamedTuple
@@ -16,11 +16,12 @@ _UPPER, _LOWER = ((36, 37, 38, 39), (42, 43, 44, 45)), ((36, 41, 40, 39), (42, 4
 BLINKS = "eyeBlink_R", "eyeBlink_L"  # the eye that is left in the picture is the head's right one
 _BROW = (17, 18, 19, 20, 21), (22, 23, 24, 25, 26)
 _TO_BROW = 0.6  # ours: of the way from the lid's edge to the brow, the skin that a shut lid stretches
-_CREASE = 1.8  # ours: the fold above a lid goes less far than halfway
+_CLEAN = 0.85, 0.5  # ours: most of a shut lid is the skin above the fold, the rest of that skin its last part
 _LASHES = 0.018  # ours, of the outer-eye distance: above the edge, a line that is not stretched
 _INTO_EYE = 0.004  # ours, of the outer-eye distance: below the edge, which lashes still colour
-_PAST = 0.008  # ours, of the outer-eye distance: the upper lid comes so far over the lower
+_PAST = 0.02  # ours, of the outer-eye distance: the upper lid comes so far over the lower
 _AROUND = 0.09  # ours, of the outer-eye distance: columns so near go down alike
+_ASIDE = 0.4  # ours: of the most that a column goes down; those that go less keep more of their own colour
 _FORWARD = 0.01  # ours, of the outer-eye distance: it passes before it
 _GOES_DOWN = 0.3  # of the most that the head's own blink moves: what is folded behind the edge belongs to the upper lid
 
@@ -50,11 +51,14 @@ def lids(sitter: Sitter) -> Lids:
         edge = top - _LASHES * sitter.unit
         own = sitter.moves[sitter.names.index(name)]
         upper_lid = (y < bottom) & ((y < (top + bottom) / 2) | (own[:, 1] > _GOES_DOWN * own[:, 1].max()))
-        share = ((y - edge + skin) / skin).clip(0, 1) ** _CREASE * upper_lid
+        down = ((y - edge + skin) / skin).clip(0, 1)
+        share = down * upper_lid
         way = _way(x, upper, lower, share, sitter.unit)
         moves[eye, :, 1] = share * way
         moves[eye, :, 2] = share * _FORWARD * sitter.unit
-        taken += np.where(share > 0, np.minimum(top + _INTO_EYE * sitter.unit - y, 0), 0)
+        clean = np.interp(down, (0, _CLEAN[0], 1), (0, _CLEAN[1], 1)) - down
+        higher = clean * skin + np.minimum(top + _INTO_EYE * sitter.unit - y, 0)
+        taken += np.where(share > 0, higher, 0) * (way / (_ASIDE * way.max())).clip(0, 1)
     return Lids(moves, taken)
 
 

@@ -129,9 +129,8 @@ def _jobs(people: Path, prepared: Path, count: int) -> list[Job]:
         if not choice:
             raise DataError(f"{prepared} holds no clips of split {' or '.join(_PERFORMED[split])} to perform.")
         random = np.random.default_rng(zlib.crc32(photo.name.encode()))
-        weights = speaker_weights(choice, _EVENNESS)
-        chosen = random.choice(len(choice), min(count, len(choice)), replace=False, p=weights)
-        performed = tuple(choice[k] for k in chosen.tolist())
+        lots = np.log(speaker_weights(choice, _EVENNESS)) + random.gumbel(size=len(choice))
+        performed = tuple(choice[k] for k in np.argsort(-lots)[:count].tolist())  # more clips begin with the same ones
         name = "_".join(photo.relative_to(people).with_suffix("").parts)
         made = (
             SourceClip(f"{one.speaker}_{one.clip}", CORPUS, name, split, photo, tuple(one.words), one.spoken, one.emotion, one.level)

@@ -14,7 +14,10 @@ _PIVOT = np.array([0.0, 0.55, -0.75])  # ours, outer-eye distances from the nose
 _NOSE_BASE = 33
 _PARTED = 0.004, 0.012  # ours, of the outer-eye distance: where the mouth's inside begins to show, and over how much
 _UPPER_LIDS, _LOWER_LIDS = np.array([37, 38, 43, 44]), np.array([41, 40, 47, 46])
-_SEEN_SHUT = 0.5  # of the way: as far as the landmark predictor sees lids meet, by which expression.py counts
+_UPPER_LIPS, _LOWER_LIPS = np.array([61, 62, 63]), np.array([67, 66, 65])
+# What the 68-point predictor sees of lids that meet, by which expression.py counts, and of an opening between lips: the same
+# share of the drawn head's opening and, in real clips, of the face landmarker's.
+_SEEN_SHUT, _SEEN_OPEN = 0.5, 0.75
 
 
 class Moved(NamedTuple):
@@ -45,12 +48,13 @@ def move(stage: Stage, coefficients: NDArray[np.float32], shut: NDArray[np.float
     """
     sitter = stage.sitter
     still = sitter.points[sitter.landmarks]
-    pivot = still[_NOSE_BASE] + _PIVOT * sitter.unit
+    pivot = (still[_NOSE_BASE] + _PIVOT * sitter.unit).astype(np.float32)
+    moved = (coefficients @ sitter.moves.reshape(len(sitter.moves), -1)).reshape(-1, *stage.points.shape)
     raw, fives = [], []
     for k in range(len(coefficients)):
-        points = stage.points + np.tensordot(coefficients[k], sitter.moves, axes=1)
+        points = stage.points + moved[k]
         gap = np.linalg.norm(np.subtract(*(points[sitter.landmarks[list(row)], :2] for row in ((61, 62, 63), (67, 66, 65)))), axis=1)
-        turn = _rotation(turns[k])
+        turn = _rotation(turns[k]).astype(np.float32)
         points = (points - pivot) @ turn.T + pivot
         ground = _followed(sitter.ground, points - stage.points, (sitter.ground.points - pivot) @ turn.T + pivot)
         steady = stage.points[sitter.landmarks[_FIVE]]
@@ -85,11 +89,20 @@ def _held(
 
 
 def as_predicted(landmarks: NDArray[np.float32], still: NDArray[np.float32], shut: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Landmarks ``(time, 68, 2)`` as the 68-point predictor gives them: of lids that meet it still sees half the opening."""
+    """Landmarks as the 68-point predictor would find them, whose labels the real clips have: it sees lips and lids move less far.
+
+    Args:
+        landmarks: of the drawn head, ``(time, 68, 2)``.
+        still: of the photo, ``(68, 2)``.
+        shut: how far the lids have come down, ``(time,)``.
+    """
     out = landmarks.copy()
     open_eyes = still[_LOWER_LIDS] - still[_UPPER_LIDS]
     wanted = (1 - _SEEN_SHUT * shut[:, None, None]) * open_eyes
     out[:, _UPPER_LIDS] = landmarks[:, _LOWER_LIDS] - wanted
+    less = (1 - _SEEN_OPEN) / 2 * (landmarks[:, _LOWER_LIPS] - landmarks[:, _UPPER_LIPS])
+    out[:, _UPPER_LIPS] += less
+    out[:, _LOWER_LIPS] -= less
     return out
 
 

@@ -21,6 +21,7 @@ _BEHIND = 1e6  # nearness that the net loses: the face is always in front of it
 _INNER_LIP = 0.10  # ours, of the outer-eye distance: light fades so fast on what turns inwards
 _INNER_SHADE = 0.85  # ours: of its light that the lips' inner side loses
 _DEEP = np.array([0.24, 0.10, 0.09], np.float32)  # ours: of the gums' colour, where no light comes
+_WARM = np.array([0.85, 1.05, 1.1], np.float32)  # ours: light that comes from red walls fades less
 _SHADOW = 0.05  # ours, of the outer-eye distance: width of the lips' shadow in the mouth
 
 
@@ -31,6 +32,8 @@ class Stage(NamedTuple):
         sitter: the person.
         points: their vertices at rest, with this mouth, float32 ``(21451, 3)``.
         seams, lids: where their skin is taken from, once lips part and eyes shut.
+        lit: how much light reaches each vertex of the skin when the lips are apart, float32 ``(21451,)``.
+        facing: where each vertex faces at rest, float32 ``(21451, 3)``.
         inside, look, light: of the mouth.
     """
 
@@ -38,6 +41,8 @@ class Stage(NamedTuple):
     points: NDArray[np.float32]
     seams: Seams
     lids: Lids
+    lit: NDArray[np.float32]
+    facing: NDArray[np.float32]
     inside: Inside
     look: Look
     light: Light
@@ -51,7 +56,9 @@ def stage_of(head: Head, sitter: Sitter, look: Look) -> Stage:
     for name, move in zip(BLINKS, eyes.moves, strict=True):
         sitter.moves[sitter.names.index(name)] = move
     mouth = inside(head, look)
-    return Stage(sitter, placed(sitter, mouth, look), seams(head, sitter), eyes, mouth, look, light)
+    points, edges = placed(sitter, mouth, look), seams(head, sitter)
+    lit = 1 - edges.mouth * (1 - np.exp(-sitter.hidden / (_INNER_LIP * sitter.unit)))
+    return Stage(sitter, points, edges, eyes, lit, normals(points, mouth.triangles), mouth, look, light)
 
 
 def frame(stage: Stage, points: NDArray[np.float32], ground: NDArray[np.float32], apart: float, shut: float) -> NDArray[np.uint8]:
@@ -70,8 +77,7 @@ def frame(stage: Stage, points: NDArray[np.float32], ground: NDArray[np.float32]
     sitter, (height, width) = stage.sitter, CANVAS_SIZE
     taken = stage.seams.taken(stage.points[:, :2], apart)
     taken[:, 1] += shut * stage.lids.taken
-    lit = np.exp(-stage.sitter.hidden / (_INNER_LIP * sitter.unit))
-    lit = 1 - apart * stage.seams.mouth * (1 - lit)
+    lit = 1 - apart * (1 - stage.lit)
     behind = draw(ground - [0, 0, _BEHIND], sitter.ground.triangles, sitter.ground.points[:, :2], height, width)
     skin = draw(points, sitter.skin, np.column_stack([taken, lit]), height, width)
     places = np.where(skin.covered[..., None], skin.values[..., :2], behind.values)
@@ -94,7 +100,7 @@ def _put_mouth(stage: Stage, points: NDArray[np.float32], skin: Drawn, picture: 
     part = slice(top, bottom), slice(left, right)
     moved = points - np.array([left, top, 0], np.float32)
     inside, size = stage.inside, (bottom - top, right - left)
-    attributes = np.column_stack([inside.colours, normals(points, inside.triangles), inside.depth, inside.wet])
+    attributes = np.column_stack([inside.colours, stage.facing, inside.depth, inside.wet])
     mouth = draw(moved, inside.triangles, attributes, *size)
     hole = (mouth.nearness > skin.nearness[part]) | ~skin.covered[part]
     hole &= _between_lips(stage, moved, size)
@@ -141,4 +147,4 @@ def _lit(stage: Stage, mouth: Drawn) -> NDArray[np.float32]:
     half = light.towards + np.array([0, 0, 1], np.float32)
     half /= np.linalg.norm(half)
     shine = wet * ((facing @ half)[..., None].clip(0)) ** 40
-    return (colours * strength + shine) * depth * light.white
+    return (colours * strength + shine) * depth**_WARM * light.white

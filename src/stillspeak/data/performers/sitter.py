@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stillspeak.data.performers.fit import eye_distance, fit
 from stillspeak.data.performers.head import FACE, TEETH, Head
 from stillspeak.data.performers.raster import draw
-from stillspeak.data.performers.tracking import AS_68, Tracker
+from stillspeak.data.performers.tracking import Tracker
 from stillspeak.errors import FaceError
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, require_faces, similarity
 
@@ -97,7 +97,7 @@ def sit(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Si
     found = found and tracker.track(image, found)
     if found is None:
         raise FaceError(f"{name} shows no face whose landmarks can be found.")
-    landmarks = found.points[AS_68, :2]
+    landmarks = found.as_68()
     _require_calm(landmarks, name)
     crop = similarity(face.points)
     fitted = fit(head, landmarks)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from stillspeak.errors import DataError
@@ -44,14 +45,16 @@ BLENDSHAPES = (
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight",
     "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight",
 )
-# Which of the 478 points stands for each of the 68.
-AS_68 = np.array([
+# Which of the 478 points stands for each of the 68 where the head has its own: the mean of a pair where it lies between two.
+_AS_68 = np.array([
     162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
     71, 63, 105, 66, 107, 336, 296, 334, 293, 301, 168, 197, 5, 4, 75, 97, 2, 326, 305,
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
+    61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91, 78, 81, 13, 311, 308, 402, 14, 178,
 ])
+_AND = {56: 405, 58: 181}
 # fmt: on
+_PAIRED = np.array([_AND.get(number, point) for number, point in enumerate(_AS_68.tolist())])
 
 
 class Tracked(NamedTuple):
@@ -64,6 +67,10 @@ class Tracked(NamedTuple):
 
     points: NDArray[np.float32]
     blendshapes: NDArray[np.float32]
+
+    def as_68(self) -> NDArray[np.float32]:
+        """The 68 points, x and y in pixels of the picture, ``(68, 2)``."""
+        return (self.points[_AS_68, :2] + self.points[_PAIRED, :2]) / 2
 
 
 class _Square(NamedTuple):
@@ -82,14 +89,10 @@ class Tracker:
         task: the file ``face_landmarker.task``.
 
     Raises:
-        DataError: if the file is missing or is none, or LiteRT is not installed.
+        DataError: if the file is missing or is none.
     """
 
     def __init__(self, task: str | Path) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise DataError('Performers need LiteRT: pip install "stillspeak[performers]".') from error
         try:
             with zipfile.ZipFile(task) as archive:
                 graphs = [archive.read(name) for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)]

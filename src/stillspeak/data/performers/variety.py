@@ -69,9 +69,9 @@ class Variety(NamedTuple):
 def draw_variety(person: str, clip: str, time: int) -> Variety:
     """The variety of a clip of ``time`` frames: teeth by the person, the rest by person and clip."""
     random = np.random.default_rng([zlib.crc32(person.encode()), zlib.crc32(clip.encode())])
-    angle, strength = random.uniform(-np.pi, 0.2 * np.pi), abs(random.normal(0, 0.16))
+    angle, strength = random.uniform(-np.pi, 0.2 * np.pi), abs(random.normal(0, 0.13))
     light = strength * np.array([np.cos(angle), 0.7 * np.sin(angle), 0.2])
-    exposure = np.exp(random.normal(0, 0.12)) * np.exp(random.normal(0, 0.025, 3))
+    exposure = np.exp(random.normal(0, 0.08)) * np.exp(random.normal(0, 0.012, 3))
     quality = int(random.integers(55, 96)) if random.random() < 0.5 else 0  # noqa: PLR2004 - every second
     camera = Camera(float(abs(random.normal(0, 0.5))), float(abs(random.normal(0, 1.5))), quality)
     moods = np.zeros((time, len(MOODS)))
@@ -84,7 +84,7 @@ def draw_variety(person: str, clip: str, time: int) -> Variety:
         draw_look(person),
         (float(light[0]), float(light[1]), float(light[2])),
         (float(exposure[0]), float(exposure[1]), float(exposure[2])),
-        float(np.exp(random.normal(0, 0.08))),
+        float(np.exp(random.normal(0, 0.06))),
         float(max(0.0, random.normal(0, 0.15))),
         camera,
         turns.astype(np.float32),
@@ -171,7 +171,8 @@ def filmed(frame: NDArray[np.uint8], camera: Camera, random: Random) -> NDArray[
     picture = frame.astype(np.float32)
     if camera.blur_px > 0.2:  # noqa: PLR2004 - less does nothing
         picture = cv2.GaussianBlur(picture, (0, 0), camera.blur_px)
-    picture += random.normal(0, camera.noise, picture.shape).astype(np.float32)
+    noise = random.standard_normal((picture.shape[0] // 2, *picture.shape[1:]), np.float32)
+    picture += camera.noise * np.concatenate([noise, noise[:, ::-1]])
     seen = picture.round().clip(0, 255).astype(np.uint8)
     if not camera.quality:
         return seen
