@@ -16,12 +16,13 @@ from stillspeak.media.provenance import package_version
 from stillspeak.verbs import film, judging, learning, study
 
 _FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
-_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | {
+_EXTRAS = {
+    "ray": "cluster",
+    "c2pa": "sign",
+    "matplotlib": "evaluate",
     "numba": "performers",
     "ai_edge_litert": "performers",
-} | dict.fromkeys(
-    ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
-)
+} | dict.fromkeys(("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,7 +31,7 @@ def _add_prepare(verbs: Verbs) -> None:
         "--readings", type=int, default=0, help="readings of each training clip's words by synthetic voices (0)"
     )
     parser.add_argument("--from", dest="prepared", type=Path, default=None, help="for performers: whose clips they act")
-    parser.add_argument("--landmarker", type=Path, default=None, help="for performers: face_landmarker.task of MediaPipe")
+    parser.add_argument("--landmarker", type=Path, default=None, help="for performers: face_landmarker.task")
     parser.add_argument("--clips", type=int, default=3, help="for performers: how many of each (3)")
     parser.add_argument("--cluster", default="", help="a Ray cluster's address; local starts one on this machine")
 
@@ -61,7 +61,7 @@ def _prepare_performers(arguments: argparse.Namespace) -> None:
     if arguments.people is None or arguments.prepared is None:
         raise DataError("Performers need: stillspeak prepare performers HEAD PEOPLE DESTINATION --from PREPARED")
     if arguments.voices or arguments.readings:
-        raise DataError("Performers take their voices and readings from the clips that they act; prepare those with them.")
+        raise DataError("Performers take voices and readings from the clips that they act; prepare those with them.")
     from stillspeak.data.performers.make import prepare_performers
 
     prepare_performers(
@@ -81,7 +81,7 @@ def _refuse_performers_own(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import DataError
 
     if arguments.people is not None:
-        raise DataError(f"prepare {arguments.corpus} takes a source and a destination; {arguments.people} is one too many.")
+        raise DataError(f"{arguments.corpus} takes a source and a destination; {arguments.people} is one too many.")
     if arguments.prepared is not None or arguments.landmarker is not None:
         raise DataError("--from and --landmarker belong to: stillspeak prepare performers")
 

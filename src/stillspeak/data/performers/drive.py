@@ -1,7 +1,8 @@
 """From a real performance to the expressions of another head: its blendshapes, corrected until the lips' landmarks go as far.
 
-A blendshape network damps lips and brows. So each frame's coefficients are those that bring the other head's lips, chin and brows, in
-outer-eye distances, to where the performer's go, and lie near what the network says (regularised least squares within bounds).
+A blendshape network damps lips and brows. So each frame's coefficients are those that bring the other head's lips, chin and
+brows, in outer-eye distances, to where the performer's go, and lie near what the network says: regularised least squares within
+bounds.
 """
 
 from typing import NamedTuple
@@ -20,9 +21,9 @@ _CHIN, _BROWS, _LIPS = np.r_[6:11], np.r_[17:27], np.r_[48:68]
 FOLLOWED = np.r_[_CHIN, _BROWS, _LIPS]
 _WEIGHTS = np.r_[np.full(5, 0.3), np.full(10, 0.3), np.full(12, 1.0), np.full(8, 1.5)]
 _WEIGHTS[[15, 21, 27, 31]] = 2.0  # the corners, by which a mouth is wide
-_NEAR_NETWORK = 2e-5  # ours: how dear a coefficient's unit away from the network's is, against squared outer-eye distances
+_NEAR_NETWORK = 2e-5  # ours: how dear a unit away from the network's is, against squared outer-eye distances
 _LEAST, _MOST = -0.15, 1.2  # ours: of a coefficient; a little below rest, since a photo's rest is seldom the head's
-_GAIN = 1.03  # fitted: what bounds and steadying take away, over eleven clips of eight performers on eleven people
+_GAIN = 1.05  # fitted: what bounds and steadying take away, over eleven clips of eight performers on eleven people
 _SWEEPS = 40
 _CLOSED = 0.015  # ours, of the outer-eye distance: lips so near are closed
 _FEWEST_CLOSED = 4  # frames; of a mouth that is never closed, those with the least opening stand for it
@@ -102,7 +103,8 @@ def _shut(blendshapes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.concatenate([values[:1], values, values[-1:]])
-    return sum(weight * padded[k : len(values) + k] for k, weight in enumerate(_STEADYING)).astype(np.float32)
+    parts = [weight * padded[k : len(values) + k] for k, weight in enumerate(_STEADYING)]
+    return np.sum(parts, axis=0).astype(np.float32)
 
 
 def network_names(names: tuple[str, ...]) -> list[int]:

@@ -1,7 +1,7 @@
 """A 3D head laid over the face of a photo: identity and pose by least squares, then a smooth warp of what is left.
 
-Pose is scaled orthographic: picture = scale * (the first two rows of a rotation) * head + shift, with y downwards. Given the pose,
-the identity is a linear problem, and the other way round; a few rounds of both are enough.
+Pose is scaled orthographic: picture = scale * (the first two rows of a rotation) * head + shift, with y downwards. Given the
+pose, the identity is a linear problem, and the other way round; a few rounds of both are enough.
 """
 
 from typing import NamedTuple
@@ -104,14 +104,16 @@ def _identity(
     moves = (shapes @ turn[:2].T).reshape(len(shapes), -1).T / unit
     trusted = np.repeat(weights, 2)[:, None] * moves
     normal = moves.T @ trusted + _IDENTITY * np.eye(len(shapes))
-    return np.linalg.solve(normal, trusted.T @ rest.ravel())
+    return np.asarray(np.linalg.solve(normal, trusted.T @ rest.ravel()), np.float64)
 
 
-def _warp(found: Points, wanted: Points, places: Points, unit: float) -> Points:
+def _warp(
+    found: NDArray[np.floating], wanted: Points, places: NDArray[np.floating], unit: float
+) -> NDArray[np.floating]:
     """How far a smooth field that takes the points found to those wanted moves other places, ``(n, 2)``."""
     wide = _SMOOTHNESS * unit
 
-    def near(a: Points, b: Points) -> NDArray[np.float64]:
+    def near(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
         squares = ((a[:, None] - b[None]).astype(np.float64) ** 2).sum(axis=2)
         return np.exp(-squares / (2 * wide**2))
 

@@ -1,11 +1,12 @@
 """The 3D head: ICT-FaceKit (MIT licence), as it is published (``FaceXModel/*.obj``) or packed into one ``.npz``.
 
-Li, Bladin, Zhao et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020. Its mesh always has the same vertices,
-so that its parts are known by their numbers.
+Li, Bladin, Zhao et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020. Its mesh always has the same
+vertices, so that its parts are known by their numbers.
 """
 
 import json
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -130,7 +131,7 @@ def read_obj(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
                 vertices.append([float(value) for value in rest.split()[:3]])
             elif kind == "f":
                 corners = [int(corner.split("/")[0]) - 1 for corner in rest.split()]
-                triangles += [(corners[0], *pair) for pair in zip(corners[1:], corners[2:], strict=False)]
+                triangles += [(corners[0], *pair) for pair in pairwise(corners[1:])]
         return np.array(vertices, np.float32).reshape(-1, 3), np.array(triangles, np.int32).reshape(-1, 3)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is no Wavefront OBJ file or is damaged.") from error

@@ -1,7 +1,7 @@
 """Eyelids: the upper ones come down to the lower ones exactly, in skin that a photo of open eyes shows little of.
 
-The head's own blink is made for its own eyes. Here each column of the lid goes as far as this eye is open there. It shows the skin
-between brow and fold, stretched; the lashes' line goes along with the edge.
+The head's own blink is made for its own eyes. Here each column of the lid goes as far as this eye is open there. It shows the
+skin between brow and fold, stretched; the lashes' line goes along with the edge.
 """
 
 from typing import NamedTuple
@@ -63,7 +63,11 @@ def lids(sitter: Sitter) -> Lids:
 
 
 def _way(
-    x: NDArray[np.float32], upper: NDArray[np.float32], lower: NDArray[np.float32], share: NDArray[np.float32], unit: float
+    x: NDArray[np.float32],
+    upper: NDArray[np.float32],
+    lower: NDArray[np.float32],
+    share: NDArray[np.float32],
+    unit: float,
 ) -> NDArray[np.float32]:
     """How far down each column goes: at the edge as far as the eye is open there, above it as far as around it."""
     grid = np.arange(x.min(), x.max(), 1.0, dtype=np.float32)

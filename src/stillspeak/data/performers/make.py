@@ -1,7 +1,7 @@
-"""Prepares performers: for every photo of a folder some clips, each with another's performance. Resumable, like ``data/prepare.py``.
+"""Prepares performers: for every photo of a folder some clips, each with another's performance. It goes on where it stopped.
 
-Beside what any prepared clip has lie ``NAME.large.mp4``, the same frames at three times the crop's size, and ``NAME.motion.parquet``:
-what the head, the lids and the mood do in each frame, and the landmarks of the drawn head.
+Beside what any prepared clip has lie ``NAME.large.mp4``, the same frames at three times the crop's size, and
+``NAME.motion.parquet``: what head, lids and mood do in each frame, and the landmarks of the drawn head.
 """
 
 import json
@@ -29,7 +29,8 @@ from stillspeak.data.performers.tracking import Tracker
 from stillspeak.data.performers.variety import MOODS, Variety, draw_variety, filmed, mood_coefficients, relit
 from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.portraits import find_photos
-from stillspeak.data.prepare import FPS, earlier_records, load_record, publish_records, record_path, require_same, sharpness, write_clip
+from stillspeak.data.prepare import FPS, sharpness, write_clip
+from stillspeak.data.records import earlier_records, load_record, publish_records, record_path, require_same
 from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError, OutputError, StillspeakError
 from stillspeak.media.audio import read_audio
@@ -92,7 +93,8 @@ def prepare_performers(
     before = earlier_records(destination)
     require_same([clip for job in jobs for clip in job.clips], before, destination)
     work = partial(perform, head=head, task=task, prepared=Path(prepared).resolve(), destination=destination)
-    work_through(run_on_cluster(work, jobs, cluster, workers) if cluster else run_here(work, jobs, workers), len(jobs), "person")
+    done = run_on_cluster(work, jobs, cluster, workers) if cluster else run_here(work, jobs, workers)
+    work_through(done, len(jobs), "person")
     records = [load_record(path) for job in jobs for path in _records_of(destination, job)]
     publish_records(destination, CORPUS, before, records)
     if all(record.dropped for record in records):
@@ -106,7 +108,7 @@ def _task(task: str | Path | None, head: Path) -> Path:
     for place in places:
         if place.is_file():
             return place
-    raise DataError(f"There is no {places[0]}: MediaPipe's face landmarker is needed; name it with --landmarker {TASK}.")
+    raise DataError(f"There is no {places[0]}, MediaPipe's face landmarker; say where it is: --landmarker {TASK}")
 
 
 def split_of(photo: str) -> str:
@@ -132,12 +134,15 @@ def _jobs(people: Path, prepared: Path, count: int) -> list[Job]:
         lots = np.log(speaker_weights(choice, _EVENNESS)) + random.gumbel(size=len(choice))
         performed = tuple(choice[k] for k in np.argsort(-lots)[:count].tolist())  # more clips begin with the same ones
         name = "_".join(photo.relative_to(people).with_suffix("").parts)
-        made = (
-            SourceClip(f"{one.speaker}_{one.clip}", CORPUS, name, split, photo, tuple(one.words), one.spoken, one.emotion, one.level)
-            for one in performed
-        )
-        jobs.append(Job(photo, tuple(made), performed))
+        jobs.append(Job(photo, tuple(_made(photo, name, split, one) for one in performed), performed))
     return jobs
+
+
+def _made(photo: Path, person: str, split: str, performed: ClipRecord) -> SourceClip:
+    """The clip of a person with a performance."""
+    name = f"{performed.speaker}_{performed.clip}"
+    words, spoken = tuple(performed.words), performed.spoken
+    return SourceClip(name, CORPUS, person, split, photo, words, spoken, performed.emotion, performed.level)
 
 
 def _unusable(job: Job) -> SourceClip:
@@ -155,7 +160,8 @@ def perform(job: Job, head: Path, task: Path, prepared: Path, destination: Path)
     Raises:
         OutputError: if there is no room.
     """
-    todo = [pair for pair in zip(job.clips, job.performed, strict=True) if not record_path(destination, pair[0]).exists()]
+    pairs = zip(job.clips, job.performed, strict=True)
+    todo = [(clip, performed) for clip, performed in pairs if not record_path(destination, clip).exists()]
     if not todo or record_path(destination, _unusable(job)).exists():
         return
     try:

@@ -106,7 +106,7 @@ def _rootward(neutral: NDArray[np.float32], lower: NDArray[np.bool_]) -> NDArray
 
 
 def placed(sitter: Sitter, mouth: Inside, look: Look) -> NDArray[np.float32]:
-    """A sitter's vertices at rest with this mouth in place, ``(21451, 3)``: teeth just behind the lips, their edge at its height."""
+    """A sitter's vertices at rest with this mouth in place, ``(21451, 3)``: teeth behind the lips, their edge at its height."""
     points = sitter.points + mouth.shift @ sitter.turn.T
     scale = float(np.linalg.norm(sitter.turn[1]))
     line = sitter.points[sitter.landmarks[[62, 66]]].mean(axis=0)

@@ -1,4 +1,4 @@
-"""A sitter's head, frame by frame: expressions move the vertices, the head turns, and the crop is held still as in any prepared clip."""
+"""A sitter's head, frame by frame: expressions move the vertices, the head turns, the crop is held still as in any clip."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ _UPPER_LIDS, _LOWER_LIDS = np.array([37, 38, 43, 44]), np.array([41, 40, 47, 46]
 _UPPER_LIPS, _LOWER_LIPS = np.array([61, 62, 63]), np.array([67, 66, 65])
 # What the 68-point predictor sees of lids that meet, by which expression.py counts, and of an opening between lips: the same
 # share of the drawn head's opening and, in real clips, of the face landmarker's.
-_SEEN_SHUT, _SEEN_OPEN = 0.5, 0.75
+_SEEN_SHUT, _SEEN_OPEN = 0.5, 0.82
 
 
 class Moved(NamedTuple):
@@ -37,7 +37,9 @@ class Moved(NamedTuple):
     shut: float
 
 
-def move(stage: Stage, coefficients: NDArray[np.float32], shut: NDArray[np.float32], turns: NDArray[np.float32]) -> list[Moved]:
+def move(
+    stage: Stage, coefficients: NDArray[np.float32], shut: NDArray[np.float32], turns: NDArray[np.float32]
+) -> list[Moved]:
     """Moves a head.
 
     Args:
@@ -53,7 +55,8 @@ def move(stage: Stage, coefficients: NDArray[np.float32], shut: NDArray[np.float
     raw, fives = [], []
     for k in range(len(coefficients)):
         points = stage.points + moved[k]
-        gap = np.linalg.norm(np.subtract(*(points[sitter.landmarks[list(row)], :2] for row in ((61, 62, 63), (67, 66, 65)))), axis=1)
+        lips = points[sitter.landmarks, :2]
+        gap = np.linalg.norm(lips[_LOWER_LIPS] - lips[_UPPER_LIPS], axis=1)
         turn = _rotation(turns[k]).astype(np.float32)
         points = (points - pivot) @ turn.T + pivot
         ground = _followed(sitter.ground, points - stage.points, (sitter.ground.points - pivot) @ turn.T + pivot)
@@ -75,20 +78,27 @@ def _followed(ground: Ground, moved: NDArray[np.floating], turned: NDArray[np.fl
 
 
 def _held(
-    stage: Stage, points: NDArray[np.float64], ground: NDArray[np.float64], crop: NDArray[np.float64], gap: float, shut: float
+    stage: Stage,
+    points: NDArray[np.floating],
+    ground: NDArray[np.floating],
+    crop: NDArray[np.float64],
+    gap: float,
+    shut: float,
 ) -> Moved:
     """A frame with the crop in its place."""
-    points, ground = points.astype(np.float32), ground.astype(np.float32)
     turn = crop[:, :2].astype(np.float32)
     shift = (CANVAS * crop[:, 2] + (np.eye(2) - crop[:, :2]) @ np.full(2, CANVAS / 2 - 0.5)).astype(np.float32)
-    for places in (points, ground):
+    here, behind = points.astype(np.float32), ground.astype(np.float32)
+    for places in (here, behind):
         places[:, :2] = places[:, :2] @ turn.T + shift
-    landmarks = (points[stage.sitter.landmarks, :2] + 0.5) / CANVAS - 0.5
+    landmarks = ((here[stage.sitter.landmarks, :2] + 0.5) / CANVAS - 0.5).astype(np.float32)
     apart = float(np.clip((gap - _PARTED[0]) / _PARTED[1], 0, 1))
-    return Moved(points, ground, landmarks, apart, shut)
+    return Moved(here, behind, landmarks, apart, shut)
 
 
-def as_predicted(landmarks: NDArray[np.float32], still: NDArray[np.float32], shut: NDArray[np.float32]) -> NDArray[np.float32]:
+def as_predicted(
+    landmarks: NDArray[np.float32], still: NDArray[np.float32], shut: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Landmarks as the 68-point predictor would find them, whose labels the real clips have: it sees lips and lids move less far.
 
     Args:

@@ -54,7 +54,7 @@ def draw(
 
 
 @njit(cache=True, fastmath=True)
-def _fill(points, triangles, attributes, values, nearness):  # noqa: ANN001, ANN202 - Numba's
+def _fill(points, triangles, attributes, values, nearness):
     height, width = nearness.shape
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]

@@ -14,8 +14,8 @@ from stillspeak.data.performers.head import Head
 from stillspeak.data.performers.lids import BLINKS, Lids, lids
 from stillspeak.data.performers.mouth import Inside, Light, Look, inside, light_of, normals, placed
 from stillspeak.data.performers.raster import Drawn, draw
-from stillspeak.data.performers.sitter import CANVAS_SIZE, MARGIN_PX, SMOOTH, Sitter
 from stillspeak.data.performers.seams import Seams, closed, seams
+from stillspeak.data.performers.sitter import CANVAS_SIZE, MARGIN_PX, SMOOTH, Sitter
 
 _BEHIND = 1e6  # nearness that the net loses: the face is always in front of it
 _INNER_LIP = 0.10  # ours, of the outer-eye distance: light fades so fast on what turns inwards
@@ -61,7 +61,9 @@ def stage_of(head: Head, sitter: Sitter, look: Look) -> Stage:
     return Stage(sitter, points, edges, eyes, lit, normals(points, mouth.triangles), mouth, look, light)
 
 
-def frame(stage: Stage, points: NDArray[np.float32], ground: NDArray[np.float32], apart: float, shut: float) -> NDArray[np.uint8]:
+def frame(
+    stage: Stage, points: NDArray[np.float32], ground: NDArray[np.float32], apart: float, shut: float
+) -> NDArray[np.uint8]:
     """Draws one frame.
 
     Args:
@@ -94,7 +96,9 @@ def _from_texture(sitter: Sitter, places: NDArray[np.float32]) -> NDArray[np.flo
     return seen.astype(np.float32)
 
 
-def _put_mouth(stage: Stage, points: NDArray[np.float32], skin: Drawn, picture: NDArray[np.float32], apart: float) -> None:
+def _put_mouth(
+    stage: Stage, points: NDArray[np.float32], skin: Drawn, picture: NDArray[np.float32], apart: float
+) -> None:
     """Draws what is between the lips into the picture."""
     top, bottom, left, right = stage.seams.window(points)
     part = slice(top, bottom), slice(left, right)
@@ -147,4 +151,4 @@ def _lit(stage: Stage, mouth: Drawn) -> NDArray[np.float32]:
     half = light.towards + np.array([0, 0, 1], np.float32)
     half /= np.linalg.norm(half)
     shine = wet * ((facing @ half)[..., None].clip(0)) ** 40
-    return (colours * strength + shine) * depth**_WARM * light.white
+    return np.asarray((colours * strength + shine) * depth**_WARM * light.white, np.float32)

@@ -1,7 +1,7 @@
-"""Lips and lids: where a closed photo shows one edge for two, and what belongs to which side of it.
+"""The lips' line: where a photo of a closed mouth shows one edge for two, and what belongs to which side of it.
 
-Skin that is hidden at rest, the lips' inner side and the fold of the upper lid, has no colour of its own in a photo. It takes that of
-the visible skin next to it, at a small distance from the edge, where the photo has a dark line or lashes.
+The lips' inner side is hidden at rest and has no colour of its own in a photo. It takes that of the visible lip next to it, at a
+small distance from the line, where the photo is dark.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """A sitter: one photo as a 3D head that can move. Everything about a person that is the same in all frames.
 
-All places are in pixels of a canvas: the aligned crop (``media/faces.py``) enlarged, x to the right, y down, nearness to the camera
-in the same unit. The canvas is drawn larger than what is kept of it, so that edges are smooth.
+All places are in pixels of a canvas: the aligned crop (``media/faces.py``) enlarged, x to the right, y down, nearness to the
+camera in the same unit. The canvas is drawn larger than what is kept of it, so that edges are smooth.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ _CHIN = 8
 _EARS_CM, _BELOW_CHIN_CM = 3.2, 0.7  # of the plain head: ears are behind, the neck is below
 _MIDDLE_CM, _FEATURES_CM = np.array([0.0, 0.0, 10.5]), np.array([5.6, 5.3, 3.7])  # about eyes, nose and mouth
 _TURNED_AWAY = 0.12  # ours: the least cosine to the camera of skin that a photo shows well
-_LEAST_BOUND_PX, _FADES = 12.0, 0.5  # ours: the net follows the edge next to it, and less with distance (outer-eye distances)
+_LEAST_BOUND_PX = 12.0  # ours: the net follows what of the edge is so near
+_FADES = 0.5  # ours, of the outer-eye distance: and less with distance
 
 
 class Ground(NamedTuple):
@@ -133,10 +134,10 @@ def sit(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Si
 def _require_calm(landmarks: NDArray[np.float32], name: str) -> None:
     unit = eye_distance(landmarks)
     if unit < _SMALLEST_EYES_PX:
-        raise FaceError(f"{name}: the face is small, the eyes are {unit:.0f} pixels apart.")
+        raise FaceError(f"{name} shows a small face: its eyes are {unit:.0f} pixels apart.")
     gaps = np.linalg.norm(landmarks[[61, 62, 63]] - landmarks[[67, 66, 65]], axis=1) / unit
     if gaps.mean() > _MOST_OPEN:
-        raise FaceError(f"{name}: the mouth is open by {gaps.mean():.2f} of the eyes' distance; a closed one is needed.")
+        raise FaceError(f"{name} shows an open mouth, {gaps.mean():.2f} of the eyes' distance; a closed one is needed.")
 
 
 def _texture(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -176,7 +177,7 @@ def _core(head: Head, points: NDArray[np.float32]) -> NDArray[np.int32]:
 
 def _features(places: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Whether places of the plain head lie about eyes, nose and mouth, where skin turns every way."""
-    return (np.abs(places - _MIDDLE_CM) < _FEATURES_CM).all(axis=1)
+    return np.asarray((np.abs(places - _MIDDLE_CM) < _FEATURES_CM).all(axis=1))
 
 
 def _ground(head: Head, points: NDArray[np.float32], core: NDArray[np.int32], unit: float) -> Ground:

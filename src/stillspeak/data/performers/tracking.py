@@ -18,7 +18,7 @@ from stillspeak.errors import DataError
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
 POINTS = 478
-_DETECTOR, _LANDMARKS, _BLENDSHAPES = "face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite"
+_NETWORKS = "face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite"
 _DETECTOR_PX, _LANDMARKS_PX = 128, 256
 _GRIDS = ((16, 2), (8, 6))  # cells of a side and anchors of each: face_detector_graph.cc, strides 8, 16, 16, 16
 _LEAST_SCORE, _SAME_FACE = 0.5, 0.3
@@ -28,12 +28,12 @@ _LEAST_PRESENCE = 0.0  # logit
 # MediaPipe, face_blendshapes_graph.cc: what the blendshape network reads, and the names of what it says.
 # fmt: off
 _READ_BY_BLENDSHAPES = np.array([
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80, 81, 82, 84, 87,
-    88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160,
-    161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283, 284,
-    285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362,
-    365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454,
-    466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
+    81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
+    154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251,
+    263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318,
+    321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386,
+    387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477,
 ])
 BLENDSHAPES = (
     "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
@@ -70,7 +70,7 @@ class Tracked(NamedTuple):
 
     def as_68(self) -> NDArray[np.float32]:
         """The 68 points, x and y in pixels of the picture, ``(68, 2)``."""
-        return (self.points[_AS_68, :2] + self.points[_PAIRED, :2]) / 2
+        return ((self.points[_AS_68, :2] + self.points[_PAIRED, :2]) / 2).astype(np.float32)
 
 
 class _Square(NamedTuple):
@@ -95,7 +95,7 @@ class Tracker:
     def __init__(self, task: str | Path) -> None:
         try:
             with zipfile.ZipFile(task) as archive:
-                graphs = [archive.read(name) for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)]
+                graphs = [archive.read(name) for name in _NETWORKS]
             self._graphs = [_Graph(Interpreter(model_content=graph, num_threads=1)) for graph in graphs]
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise DataError(f"{task} is no face_landmarker.task of MediaPipe, or is missing.") from error
@@ -134,7 +134,7 @@ class Tracker:
         into = np.linalg.inv(level) @ back
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         looked_at = cv2.warpAffine(small, into, (_DETECTOR_PX, _DETECTOR_PX), flags=flags)
-        boxes, scores = self._graphs[0](looked_at.astype(np.float32) / 127.5 - 1)
+        boxes, scores = self._graphs[0]((looked_at.astype(np.float32) / 127.5 - 1).astype(np.float32))
         place = _decoded(boxes.reshape(-1, 16), scores.reshape(-1))
         if place is None:
             return None
@@ -152,7 +152,7 @@ class _Graph:
         self._into = interpreter.get_input_details()[0]["index"]
         self._out = [detail["index"] for detail in interpreter.get_output_details()]
 
-    def __call__(self, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def __call__(self, values: NDArray[np.floating]) -> list[NDArray[np.float32]]:
         self._interpreter.set_tensor(self._into, np.ascontiguousarray(values[None], np.float32))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index).copy() for index in self._out]

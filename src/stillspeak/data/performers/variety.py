@@ -1,6 +1,7 @@
 """What makes two performers differ beside their faces: teeth, light, camera, how they hold their heads, their mood.
 
-Every number is drawn from a generator that is seeded by the names of the person and of the clip, so that a clip is the same whenever it is made.
+Every number is drawn from a generator that is seeded by the names of the person and of the clip, so that a clip is the same
+whenever it is made.
 """
 
 import zlib
@@ -154,7 +155,7 @@ def _shading(sitter: Sitter, light: NDArray[np.float32]) -> NDArray[np.float32]:
     facing = draw(shifted, sitter.skin, normals(sitter.points, sitter.skin), height, width).values
     small = cv2.resize(facing, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     soft = cv2.GaussianBlur(small, (0, 0), 0.03 * sitter.unit)
-    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) @ light
+    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) @ light, np.float32)
 
 
 def _glossy(sitter: Sitter, texture: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
@@ -177,4 +178,4 @@ def filmed(frame: NDArray[np.uint8], camera: Camera, random: Random) -> NDArray[
     if not camera.quality:
         return seen
     coded = cv2.imencode(".jpg", seen[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, camera.quality])[1]
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), np.uint8)
