@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 
 from stillspeak import batch
@@ -27,6 +28,44 @@ def write_video(path: Path, frames: np.ndarray, sound: Sound | None) -> None:
     with VideoWriter(path, 25, sound) as writer:
         for frame in frames:
             writer.write(frame.astype(np.uint8))
+
+
+def flashing(path: Path, seconds: int = 3, picture: str = "libx264", sound: str = "aac") -> Path:
+    """A video that is white, and whistles, from 0.48 to 0.56 s of every second; a key frame every 0.48 s."""
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream(picture, rate=25), container.add_stream(sound, rate=48_000, layout="mono")
+        video.width, video.height, video.pix_fmt, video.gop_size = 64, 48, "yuv420p", 12
+        made = 0
+        for t in range(25 * seconds):
+            shown = np.full((48, 64, 3), 240 if t % 25 in (12, 13) else 20, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(shown, "rgb24")))
+            while made < (t + 1) * 1920:
+                at = np.arange(made, made + 1024) / 48_000
+                heard = 0.5 * np.sin(2000 * np.pi * at) * ((at % 1 >= 0.48) & (at % 1 < 0.56))
+                frame = av.AudioFrame.from_ndarray(heard.astype(np.float32)[None], "fltp", "mono")
+                frame.sample_rate, frame.pts, made = 48_000, made, made + 1024
+                container.mux(audio.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+    return path
+
+
+def remuxed(source: Path, to: Path, change: Callable[[av.Packet], bool | None]) -> Path:
+    """A file with the packets of another, each after ``change`` has looked at it; those it answers False to are left out."""
+    with av.open(str(source)) as read, av.open(str(to), "w") as container:
+        streams = {stream.index: container.add_stream_from_template(stream) for stream in read.streams}
+        for packet in read.demux():
+            if packet.size and change(packet) is not False:
+                packet.stream = streams[packet.stream_index]
+                container.mux(packet)
+    return to
+
+
+def later(packet: av.Packet, seconds: float) -> None:
+    """Moves the time stamps of a packet."""
+    ticks = round(seconds / packet.time_base)
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -22,6 +22,11 @@ class _Member(NamedTuple):
     size: int
 
 
+def large_path(video: Path) -> Path:
+    """Where a performer's frames at three times the crop's size lie, beside the aligned video."""
+    return video.with_suffix(".large.mp4")
+
+
 class Files:
     """The files of the clips of a prepared folder, or of a folder of shards."""
 

@@ -39,7 +39,7 @@ _BT601, _BT709 = 6, 1  # H.273: SMPTE 170M, BT.709; for matrix, primaries and tr
 
 @dataclass(frozen=True)
 class _Kind:
-    """A container: what FFmpeg calls it, its codecs, and the sound it takes as it is."""
+    """A container: what FFmpeg calls it, its codecs, and the sound that its players play as it is (see ``copied.py``)."""
 
     format: str
     video: str
@@ -50,8 +50,8 @@ class _Kind:
 
 _MP4 = {"movflags": "+faststart+use_metadata_tags"}
 _KINDS = {
-    ".mp4": _Kind("mp4", "libx264", "aac", ("aac", "mp3", "mp3float"), _MP4),
-    ".mov": _Kind("mov", "libx264", "aac", ("aac", "mp3", "mp3float"), _MP4),
+    ".mp4": _Kind("mp4", "libx264", "aac", ("aac",), _MP4),
+    ".mov": _Kind("mov", "libx264", "aac", ("aac",), _MP4),
     ".mkv": _Kind("matroska", "libx264", "aac", ("aac", "mp3", "mp3float", "flac", "opus", "libopus", "vorbis"), {}),
     ".webm": _Kind("webm", "libvpx-vp9", "libopus", ("opus", "libopus", "vorbis"), {}),
 }

@@ -67,11 +67,16 @@ class Layers(NamedTuple):
         frames: uint8 ``(n, 128, 96, 3)``.
         motion: float32 ``(n, 128, 96, 2)``: pixel p shows the still at p + motion(p), x and y in pixels.
         mask: float32 ``(n, 128, 96)``: how much of a pixel is painted, 0 to 1. A decoder that paints has ones, and no motion.
+        mouth_paint: uint8 ``(n, 144, 144, 3)``: the paint of the mouth's window (media/mouths.py) at three times the resolution;
+            None of a model that does not draw it.
+        mouth_mask: float32 ``(n, 144, 144)``: how much of it is painted.
     """
 
     frames: NDArray[np.uint8]
     motion: Float
     mask: Float
+    mouth_paint: NDArray[np.uint8] | None = None
+    mouth_mask: Float | None = None
 
     @classmethod
     def painted(cls, frames: NDArray[np.uint8]) -> "Layers":
@@ -81,7 +86,15 @@ class Layers(NamedTuple):
     @classmethod
     def joined(cls, pieces: "Sequence[Layers]") -> "Layers":
         """One after another."""
-        return pieces[0] if len(pieces) == 1 else cls(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
+        if len(pieces) == 1:
+            return pieces[0]
+        frames, motion, mask, *mouth = (
+            None if parts[0] is None else np.concatenate(parts) for parts in zip(*pieces, strict=True)
+        )
+        assert frames is not None
+        assert motion is not None
+        assert mask is not None
+        return cls(frames, motion, mask, *mouth)
 
 
 class Engine:
@@ -106,7 +119,10 @@ class Engine:
         self._step_together = open_graph(folder / STEP, self.threads) if self.threads > 1 else self._step_alone
         wanted = self._step_alone.get_inputs()
         self._step_wants = {entry.name for entry in wanted}  # a decoder that paints has no use for the still
-        self._warps = "motion" in {output.name for output in self._step_alone.get_outputs()}
+        made = {output.name for output in self._step_alone.get_outputs()}
+        self._layers = tuple(
+            name for name in Layers._fields if name in made
+        )  # a decoder that paints gives frames alone
 
     @property
     def windows(self) -> Windows:
@@ -148,9 +164,8 @@ class Engine:
         Returns:
             n frames with how they were made, and the memory after them.
         """
-        names = Layers._fields if self._warps else ("frames",)
-        made, memory = self._draw(names, identity, windows, noise, memory)
-        return Layers(*made) if self._warps else Layers.painted(made[0]), memory
+        made, memory = self._draw(self._layers, identity, windows, noise, memory)
+        return Layers(*made) if len(made) > 1 else Layers.painted(made[0]), memory
 
     def _draw(
         self, names: tuple[str, ...], identity: dict[str, Float], windows: Float, noise: Float, memory: Memory

@@ -33,7 +33,9 @@ from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read
 from stillspeak.whole import whole
 
 OPSET = 17
-_AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(("frames", "motion", "mask"), "drawn")
+_AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(
+    ("frames", "motion", "mask", "mouth_paint", "mouth_mask"), "drawn"
+)
 _HALF_FROM = 1024  # elements: smaller tensors stay in full precision
 _TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
 
@@ -197,10 +199,17 @@ class _StepGraph(nn.Module):
         if isinstance(last, ExportedWarpingDecoder):
             warped = last.layers(features)
             video, layers = last.blend(warped, photo), (warped.motion.permute(0, 2, 3, 1), warped.mask[:, 0])
+            if self.generator.mouth is not None:
+                mouth = self.generator.mouth(features)
+                layers = *layers, _bytes(mouth.paint), mouth.mask[:, 0]
         else:
             video = last(features, photo)
-        frames = ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        return frames, context_state, noise_state, *layers
+        return _bytes(video), context_state, noise_state, *layers
+
+
+def _bytes(video: Tensor) -> Tensor:
+    """Planes in [-1, 1] -> uint8 ``(n, height, width, 3)``."""
+    return ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def _write_graphs(generator: Generator, folder: Path) -> None:
@@ -213,6 +222,7 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
     inputs = ["windows", "noise", "draw", "context_state", "noise_state", *known]
     warps = isinstance(generator.last, ExportedWarpingDecoder)
     outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]
+    outputs += ["mouth_paint", "mouth_mask"] if generator.mouth else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

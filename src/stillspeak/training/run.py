@@ -26,21 +26,32 @@ from stillspeak.training.checks import checked, checked_judge
 from stillspeak.training.runs import CONFIG, METRICS, flat
 from stillspeak.whole import whole
 
+_MAY_LACK = ("frame", "sequence", "sync", "mouth", "fine_mouth")  # discriminators
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"  # the generator of the best epoch, where validation decides when to stop
 
 
 def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
-    """A config as plain tables; a discriminator that a preset does not have is left out."""
-    return {key: value for key, value in asdict(config).items() if value is not None}
+    """A config as plain tables; a network that a preset does not have is left out."""
+    return _without_none(asdict(config))
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def config_from_dict(table: dict[str, Any]) -> Config:
     """The inverse of ``config_to_dict``. Raises RunError if a value is missing, of the wrong type or out of bounds."""
     try:
         return checked(
-            TypeAdapter(Config).validate_python({"frame": None, "sequence": None, "sync": None, "mouth": None, **table})
+            TypeAdapter(Config).validate_python(
+                {"frame": None, "sequence": None, "sync": None, "mouth": None, "fine_mouth": None, **table}
+            )
         )
     except ValidationError as error:
         raise RunError(_what_is_wrong(error)) from error
