@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stillspeak.data.corpora import SourceClip
+from stillspeak.data.files import large_path
 from stillspeak.data.manifest import ClipRecord, read_manifest, speaker_weights
 from stillspeak.data.performers.drive import Performance, coefficients, watch
 from stillspeak.data.performers.head import Head, read_head
@@ -235,11 +236,6 @@ def _perform(sitter: Sitter, clip: SourceClip, source: Path, destination: Path, 
             landmarks=[round(value, 2) for value in seen.ravel().tolist()],
         ),
     )
-
-
-def large_path(video: Path) -> Path:
-    """Where a performer's large frames, ``(384, 288, 3)``, lie beside their video."""
-    return video.with_suffix(".large.mp4")
 
 
 def _draw(

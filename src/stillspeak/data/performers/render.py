@@ -136,7 +136,8 @@ def _softened(sitter: Sitter, colours: NDArray[np.float32], fill: NDArray[np.flo
     """As unsharp as the photo is, which may have fewer pixels than the canvas."""
     blur = max(0.7, 0.5 * SMOOTH / sitter.pixels)
     weight = cv2.GaussianBlur(fill, (0, 0), blur)[..., None]
-    return cv2.GaussianBlur((colours * fill).astype(np.float32), (0, 0), blur) / np.maximum(weight, 1e-3)
+    soft = cv2.GaussianBlur((colours * fill).astype(np.float32), (0, 0), blur)
+    return np.asarray(soft / np.maximum(weight, 1e-3), np.float32)
 
 
 def _lit(stage: Stage, mouth: Drawn) -> NDArray[np.float32]:

@@ -164,7 +164,7 @@ def _glossy(sitter: Sitter, texture: NDArray[np.float32], gain: float) -> NDArra
     cv2.fillPoly(lips, [outline.round().astype(np.int32)], 1.0)
     soft = cv2.GaussianBlur(lips, (0, 0), 0.01 * sitter.unit)[..., None]
     broad = cv2.GaussianBlur(texture, (0, 0), 0.04 * sitter.unit)
-    return texture + gain * soft * (texture - broad).clip(0, None) * 2
+    return np.asarray(texture + 2 * gain * soft * (texture - broad).clip(0, None), np.float32)
 
 
 def filmed(frame: NDArray[np.uint8], camera: Camera, random: Random) -> NDArray[np.uint8]:
