@@ -74,7 +74,7 @@ def inside(head: Head, look: Look) -> Inside:
     colours[TEETH] = look.tooth
     root = _rootward(neutral, lower)
     colours[TEETH] *= 1 - look.yellow * root[TEETH, None] * np.array([0.12, 0.2, 0.42])
-    depth = ((neutral[:, 2] - _BACK_CM) / (_FRONT_CM - _BACK_CM)).clip(0, 1) ** 1.5 * 0.9 + 0.1
+    depth = ((neutral[:, 2] - _BACK_CM) / (_FRONT_CM - _BACK_CM)).clip(0, 1) ** 2 * 0.93 + 0.07
     wet = np.zeros(len(neutral), np.float32)
     wet[TEETH], wet[GUMS_AND_TONGUE] = look.gloss, 0.6 * look.gloss
     shift = np.zeros_like(neutral)

@@ -12,7 +12,7 @@ from stillspeak.media.faces import similarity, smooth
 _FIVE = np.array([45, 42, 36, 39, 33])  # of the 68 points, in the order of faces.CANONICAL
 _PIVOT = np.array([0.0, 0.55, -0.75])  # ours, outer-eye distances from the nose's base: where the neck turns
 _NOSE_BASE = 33
-_PARTED = 0.004, 0.012  # ours, of the outer-eye distance: where the mouth's inside begins to show, and over how much
+_PARTED = 0.003, 0.012  # ours, of the outer-eye distance: where the mouth's inside begins to show, and over how much
 _UPPER_LIDS, _LOWER_LIDS = np.array([37, 38, 43, 44]), np.array([41, 40, 47, 46])
 _UPPER_LIPS, _LOWER_LIPS = np.array([61, 62, 63]), np.array([67, 66, 65])
 # What the 68-point predictor sees of lids that meet, by which expression.py counts, and of an opening between lips: the same
@@ -55,8 +55,8 @@ def move(
     raw, fives = [], []
     for k in range(len(coefficients)):
         points = stage.points + moved[k]
-        lips = points[sitter.landmarks, :2]
-        gap = np.linalg.norm(lips[_LOWER_LIPS] - lips[_UPPER_LIPS], axis=1)
+        lips = moved[k][sitter.landmarks, 1]
+        gap = (lips[_LOWER_LIPS] - lips[_UPPER_LIPS]).clip(0)
         turn = _rotation(turns[k]).astype(np.float32)
         points = (points - pivot) @ turn.T + pivot
         ground = _followed(sitter.ground, points - stage.points, (sitter.ground.points - pivot) @ turn.T + pivot)

@@ -21,7 +21,7 @@ _BEHIND = 1e6  # nearness that the net loses: the face is always in front of it
 _INNER_LIP = 0.10  # ours, of the outer-eye distance: light fades so fast on what turns inwards
 _INNER_SHADE = 0.85  # ours: of its light that the lips' inner side loses
 _DEEP = np.array([0.24, 0.10, 0.09], np.float32)  # ours: of the gums' colour, where no light comes
-_WARM = np.array([0.85, 1.05, 1.1], np.float32)  # ours: light that comes from red walls fades less
+_WARM = np.array([0.75, 1.05, 1.15], np.float32)  # ours: light that comes from red walls fades less
 _SHADOW = 0.05  # ours, of the outer-eye distance: width of the lips' shadow in the mouth
 
 
