@@ -266,10 +266,10 @@ def _whole(box: NDArray[np.float64]) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
+def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound, synthetic: bool = False) -> None:
     """A clip as prepared: H.264 in 4:4:4 at a quality that loses nothing visible, lossless sound beside it."""
     with whole(video.with_suffix(".flac")) as part:
         soundfile.write(part, np.clip(sound.samples, -1, 1), sound.rate_hz, subtype="PCM_16")
-    with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=False) as writer:
+    with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=synthetic) as writer:
         for frame in frames:
             writer.write(frame)

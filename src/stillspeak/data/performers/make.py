@@ -219,7 +219,7 @@ def _perform(sitter: Sitter, clip: SourceClip, source: Path, destination: Path, 
         for picture in large:
             writer.write(picture)
     _write_motion(video.with_suffix(".motion.parquet"), sitter, variety, said, shut, landmarks)
-    write_clip(video, crops, sound)
+    write_clip(video, crops, sound, synthetic=True)
     for copy in with_copies(source.with_suffix(".flac"))[1:]:
         with whole(video.with_name(video.stem + copy.name.removeprefix(source.stem))) as part:
             shutil.copyfile(copy, part)
