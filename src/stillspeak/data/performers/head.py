@@ -110,7 +110,7 @@ def _read_folder(folder: Path) -> Head:
 
 
 def _moved(mesh: Path, neutral: NDArray[np.float32]) -> NDArray[np.float16]:
-    vertices = read_obj(mesh)[0]
+    vertices = _vertices(_lines(mesh), mesh)
     if vertices.shape != neutral.shape:
         raise DataError(f"{mesh} has {len(vertices)} vertices and the neutral head {len(neutral)}.")
     return (vertices - neutral).astype(np.float16)
@@ -122,16 +122,27 @@ def read_obj(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     Raises:
         DataError: if it is damaged.
     """
-    vertices: list[list[float]] = []
+    lines = _lines(path)
     triangles: list[tuple[int, int, int]] = []
     try:
-        for line in path.read_text().splitlines():
-            kind, _, rest = line.partition(" ")
-            if kind == "v":
-                vertices.append([float(value) for value in rest.split()[:3]])
-            elif kind == "f":
-                corners = [int(corner.split("/")[0]) - 1 for corner in rest.split()]
+        for line in lines:
+            if line.startswith("f "):
+                corners = [int(corner.split("/")[0]) - 1 for corner in line.split()[1:]]
                 triangles += [(corners[0], *pair) for pair in pairwise(corners[1:])]
-        return np.array(vertices, np.float32).reshape(-1, 3), np.array(triangles, np.int32).reshape(-1, 3)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
+        raise DataError(f"{path} is no Wavefront OBJ file or is damaged.") from error
+    return _vertices(lines, path), np.array(triangles, np.int32).reshape(-1, 3)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no Wavefront OBJ file or is damaged.") from error
+
+
+def _vertices(lines: list[str], path: Path) -> NDArray[np.float32]:
+    try:
+        return np.array([line.split()[1:4] for line in lines if line.startswith("v ")], np.float32).reshape(-1, 3)
+    except ValueError as error:
         raise DataError(f"{path} is no Wavefront OBJ file or is damaged.") from error
