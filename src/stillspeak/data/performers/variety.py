@@ -108,7 +108,7 @@ def draw_look(person: str) -> Look:
         yellow=random.uniform(0.1, 0.9),
         wide=random.uniform(0.94, 1.06),
         long=random.uniform(0.92, 1.1),
-        shown=random.uniform(0.0, 0.26),
+        shown=random.uniform(0.08, 0.4),
         gum_line=random.uniform(-0.05, 0.08),
         tongue_up=random.uniform(-0.1, 0.35),
         gloss=random.uniform(0.08, 0.45),
