@@ -190,3 +190,34 @@ def test_about_one_person_in_six_is_for_validation():
     splits = [split_of(f"person_{number}.jpg") for number in range(600)]
     assert 70 < splits.count("validation") < 130
     assert set(splits) == {"train", "validation"}
+
+
+@pytest.mark.corpus
+def test_two_photos_of_one_name_are_told_apart(corpus: Path, acted: Path, people: Path, tmp_path: Path):
+    for name in ("ann.jpg", "ann.png"):
+        shutil.copy(people / "smile.jpg", tmp_path / name)
+    with pytest.raises(DataError, match="two photos of the name ann"):
+        prepare_performers(corpus / "heads" / "ict_facekit.npz", tmp_path, tmp_path / "made", acted)
+
+
+@pytest.mark.corpus
+def test_another_photo_by_the_name_of_one_that_was_refused_is_not_passed_over(
+    corpus: Path, made: Path, acted: Path, people: Path, tmp_path: Path
+):
+    others = shutil.copytree(people, tmp_path / "others")
+    shutil.copy(corpus / "people" / "female_09.jpg", others / "smile.jpg")
+    with pytest.raises(DataError, match="made of a file other than"):
+        prepare_performers(corpus / "heads" / "ict_facekit.npz", others, made, acted, clips=1)
+
+
+@pytest.mark.corpus
+def test_people_for_validation_wait_until_a_speaker_of_validation_is_prepared(
+    corpus: Path, acted: Path, people: Path, tmp_path: Path
+):
+    head, task = corpus / "heads" / "ict_facekit.npz", corpus / "models" / "face_landmarker.task"
+    alone = shutil.copytree(acted, tmp_path / "alone")
+    write_manifest(alone, read_manifest(acted, "train"))
+    for prepared, clips in ((alone, 0), (acted, 1)):
+        job = next(job for job in make._jobs(people, prepared, 1) if job.photo.split == "validation")
+        make.perform(job, head, task, prepared, tmp_path)
+        assert len([*(tmp_path / "clips" / "performers").rglob("*.large.mp4")]) == clips

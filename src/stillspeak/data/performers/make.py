@@ -7,6 +7,7 @@ Beside what any prepared clip has lie ``NAME.large.mp4``, the same frames at thr
 import json
 import shutil
 import zlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -46,14 +47,21 @@ _VALIDATION_ONE_IN = 6  # of the people, by a checksum of the photo's name
 _PERFORMED = {"train": ("train",), "validation": ("validation", "heldout")}
 _EVENNESS = 0.5  # ours: a speaker with many clips performs more often, but not by as much
 _LARGE_CRF = 12  # ours
+_NO_SPEAKER = "of which no speaker is prepared."
 _NOBODY = "photo"  # the name under which a photo that cannot be used is recorded
 
 
 @dataclass(frozen=True)
 class Job:
-    """One person and what they perform: clips to be made, and the prepared clips that are performed."""
+    """One person and what they perform.
 
-    photo: Path
+    Attributes:
+        photo: the person; what is recorded under this name says why a photo cannot be used.
+        clips: to be made.
+        performed: the prepared clips that they act, one for each.
+    """
+
+    photo: SourceClip
     clips: tuple[SourceClip, ...]
     performed: tuple[ClipRecord, ...]
 
@@ -84,16 +92,14 @@ def prepare_performers(
         OutputError: if the destination cannot be written.
     """
     require_counts(workers, 0, 0)
-    if clips < 1:
-        raise DataError(f"--clips must be at least 1, not {clips}.")
     head, people, destination = Path(head).resolve(), Path(people).resolve(), Path(destination).resolve()
-    task = _task(task, head)
+    task, prepared = _task(task, head), Path(prepared).resolve()
     read_head(head)
     Tracker(task)
-    jobs = _jobs(people, Path(prepared).resolve(), clips)
+    jobs = _jobs(people, prepared, clips)
     before = earlier_records(destination)
-    require_same([clip for job in jobs for clip in job.clips], before, destination)
-    work = partial(perform, head=head, task=task, prepared=Path(prepared).resolve(), destination=destination)
+    require_same([clip for job in jobs for clip in (job.photo, *job.clips)], before, destination)
+    work = partial(perform, head=head, task=task, prepared=prepared, destination=destination)
     done = run_on_cluster(work, jobs, cluster, workers) if cluster else run_here(work, jobs, workers)
     work_through(done, len(jobs), "person")
     records = [load_record(path) for job in jobs for path in _records_of(destination, job)]
@@ -119,39 +125,43 @@ def split_of(photo: str) -> str:
 
 def _jobs(people: Path, prepared: Path, count: int) -> list[Job]:
     """Every person with the clips that they perform, none of them twice."""
+    if count < 1:
+        raise DataError(f"--clips must be at least 1, not {count}.")
     if not people.is_dir():
         raise DataError(f"There is no folder {people}.")
     photos = find_photos(people)
     if not photos:
         raise DataError(f"{people} holds no photos.")
     real = [record for record in read_manifest(prepared) if record.corpus != CORPUS]
-    jobs = []
+    if not real:
+        raise DataError(f"{prepared} holds no clips of real speakers to act.")
+    jobs: list[Job] = []
     for photo in photos:
         split = split_of(photo.name)
         choice = [record for record in real if record.split in _PERFORMED[split]]
-        if not choice:
-            raise DataError(f"{prepared} holds no clips of split {' or '.join(_PERFORMED[split])} to perform.")
         random = np.random.default_rng(zlib.crc32(photo.name.encode()))
-        lots = np.log(speaker_weights(choice, _EVENNESS)) + random.gumbel(size=len(choice))
+        lots = np.log(speaker_weights(choice, _EVENNESS)) + random.gumbel(size=len(choice)) if choice else np.zeros(0)
         performed = tuple(choice[k] for k in np.argsort(-lots)[:count].tolist())  # more clips begin with the same ones
         name = "_".join(photo.relative_to(people).with_suffix("").parts)
-        jobs.append(Job(photo, tuple(_made(photo, name, split, one) for one in performed), performed))
+        person = SourceClip(_NOBODY, CORPUS, name, split, photo)
+        jobs.append(Job(person, tuple(_made(person, one) for one in performed), performed))
+    twice = [name for name, count in Counter(job.photo.speaker for job in jobs).items() if count > 1]
+    if twice:
+        raise DataError(f"{people} holds two photos of the name {twice[0]}; rename one of them.")
     return jobs
 
 
-def _made(photo: Path, person: str, split: str, performed: ClipRecord) -> SourceClip:
+def _made(person: SourceClip, performed: ClipRecord) -> SourceClip:
     """The clip of a person with a performance."""
-    name = f"{performed.speaker}_{performed.clip}"
     words, spoken = tuple(performed.words), performed.spoken
-    return SourceClip(name, CORPUS, person, split, photo, words, spoken, performed.emotion, performed.level)
-
-
-def _unusable(job: Job) -> SourceClip:
-    return replace(job.clips[0], clip=_NOBODY, words=(), spoken="")
+    return replace(
+        person, clip=f"{performed.speaker}_{performed.clip}", words=words, spoken=spoken, emotion=performed.emotion,
+        level=performed.level,
+    )  # fmt: skip
 
 
 def _records_of(destination: Path, job: Job) -> list[Path]:
-    places = [record_path(destination, clip) for clip in (_unusable(job), *job.clips)]
+    places = [record_path(destination, clip) for clip in (job.photo, *job.clips)]
     return [place for place in places if place.exists()]
 
 
@@ -163,14 +173,19 @@ def perform(job: Job, head: Path, task: Path, prepared: Path, destination: Path)
     """
     pairs = zip(job.clips, job.performed, strict=True)
     todo = [(clip, performed) for clip, performed in pairs if not record_path(destination, clip).exists()]
-    if not todo or record_path(destination, _unusable(job)).exists():
+    refused = record_path(destination, job.photo)
+    if refused.exists() and todo and load_record(refused).dropped.endswith(_NO_SPEAKER):
+        refused.unlink()  # there are speakers now
+    if refused.exists() or (job.clips and not todo):
         return
     try:
-        record_path(destination, job.clips[0]).parent.mkdir(parents=True, exist_ok=True)
+        refused.parent.mkdir(parents=True, exist_ok=True)
         try:
-            sitter = sit(_head(head), read_image(job.photo), job.photo.name, _tracker(task))
+            if not job.clips:
+                raise DataError(f"{job.photo.path.name} is for {job.photo.split}, {_NO_SPEAKER}")
+            sitter = sit(_head(head), read_image(job.photo.path), job.photo.path.name, _tracker(task))
         except StillspeakError as error:
-            _write(destination, _record(_unusable(job), dropped=str(error)))
+            _write(destination, _record(job.photo, dropped=str(error)))
             return
         for clip, performed in todo:
             _perform(sitter, clip, prepared / performed.path, destination, _head(head), _tracker(task))

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.data.performers.head import GUMS_AND_TONGUE, SOCKET, TEETH, Head
-from stillspeak.data.performers.sitter import Sitter
+from stillspeak.data.performers.sitter import MARGIN_PX, Sitter
 
 _FRONT_CM, _BACK_CM = 10.6, 5.0  # of the teeth, to the front
 _FROM_CAMERA = np.array([0, -0.2, 0.9])  # ours: added to the light's direction, which skin overstates
 _DIRECTED = 0.1, 0.4
+_TURNED_HERE = 0.4  # ours: the least cosine to the camera of skin that says where light comes from
 _OVER_EYES, _OVER_SKIN = 1.5, (1.15, 2.6)  # ours: brightness of white in front of the mouth against eyes and skin
 _INCISORS = slice(18067, 18219)  # both upper middle ones
 _BEHIND_LIPS_CM = 0.25  # ours: so far behind the closed lips' line at least
@@ -25,7 +26,7 @@ class Look(NamedTuple):
         yellow: how much darker and yellower teeth are at the gums, 0 to 1.
         wide, long: factors on the teeth's width and length.
         shown: how far the upper teeth reach below the closed lips' line, in cm.
-    gum_line: how far gums reach down (upper) and up (lower), in cm.
+        gum_line: how far gums reach down (upper) and up (lower), in cm.
         tongue_up: how much higher the tongue lies, in cm.
         gloss: strength of the light's reflection on teeth and tongue.
         shade: how dark the mouth is under the lips, 0 to 1.
@@ -134,23 +135,11 @@ class Light(NamedTuple):
 
 def light_of(sitter: Sitter) -> Light:
     """The light of a photo: its direction by how the skin shades, its colour and strength by the whites of the eyes."""
-    from stillspeak.data.performers.sitter import MARGIN_PX
-
-    skin = np.unique(sitter.skin)
-    skin = skin[(sitter.hidden[skin] <= 0)]
-    at = sitter.points[skin]
-    towards = normals(sitter.points, sitter.skin)[skin]
-    marks = sitter.points[sitter.landmarks, :2]
-    inside = (
-        (towards[:, 2] > 0.4)  # noqa: PLR2004 - turned to the camera
-        & (np.abs(at[:, 0] - marks[27, 0]) < 0.55 * sitter.unit)
-        & (at[:, 1] > marks[[19, 24], 1].mean() - 0.25 * sitter.unit)
-        & (at[:, 1] < marks[8, 1] - 0.05 * sitter.unit)
-    )
-    colours = _sampled(sitter.texture, at[inside, :2] + MARGIN_PX).mean(axis=1)
-    basis = np.column_stack([np.ones(inside.sum()), towards[inside]])
-    weights = np.ones(inside.sum())
-    said = np.zeros(4)
+    facing = normals(sitter.points, sitter.skin)
+    skin = _bare_skin(sitter, facing)
+    colours = _sampled(sitter.texture, sitter.points[skin, :2] + MARGIN_PX).mean(axis=1)
+    basis = np.column_stack([np.ones(len(skin)), facing[skin]])
+    weights, said = np.ones(len(skin)), np.zeros(4)
     for _ in range(5):  # hair, brows, lips, nostrils are no skin: what fits badly counts less
         said = np.linalg.lstsq(basis * weights[:, None], colours * weights, rcond=None)[0]
         weights = 1 / (1 + np.abs(basis @ said - colours) / 12)
@@ -161,10 +150,19 @@ def light_of(sitter: Sitter) -> Light:
     return Light(_white(sitter, float(np.quantile(colours, 0.75))), towards.astype(np.float32), float(directed))
 
 
+def _bare_skin(sitter: Sitter, facing: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Vertices of forehead, cheeks, nose and chin that a photo shows, mostly skin."""
+    skin = np.unique(sitter.skin)
+    at, marks = sitter.points[skin], sitter.points[sitter.landmarks, :2]
+    across, down = np.abs(at[:, 0] - marks[27, 0]), at[:, 1]
+    brows, chin = marks[[19, 24], 1].mean(), marks[8, 1]
+    inside = (across < 0.55 * sitter.unit) & (down > brows - 0.25 * sitter.unit) & (down < chin - 0.05 * sitter.unit)
+    seen = (sitter.hidden[skin] <= 0) & (facing[skin, 2] > _TURNED_HERE)
+    return skin[inside & seen]
+
+
 def _white(sitter: Sitter, skin: float) -> NDArray[np.float32]:
     """What white looks like: the brightest eighth of both eyes, within reason of the skin's brightness."""
-    from stillspeak.data.performers.sitter import MARGIN_PX
-
     mask = np.zeros(sitter.texture.shape[:2], np.uint8)
     marks = sitter.points[sitter.landmarks, :2]
     for eye in (marks[36:42], marks[42:48]):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.performers.fit import eye_distance, fit
+from stillspeak.data.performers.fit import Fit, eye_distance, fit
 from stillspeak.data.performers.head import FACE, TEETH, Head
 from stillspeak.data.performers.raster import draw
 from stillspeak.data.performers.tracking import Tracker
@@ -94,17 +94,7 @@ def sit(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Si
         FaceError: if no face is found, or it is too small, turned too far, or shows its teeth.
     """
     face = require_faces(image, name, 1)[0]
-    found = tracker.track(image)
-    found = found and tracker.track(image, found)
-    if found is None:
-        raise FaceError(f"{name} shows no face whose landmarks can be found.")
-    landmarks = found.as_68()
-    _require_calm(landmarks, name)
-    crop = similarity(face.points)
-    fitted = fit(head, landmarks)
-    yaw = float(np.arctan2(fitted.turn[2, 0], fitted.turn[2, 2]))
-    if abs(yaw) > _MOST_YAW:
-        raise FaceError(f"{name} is turned by {np.degrees(abs(yaw)):.0f} degrees to a side.")
+    crop, fitted = similarity(face.points), _fitted(head, image, name, tracker)
     matrix = np.diag([CANVAS, CANVAS, 1.0]) @ np.vstack([crop, [0, 0, 1]])
     matrix[:2, 2] += CANVAS / 2 - 0.5
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
@@ -129,6 +119,21 @@ def sit(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Si
         _hidden(points, skin),
         _ground(head, points, skin, unit),
     )
+
+
+def _fitted(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Fit:
+    """The head over the face of a photo, in the photo's pixels."""
+    found = tracker.track(image)
+    found = found and tracker.track(image, found)  # nearer to the face, once more
+    if found is None:
+        raise FaceError(f"{name} shows no face whose landmarks can be found.")
+    landmarks = found.as_68()
+    _require_calm(landmarks, name)
+    fitted = fit(head, landmarks)
+    yaw = float(np.arctan2(fitted.turn[2, 0], fitted.turn[2, 2]))
+    if abs(yaw) > _MOST_YAW:
+        raise FaceError(f"{name} is turned by {np.degrees(abs(yaw)):.0f} degrees to a side.")
+    return fitted
 
 
 def _require_calm(landmarks: NDArray[np.float32], name: str) -> None:
