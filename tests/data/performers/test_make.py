@@ -157,6 +157,7 @@ def test_a_clip_that_was_lost_is_made_again_alike(corpus: Path, made: Path, acte
         ({"prepared": "nowhere"}, "holds no manifest"),
         ({"task": "nowhere.task"}, "There is no"),
         ({"head": "nowhere.npz"}, "There is no"),
+        ({"head": "FaceXModel"}, "lacks the expression mouthPucker"),
         ({"clips": 0}, "--clips must be at least 1"),
         ({"workers": 0}, "--workers must be at least 1"),
     ],
@@ -165,6 +166,8 @@ def test_what_cannot_work_is_one_sentence(
     corpus: Path, acted: Path, people: Path, tmp_path: Path, change: dict[str, object], why: str
 ):
     wanted = {"head": corpus / "heads" / "ict_facekit.npz", "people": people, "prepared": acted, **change}
+    if change.get("head") == "FaceXModel":  # three files of it
+        wanted |= {"head": corpus / "heads" / "FaceXModel", "task": corpus / "models" / "face_landmarker.task"}
     with pytest.raises(DataError, match=why):
         prepare_performers(destination=tmp_path / "made", **wanted)
 

@@ -94,7 +94,7 @@ def prepare_performers(
     require_counts(workers, 0, 0)
     head, people, destination = Path(head).resolve(), Path(people).resolve(), Path(destination).resolve()
     task, prepared = _task(task, head), Path(prepared).resolve()
-    read_head(head)
+    _require_expressions(read_head(head), head)
     Tracker(task)
     jobs = _jobs(people, prepared, clips)
     before = earlier_records(destination)
@@ -107,6 +107,13 @@ def prepare_performers(
     if all(record.dropped for record in records):
         raise DataError(f"None of the {len(jobs)} photos in {people} can be used; {destination}/report.md says why.")
     return records
+
+
+def _require_expressions(head: Head, path: Path) -> None:
+    """Refuses a head that cannot speak or blink, such as a folder that was fetched in part."""
+    missing = [name for name in ("jawOpen", "mouthPucker", *BLINKS) if name not in head.names]
+    if missing:
+        raise DataError(f"{path} lacks the expression {missing[0]}; a whole FaceXModel folder is needed.")
 
 
 def _task(task: str | Path | None, head: Path) -> Path:

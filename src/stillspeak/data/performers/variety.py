@@ -79,7 +79,7 @@ def draw_variety(person: str, clip: str, time: int) -> Variety:
     if random.random() < _MOODY:
         which = int(random.integers(len(MOODS)))
         level = random.uniform(0.2, 1.0) * (-0.6 if MOODS[which] == "brows" and random.random() < 0.3 else 1)  # noqa: PLR2004
-        moods[:, which] = level * (1 + 0.25 * _drift(time, random)).clip(0, 1.5)
+        moods[:, which] = level * (1 + 0.1 * _drift(time, random)).clip(0, 1.5)
     turns = _TURNS * random.uniform(0.2, 1.0) * np.stack([_drift(time, random) for _ in _TURNS], axis=1)
     return Variety(
         draw_look(person),
