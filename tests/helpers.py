@@ -1,11 +1,13 @@
 """What several tests make: speech-like sound, small videos."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import av
@@ -13,6 +15,7 @@ import numpy as np
 
 from stillspeak import batch
 from stillspeak.data.corpora import SourceClip
+from stillspeak.experiments.study import Film, Study
 from stillspeak.media.audio import Sound
 from stillspeak.media.writer import VideoWriter
 
@@ -28,6 +31,21 @@ def write_video(path: Path, frames: np.ndarray, sound: Sound | None) -> None:
     with VideoWriter(path, 25, sound) as writer:
         for frame in frames:
             writer.write(frame.astype(np.uint8))
+
+
+def planned(folder: Path, kind: str, clips: int = 24) -> Study:
+    """A study whose videos are a few bytes each."""
+    methods = ["ours"] if kind == "turing" else ["ours", "static"]
+    made = [*(["real"] if kind == "turing" else []), *methods]
+    films = [Film(f"{clip:03}{method}.mp4", f"s1/{clip}", method) for clip in range(clips) for method in made]
+    checks = ("real", "generated") if kind == "turing" else ("this", "other")
+    films += [Film(f"check_{check}.mp4", "", "check", check) for check in checks]
+    study = Study(kind, methods, films, (6, 4) if kind == "turing" else (10, 0), "name")
+    (folder / "videos").mkdir(parents=True)
+    for film in films:
+        (folder / "videos" / film.name).write_bytes(film.name.encode())
+    (folder / "study.json").write_text(json.dumps(asdict(study)))
+    return study
 
 
 def flashing(path: Path, seconds: int = 3, picture: str = "libx264", sound: str = "aac") -> Path:
@@ -78,8 +96,10 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "stillspeak.cli", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server, server.stdout.readline().split()[-1]
-        server.terminate()
+        try:
+            yield server, server.stdout.readline().split()[-1]
+        finally:  # a test that fails leaves no server behind
+            server.terminate()
 
 
 def killed_preparing(clip: SourceClip, destination: Path, voices: int, readings: int) -> None:
