@@ -14,8 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stillspeak.data.corpora import SourceClip
@@ -24,11 +22,12 @@ from stillspeak.data.manifest import ClipRecord, read_manifest, speaker_weights
 from stillspeak.data.performers.drive import Performance, coefficients, watch
 from stillspeak.data.performers.head import Head, read_head
 from stillspeak.data.performers.lids import BLINKS
+from stillspeak.data.performers.motion import write_motion
 from stillspeak.data.performers.move import as_predicted, move
 from stillspeak.data.performers.render import frame, stage_of
-from stillspeak.data.performers.sitter import LARGE, Sitter, sit
+from stillspeak.data.performers.sitter import Sitter, sit
 from stillspeak.data.performers.tracking import Tracker
-from stillspeak.data.performers.variety import MOODS, Variety, draw_variety, filmed, mood_coefficients, relit
+from stillspeak.data.performers.variety import Variety, draw_variety, filmed, mood_coefficients, relit
 from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.portraits import find_photos
 from stillspeak.data.prepare import FPS, sharpness, write_clip
@@ -240,7 +239,7 @@ def _perform(sitter: Sitter, clip: SourceClip, source: Path, destination: Path, 
     with VideoWriter(large_path(video), FPS, crf=_LARGE_CRF, pixel_format="yuv444p", synthetic=True) as writer:
         for picture in large:
             writer.write(picture)
-    _write_motion(video.with_suffix(".motion.parquet"), sitter, variety, said, shut, landmarks)
+    write_motion(video.with_suffix(".motion.parquet"), sitter, variety, said, shut, landmarks)
     write_clip(video, crops, sound, synthetic=True)
     for copy in with_copies(source.with_suffix(".flac"))[1:]:
         with whole(video.with_name(video.stem + copy.name.removeprefix(source.stem))) as part:
@@ -279,25 +278,3 @@ def _draw(
 
 def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _write_motion(
-    path: Path,
-    sitter: Sitter,
-    variety: Variety,
-    said: NDArray[np.float32],
-    shut: NDArray[np.float32],
-    landmarks: NDArray[np.float32],
-) -> None:
-    """A row a frame: expressions, head, lids, mood, landmarks of the drawn head in crop pixels."""
-    columns = dict(zip(sitter.names, said.T, strict=True))
-    columns |= dict(zip(("yaw_degrees", "pitch_degrees", "roll_degrees"), variety.turns.T, strict=True))
-    columns |= dict(zip(MOODS, variety.moods.T, strict=True)) | {"shut": shut}
-    table = pa.table({name: pa.array(values.astype(np.float32)) for name, values in columns.items()})
-    table = table.append_column("landmarks", pa.array(list(landmarks.reshape(len(landmarks), -1))))
-    facts = {
-        "large": LARGE, "photo_pixels_a_large_pixel": sitter.pixels, "look": variety.look._asdict(), "relight": variety.relight,
-        "exposure": variety.exposure, "gamma": variety.gamma, "camera": variety.camera._asdict(),
-    }  # fmt: skip
-    with whole(path) as part:
-        pq.write_table(table.replace_schema_metadata({"performer": json.dumps(facts)}), part)

@@ -82,7 +82,7 @@ def seams(head: Head, sitter: Sitter) -> Seams:
     points, marks = sitter.points, sitter.points[sitter.landmarks, :2]
     jaw = np.abs(head.expression("jawOpen")[: len(points), 1])
     upper_line, lower_line = (marks[list(numbers)] for numbers in _INNER_LINE)
-    line = (upper_line + lower_line) / 2
+    line = ((upper_line + lower_line) / 2).astype(np.float32)
     order = np.argsort(line[:, 0])
     local = _share_of_jaw(head, jaw)
     lower = ((local - 0.4) / 0.2).clip(0, 1)
