@@ -15,7 +15,8 @@ from stillspeak.data.performers.sitter import Sitter
 _UPPER, _LOWER = ((36, 37, 38, 39), (42, 43, 44, 45)), ((36, 41, 40, 39), (42, 47, 46, 45))
 BLINKS = "eyeBlink_R", "eyeBlink_L"  # the eye that is left in the picture is the head's right one
 _BROW = (17, 18, 19, 20, 21), (22, 23, 24, 25, 26)
-_TO_BROW = 0.6  # ours: of the way from the lid's edge to the brow, the skin that a shut lid stretches
+_BROW_HAIR = 0.09  # ours, of the outer-eye distance: from the brow's landmarks down to bare skin
+_TO_BROW = 0.8  # ours: of the bare skin between the lid's edge and the brow, what a shut lid stretches
 _CLEAN = 0.85, 0.5  # ours: most of a shut lid is the skin above the fold, the rest of that skin its last part
 _LASHES = 0.018  # ours, of the outer-eye distance: above the edge, a line that is not stretched
 _INTO_EYE = 0.004  # ours, of the outer-eye distance: below the edge, which lashes still colour
@@ -47,7 +48,8 @@ def lids(sitter: Sitter) -> Lids:
         upper, lower, brow = (marks[list(numbers[eye])] for numbers in (_UPPER, _LOWER, _BROW))
         x, y = points[:, 0], points[:, 1]
         top, bottom = _curve(upper, x), _curve(lower, x)
-        skin = (_TO_BROW * (top - np.interp(x, brow[:, 0], brow[:, 1]))).clip(2 * _LASHES * sitter.unit, None)
+        bare = top - np.interp(x, brow[:, 0], brow[:, 1]) - _BROW_HAIR * sitter.unit
+        skin = (_TO_BROW * bare).clip(2 * _LASHES * sitter.unit, None)
         edge = top - _LASHES * sitter.unit
         own = sitter.moves[sitter.names.index(name)]
         upper_lid = (y < bottom) & ((y < (top + bottom) / 2) | (own[:, 1] > _GOES_DOWN * own[:, 1].max()))
