@@ -94,10 +94,10 @@ def prepare_performers(
     head, people, destination = Path(head).resolve(), Path(people).resolve(), Path(destination).resolve()
     task, prepared = _task(task, head), Path(prepared).resolve()
     _require_expressions(read_head(head), head)
-    Tracker(task)
     jobs = _jobs(people, prepared, clips)
     before = earlier_records(destination)
     require_same([clip for job in jobs for clip in (job.photo, *job.clips)], before, destination)
+    Tracker(task)  # LiteRT greets on stderr, so that every other refusal comes before it
     work = partial(perform, head=head, task=task, prepared=prepared, destination=destination)
     done = run_on_cluster(work, jobs, cluster, workers) if cluster else run_here(work, jobs, workers)
     work_through(done, len(jobs), "person")
