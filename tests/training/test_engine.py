@@ -590,7 +590,7 @@ def test_what_ends_a_group_of_processes_is_left_to_the_one_that_saves():
 
 
 def test_beside_a_gpu_a_core_is_left_to_the_step(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loader, "usable_cores", lambda: 16)
+    monkeypatch.setattr(loader, "granted_cores", lambda: 16)
     assert loader_workers(torch.device("cpu")) == 0
     assert loader_workers(torch.device("cuda")) == 15
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")

@@ -1,5 +1,6 @@
 """Decoded frames of many clips in one flat file, which is written once and then mapped into memory. Ours."""
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,9 +52,7 @@ def _write(path: Path, lengths: Sequence[int], height_px: int, width_px: int, de
     starts = np.cumsum([0, *lengths])
     frames = np.lib.format.open_memmap(part, "w+", np.uint8, (int(starts[-1]), height_px, width_px, 3))
     try:
-        if hasattr(os, "posix_fallocate"):  # without room a write to mapped memory would end the process
-            with part.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+        _require_room(part)
         with ThreadPoolExecutor() as pool:
             for first in range(0, len(lengths), _AT_ONCE):
                 videos = pool.map(decode, range(first, min(first + _AT_ONCE, len(lengths))))
@@ -63,3 +62,18 @@ def _write(path: Path, lengths: Sequence[int], height_px: int, width_px: int, de
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _require_room(file: Path) -> None:
+    """Takes the room of a file now: without it a write to mapped memory would end the process. Raises OSError if there is none.
+
+    Some drives cannot take room ahead; there the file is written as it is.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise

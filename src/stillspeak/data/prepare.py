@@ -28,7 +28,7 @@ from stillspeak.data.records import (
     record_path,
     require_same,
 )
-from stillspeak.data.voices import make_voices
+from stillspeak.data.voices import flac, make_voices
 from stillspeak.errors import DataError, FaceError, OutputError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
@@ -144,7 +144,7 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say
         done = replace(done, dropped=f"unreadable: {error}")
     with whole(record) as part:
-        part.write_text(json.dumps(done.as_dict()))
+        part.write_text(json.dumps(done.as_dict()), "utf-8")
 
 
 def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -269,7 +269,7 @@ def _whole(box: NDArray[np.float64]) -> tuple[int, int, int, int]:
 def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound, synthetic: bool = False) -> None:
     """A clip as prepared: H.264 in 4:4:4 at a quality that loses nothing visible, lossless sound beside it."""
     with whole(video.with_suffix(".flac")) as part:
-        soundfile.write(part, np.clip(sound.samples, -1, 1), sound.rate_hz, subtype="PCM_16")
+        part.write_bytes(flac(sound.samples, sound.rate_hz))
     with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=synthetic) as writer:
         for frame in frames:
             writer.write(frame)

@@ -16,7 +16,7 @@ def record_path(destination: Path, clip: SourceClip) -> Path:
 
 def load_record(path: Path) -> ClipRecord:
     """What became of a clip."""
-    fields = json.loads(path.read_text())
+    fields = json.loads(path.read_text("utf-8"))
     return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})
 
 
@@ -64,6 +64,6 @@ def publish_records(destination: Path, corpus: str, before: list[ClipRecord], re
     everyone = [*(record for record in before if record.key not in now), *records]
     try:
         write_manifest(destination, everyone)
-        (destination / REPORT).write_text(report(everyone))
+        (destination / REPORT).write_text(report(everyone), "utf-8", errors="surrogateescape")
     except OSError as error:
         raise OutputError(f"{destination} could not be written: {error.strerror}.") from error

@@ -179,7 +179,7 @@ def build_study(
             if record is chosen[0]:
                 films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
         study = Study(kind, [*models], films, shown, secrets.token_hex(8), information or Information())
-        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n")
+        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n", "utf-8")
     except BaseException as error:
         for film in films:  # what was begun is not left
             (destination / VIDEOS / film.name).unlink(missing_ok=True)
@@ -192,7 +192,7 @@ def build_study(
 def read_study(folder: Path) -> Study:
     """The study of a folder. Raises DataError if there is none."""
     try:
-        study = TypeAdapter(Study).validate_json((folder / STUDY).read_text())
+        study = TypeAdapter(Study).validate_json((folder / STUDY).read_text("utf-8"))
     except (OSError, ValueError) as error:  # pydantic's errors are ValueErrors
         raise DataError(f"{folder} holds no study; make one with: stillspeak study build") from error
     lost = [film.name for film in study.films if not (folder / VIDEOS / film.name).is_file()]

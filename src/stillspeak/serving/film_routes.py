@@ -63,7 +63,7 @@ def add_films(app: FastAPI, service: Service) -> None:
 
 
 def _add_making(app: FastAPI, service: Service) -> None:
-    codes = 400, 401, 403, 404, 413, 422, 500, 503
+    codes = 400, 401, 403, 404, 413, 422, 500, 503, 507
 
     @app.post("/animate", response_class=FileResponse, responses={**_VIDEO, **refusals(*codes)})
     async def animate(

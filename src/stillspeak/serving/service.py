@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from stillspeak.animate import load
-from stillspeak.runtime.engine import usable_cores
+from stillspeak.cores import usable_cores
 from stillspeak.serving.counts import Counts
 from stillspeak.serving.films import Films
 from stillspeak.serving.refusals import BusyError
@@ -19,6 +19,7 @@ from stillspeak.serving.settings import Settings
 
 Result = TypeVar("Result")
 _MOST_BEGINNING = 64  # ours: requests that wait for their photo to be looked at
+_BEHIND = 10  # the niceness of threads that stand back
 
 
 class Service:
@@ -87,6 +88,10 @@ class Service:
 
 
 def _stand_back() -> None:
-    """Gives this thread less of the processor, where threads can be given less."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    """Gives this thread less of the processor, where threads can be given less; where that is refused it goes on as it is."""
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError, AttributeError):
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, _BEHIND))  # nobody may take more than they have

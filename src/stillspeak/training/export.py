@@ -8,7 +8,6 @@ import contextlib
 import copy
 import json
 import shutil
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
 from stillspeak.model.generator import FrameDecoder, Generator, Identity, WarpingDecoder
 from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
+from stillspeak.temporary import temporary_folder
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
 from stillspeak.training.tensors import pixels, seeded
@@ -62,15 +62,14 @@ def export_trained(trained: Trained, destination: str | Path) -> Path:
     config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
     fill_generator(generator, trained)
-    with tempfile.TemporaryDirectory() as part:
-        folder = Path(part)
+    with temporary_folder() as folder:
         _write_graphs(for_runtime(generator), folder)
-        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n")
+        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n", "utf-8")
         write_generator(folder / GENERATOR, trained)
         worst = difference(generator, Engine(folder, threads=1))
         if worst > _TOLERANCE:
             raise ModelError(f"The exported graphs differ from PyTorch by {worst} of 255.")
-        (folder / "CARD.md").write_text(model_card(config, trained.history, worst))
+        (folder / "CARD.md").write_text(model_card(config, trained.history, worst), "utf-8")
         return install(folder, Path(destination))
 
 

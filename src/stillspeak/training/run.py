@@ -131,7 +131,7 @@ class RunFolder:
         try:
             table = {"prepared": str(data.resolve()), **config_to_dict(config)}
             with whole(self.path / CONFIG) as part:
-                part.write_text(tomli_w.dumps(table))
+                part.write_text(tomli_w.dumps(table), "utf-8", errors="surrogateescape")
         except OSError as error:
             raise RunError(f"{self.path} cannot be written: {error.strerror}.") from error
 
@@ -174,7 +174,7 @@ class RunFolder:
         if not self.exists:
             raise RunError(f"{self.path} holds no training run ({CONFIG} is missing).")
         try:
-            table = tomllib.loads((self.path / CONFIG).read_text())
+            table = tomllib.loads((self.path / CONFIG).read_text("utf-8", errors="surrogateescape"))
             data = Path(table.pop("prepared"))
             return {"name": table["name"], **table}, data
         except KeyError as error:
@@ -185,7 +185,7 @@ class RunFolder:
     def log(self, scalars: dict[str, Any]) -> None:
         """Appends one line to ``metrics.jsonl``. Raises RunError if it cannot be written."""
         try:
-            with (self.path / METRICS).open("a") as file:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(scalars) + "\n")
         except OSError as error:
             raise RunError(f"{self.path / METRICS} could not be written: {error.strerror}.") from error

@@ -3,6 +3,7 @@
 The next training starts from it (``train --init``), and its history goes on with it.
 """
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -90,7 +91,8 @@ def write_generator(path: Path, trained: Trained) -> None:
     tensors["mouth_code.basis"] = torch.from_numpy(trained.code.basis)
     metadata = describe_generator(trained.config, trained.code, trained.history)
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata)
-    path.chmod(0o644)
+    with contextlib.suppress(OSError):  # safetensors gives it to its owner alone; some drives let nobody change that
+        path.chmod(0o644)
 
 
 def load_generator(model: Path, generator: Generator) -> Trained:

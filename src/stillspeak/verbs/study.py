@@ -113,4 +113,4 @@ def _report(arguments: argparse.Namespace) -> None:
     from stillspeak.experiments.study_report import report
 
     report(arguments.study, arguments.output)
-    print((arguments.output / "report.md").read_text())
+    print((arguments.output / "report.md").read_text("utf-8", errors="surrogateescape"))

@@ -96,7 +96,7 @@ def _read_folder(folder: Path) -> Head:
     if not identities or not expressions:
         raise DataError(f"{folder} holds no identities or no expressions beside {_NEUTRAL}.")
     try:
-        landmarks = json.loads((folder / _INDICES).read_text())["idx_to_landmark_verts"]
+        landmarks = json.loads((folder / _INDICES).read_text("utf-8"))["idx_to_landmark_verts"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / _INDICES} is damaged.") from error
     return Head(
@@ -136,7 +136,7 @@ def read_obj(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no Wavefront OBJ file or is damaged.") from error
 

@@ -220,7 +220,7 @@ def _record(clip: SourceClip, **known: object) -> ClipRecord:
 def _write(destination: Path, record: ClipRecord) -> None:
     clip = SourceClip(record.clip, record.corpus, record.speaker, record.split, Path())
     with whole(record_path(destination, clip)) as part:
-        part.write_text(json.dumps(record.as_dict()))
+        part.write_text(json.dumps(record.as_dict()), "utf-8")
 
 
 def _perform(sitter: Sitter, clip: SourceClip, source: Path, destination: Path, head: Head, tracker: Tracker) -> None:
