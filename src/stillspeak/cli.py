@@ -24,9 +24,14 @@ _LONGEST_NAME = 4096
 _PLACES = (  # of errors that a disk, a drive or a limit of the system causes, and no fault of ours
     "ENOSPC EDQUOT EIO EROFS EACCES EPERM EMFILE ENFILE ENOMEM ESTALE ENOTSUP EOPNOTSUPP ENOSYS ENODEV ENXIO ELOOP EFBIG EBUSY"
 )
-_EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate", "aiortc": "webrtc"} | dict.fromkeys(
-    ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
-)
+_EXTRAS = {
+    "ray": "cluster",
+    "c2pa": "sign",
+    "matplotlib": "evaluate",
+    "aiortc": "webrtc",
+    "numba": "performers",
+    "ai_edge_litert": "performers",
+} | dict.fromkeys(("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,10 +17,17 @@ from numpy.typing import NDArray
 
 from stillspeak.data.corpora import SourceClip, source_clips
 from stillspeak.data.landmarks import points68
-from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
+from stillspeak.data.manifest import ClipRecord
 from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.readings import READERS, installed, make_readings
-from stillspeak.data.summary import REPORT, report
+from stillspeak.data.records import (
+    bytes_of,
+    earlier_records,
+    load_record,
+    publish_records,
+    record_path,
+    require_same,
+)
 from stillspeak.data.voices import flac, make_voices
 from stillspeak.errors import DataError, FaceError, OutputError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
@@ -72,8 +79,8 @@ def prepare(
     if readings:
         installed(READERS)
     clips = source_clips(corpus, source, destination.resolve() / "clips")
-    before = _before(destination)
-    _require_same(clips, before, destination)
+    before = earlier_records(destination)
+    require_same(clips, before, destination)
     try:
         destination.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,44 +88,9 @@ def prepare(
     work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
     done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
     work_through(done, len(clips), "clip")
-    for part in (destination / "clips" / corpus).rglob(".*.part*"):
-        part.unlink(missing_ok=True)  # of a run that was killed
     records = [load_record(record_path(destination, clip)) for clip in clips]
-    now = {record.key for record in records}
-    everyone = [*(record for record in before if record.key not in now), *records]
-    try:
-        write_manifest(destination, everyone)
-        (destination / REPORT).write_text(report(everyone), "utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise OutputError(f"{destination} could not be written: {error.strerror}.") from error
+    publish_records(destination, corpus, before, records)
     return records
-
-
-def _before(destination: Path) -> list[ClipRecord]:
-    """What was brought to the same folder before; where its list is damaged, as the clips' own records say."""
-    if not (destination / MANIFEST).is_file():
-        return []
-    try:
-        records = read_manifest(destination, dropped=True, shards=True)
-    except DataError:
-        return [load_record(path) for path in (destination / "clips").rglob("[!.]*.json")]
-    return read_manifest(destination, dropped=True) if any(record.shard for record in records) else records
-
-
-def _require_same(clips: list[SourceClip], before: list[ClipRecord], destination: Path) -> None:
-    """Refuses clips of which the folder holds others by the same name."""
-    known = {record.key: record.source_bytes for record in before}
-    for clip in clips:
-        size, record = known.get((clip.corpus, clip.speaker, clip.clip), 0), record_path(destination, clip)
-        if size and size != _bytes(clip.path) and record.exists():
-            raise DataError(
-                f"{destination} holds clip {clip.clip} of {clip.speaker}, made of a file other than {clip.path}; take "
-                f"{record} away to make it anew, or prepare into another folder."
-            )
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
@@ -144,7 +116,7 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
     done = ClipRecord(
         clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level,
-        source_bytes=_bytes(clip.path),
+        source_bytes=bytes_of(clip.path),
     )  # fmt: skip
     try:
         raw = read_video(clip.path, FPS)
@@ -294,21 +266,10 @@ def _whole(box: NDArray[np.float64]) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
+def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound, synthetic: bool = False) -> None:
     """A clip as prepared: H.264 in 4:4:4 at a quality that loses nothing visible, lossless sound beside it."""
     with whole(video.with_suffix(".flac")) as part:
         part.write_bytes(flac(sound.samples, sound.rate_hz))
-    with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=False) as writer:
+    with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=synthetic) as writer:
         for frame in frames:
             writer.write(frame)
-
-
-def record_path(destination: Path, clip: SourceClip) -> Path:
-    """Where what became of a clip is written; its video and sound lie beside it."""
-    return destination / "clips" / clip.corpus / clip.speaker / f"{clip.clip}.json"
-
-
-def load_record(path: Path) -> ClipRecord:
-    """What became of a clip."""
-    fields = json.loads(path.read_text("utf-8"))
-    return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})

@@ -20,19 +20,27 @@ def _add_prepare(verbs: Verbs) -> None:
     parser.add_argument(
         "corpus",
         help="grid, tcd-timit, crema-d, lrw, folder (any tree of videos); then portraits (photos for training) or "
-        "sentences (a text, a sentence a line, that voices read aloud)",
+        "sentences (a text, a sentence a line, that voices read aloud), or performers (photos that speak on a 3D head)",
     )
-    parser.add_argument("source", type=Path, help="the corpus as published; the photos; the text")
+    parser.add_argument("source", type=Path, help="the corpus as published; the photos; the text; the 3D head")
+    parser.add_argument("people", type=Path, nargs="?", default=None, help="for performers: a folder of photos")
     parser.add_argument("destination", type=Path, help="folder for clips, manifest.parquet and report.md")
     parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
     parser.add_argument("--voices", type=int, default=0, help="revoiced copies of each training clip's sound (0)")
     parser.add_argument(
         "--readings", type=int, default=0, help="readings of each training clip's words by synthetic voices (0)"
     )
+    parser.add_argument("--from", dest="prepared", type=Path, default=None, help="for performers: whose clips they act")
+    parser.add_argument("--landmarker", type=Path, default=None, help="for performers: face_landmarker.task")
+    parser.add_argument("--clips", type=int, default=3, help="for performers: how many of each (3)")
     parser.add_argument("--cluster", default="", help="a Ray cluster's address; local starts one on this machine")
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
+    if arguments.corpus == "performers":
+        _prepare_performers(arguments)
+        return
+    _refuse_performers_own(arguments)
     from stillspeak.data.portraits import prepare_portraits
     from stillspeak.data.prepare import prepare
 
@@ -47,6 +55,37 @@ def _prepare(arguments: argparse.Namespace) -> None:
     prepare(arguments.corpus, arguments.source, arguments.destination, *how)
     print((arguments.destination / "report.md").read_text("utf-8", errors="surrogateescape"))
     print(arguments.destination)
+
+
+def _prepare_performers(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import DataError
+
+    if arguments.people is None or arguments.prepared is None:
+        raise DataError("Performers need: stillspeak prepare performers HEAD PEOPLE DESTINATION --from PREPARED")
+    if arguments.voices or arguments.readings:
+        raise DataError("Performers take voices and readings from the clips that they act; prepare those with them.")
+    from stillspeak.data.performers.make import prepare_performers
+
+    prepare_performers(
+        arguments.source,
+        arguments.people,
+        arguments.destination,
+        arguments.prepared,
+        arguments.landmarker,
+        arguments.clips,
+        arguments.workers,
+        arguments.cluster,
+    )
+    print((arguments.destination / "report.md").read_text("utf-8", errors="surrogateescape"))
+
+
+def _refuse_performers_own(arguments: argparse.Namespace) -> None:
+    from stillspeak.errors import DataError
+
+    if arguments.people is not None:
+        raise DataError(f"{arguments.corpus} takes a source and a destination; {arguments.people} is one too many.")
+    if arguments.prepared is not None or arguments.landmarker is not None:
+        raise DataError("--from and --landmarker belong to: stillspeak prepare performers")
 
 
 def _prepare_sentences(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,89 @@
+"""Eyelids: the upper ones come down to the lower ones exactly, in skin that a photo of open eyes shows little of.
+
+The head's own blink is made for its own eyes. Here each column of the lid goes as far as this eye is open there. It shows the
+skin between brow and fold, stretched; the lashes' line goes along with the edge.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.data.performers.sitter import Sitter
+
+_UPPER, _LOWER = ((36, 37, 38, 39), (42, 43, 44, 45)), ((36, 41, 40, 39), (42, 47, 46, 45))
+BLINKS = "eyeBlink_R", "eyeBlink_L"  # the eye that is left in the picture is the head's right one
+_BROW = (17, 18, 19, 20, 21), (22, 23, 24, 25, 26)
+_BROW_HAIR = 0.09  # ours, of the outer-eye distance: from the brow's landmarks down to bare skin
+_TO_BROW = 0.8  # ours: of the bare skin between the lid's edge and the brow, what a shut lid stretches
+_CLEAN = 0.85, 0.5  # ours: most of a shut lid is the skin above the fold, the rest of that skin its last part
+_LASHES = 0.018  # ours, of the outer-eye distance: above the edge, a line that is not stretched
+_INTO_EYE = 0.004  # ours, of the outer-eye distance: below the edge, which lashes still colour
+_PAST = 0.02  # ours, of the outer-eye distance: the upper lid comes so far over the lower
+_AROUND = 0.09  # ours, of the outer-eye distance: columns so near go down alike
+_ASIDE = 0.4  # ours: of the most that a column goes down; those that go less keep more of their own colour
+_FORWARD = 0.01  # ours, of the outer-eye distance: it passes before it
+_GOES_DOWN = 0.3  # of the most that the head's own blink moves: what is folded behind the edge belongs to the upper lid
+
+
+class Lids(NamedTuple):
+    """The lids of a sitter.
+
+    Attributes:
+        moves: how each vertex goes when the eyes shut, float32 ``(2, 21451, 3)``: right eye, left eye.
+        taken: how much higher each takes its colour from then, in pixels, float32 ``(21451,)``.
+    """
+
+    moves: NDArray[np.float32]
+    taken: NDArray[np.float32]
+
+
+def lids(sitter: Sitter) -> Lids:
+    """How a sitter's eyes shut."""
+    points, marks = sitter.points, sitter.points[sitter.landmarks, :2]
+    moves = np.zeros((2, len(points), 3), np.float32)
+    taken = np.zeros(len(points), np.float32)
+    for eye, name in enumerate(BLINKS):
+        upper, lower, brow = (marks[list(numbers[eye])] for numbers in (_UPPER, _LOWER, _BROW))
+        x, y = points[:, 0], points[:, 1]
+        top, bottom = _curve(upper, x), _curve(lower, x)
+        bare = top - np.interp(x, brow[:, 0], brow[:, 1]) - _BROW_HAIR * sitter.unit
+        skin = (_TO_BROW * bare).clip(2 * _LASHES * sitter.unit, None)
+        edge = top - _LASHES * sitter.unit
+        own = sitter.moves[sitter.names.index(name)]
+        upper_lid = (y < bottom) & ((y < (top + bottom) / 2) | (own[:, 1] > _GOES_DOWN * own[:, 1].max()))
+        down = ((y - edge + skin) / skin).clip(0, 1)
+        share = down * upper_lid
+        way = _way(x, upper, lower, share, sitter.unit)
+        moves[eye, :, 1] = share * way
+        moves[eye, :, 2] = share * _FORWARD * sitter.unit
+        clean = np.interp(down, (0, _CLEAN[0], 1), (0, _CLEAN[1], 1)) - down
+        higher = clean * skin + np.minimum(top + _INTO_EYE * sitter.unit - y, 0)
+        taken += np.where(share > 0, higher, 0) * (way / (_ASIDE * way.max())).clip(0, 1)
+    return Lids(moves, taken)
+
+
+def _way(
+    x: NDArray[np.float32],
+    upper: NDArray[np.float32],
+    lower: NDArray[np.float32],
+    share: NDArray[np.float32],
+    unit: float,
+) -> NDArray[np.float32]:
+    """How far down each column goes: at the edge as far as the eye is open there, above it as far as around it."""
+    grid = np.arange(x.min(), x.max(), 1.0, dtype=np.float32)
+    inside = (grid > upper[:, 0].min()) & (grid < upper[:, 0].max())
+    gap = np.where(inside, (_curve(lower, grid) - _curve(upper, grid)).clip(0) + _PAST * unit, 0)
+    wide = cv2.GaussianBlur(gap[None], (0, 0), _AROUND * unit)[0]
+    sharp = cv2.GaussianBlur(gap[None], (0, 0), 0.1 * _AROUND * unit)[0]
+    at_edge = share**3
+    return (1 - at_edge) * np.interp(x, grid, wide) + at_edge * np.interp(x, grid, sharp)
+
+
+def _curve(knots: NDArray[np.floating], x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cubic through four points, level beyond its ends."""
+    inside = x.clip(knots[:, 0].min(), knots[:, 0].max())
+    middle, half = knots[:, 0].mean(), np.ptp(knots[:, 0]) / 2
+    through = np.polyfit((knots[:, 0] - middle) / half, knots[:, 1], 3)
+    return np.polyval(through, (inside - middle) / half).astype(np.float32)

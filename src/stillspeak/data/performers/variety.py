@@ -1,0 +1,181 @@
+"""What makes two performers differ beside their faces: teeth, light, camera, how they hold their heads, their mood.
+
+Every number is drawn from a generator that is seeded by the names of the person and of the clip, so that a clip is the same
+whenever it is made.
+"""
+
+import zlib
+from dataclasses import replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.data.performers.mouth import Look, normals
+from stillspeak.data.performers.raster import draw
+from stillspeak.data.performers.sitter import CANVAS_SIZE, MARGIN_PX, Sitter
+
+Random = np.random.Generator
+FPS = 25
+_TURNS = np.array([3.5, 2.0, 1.5])  # ours, degrees: spread of yaw, pitch and roll
+_SLOW_SECONDS = 0.7  # ours: heads and moods change over such a time
+_MOODY = 0.6  # ours: share of clips with a mood
+_MOODS = {  # expressions of one unit of each mood, by ARKit's names
+    "smile": {"mouthSmile": 0.45, "cheekSquint": 0.25},
+    "frown": {"mouthFrown": 0.35, "browDown": 0.5},
+    "brows": {"browInnerUp": 0.45, "browOuterUp": 0.35},
+}
+MOODS = tuple(_MOODS)
+
+
+class Camera(NamedTuple):
+    """How a clip is filmed.
+
+    Attributes:
+        blur_px: of a large frame, a Gaussian's spread.
+        noise: spread of the sensor's noise, of 255.
+        quality: of JPEG, 1 to 100; 0 is none.
+    """
+
+    blur_px: float
+    noise: float
+    quality: int
+
+
+class Variety(NamedTuple):
+    """What is drawn for one clip.
+
+    Attributes:
+        look: the person's mouth.
+        relight: a light beside the photo's own: x, y (down), nearness, times its strength.
+        exposure: factors on red, green and blue.
+        gamma: of the picture.
+        lip_gloss: by how much the lips' contrast grows.
+        camera: how it is filmed.
+        turns: yaw, pitch and roll in degrees, frame by frame, ``(time, 3)``.
+        moods: how much of smile, frown and raised brows, frame by frame, ``(time, 3)``.
+    """
+
+    look: Look
+    relight: tuple[float, float, float]
+    exposure: tuple[float, float, float]
+    gamma: float
+    lip_gloss: float
+    camera: Camera
+    turns: NDArray[np.float32]
+    moods: NDArray[np.float32]
+
+
+def draw_variety(person: str, clip: str, time: int) -> Variety:
+    """The variety of a clip of ``time`` frames: teeth by the person, the rest by person and clip."""
+    random = np.random.default_rng([zlib.crc32(person.encode()), zlib.crc32(clip.encode())])
+    angle, strength = random.uniform(-np.pi, 0.2 * np.pi), abs(random.normal(0, 0.13))
+    light = strength * np.array([np.cos(angle), 0.7 * np.sin(angle), 0.2])
+    exposure = np.exp(random.normal(0, 0.08)) * np.exp(random.normal(0, 0.012, 3))
+    quality = int(random.integers(55, 96)) if random.random() < 0.5 else 0  # noqa: PLR2004 - every second
+    camera = Camera(float(abs(random.normal(0, 0.5))), float(abs(random.normal(0, 1.5))), quality)
+    moods = np.zeros((time, len(MOODS)))
+    if random.random() < _MOODY:
+        which = int(random.integers(len(MOODS)))
+        level = random.uniform(0.2, 1.0) * (-0.6 if MOODS[which] == "brows" and random.random() < 0.3 else 1)  # noqa: PLR2004
+        moods[:, which] = level * (1 + 0.1 * _drift(time, random)).clip(0, 1.5)
+    turns = _TURNS * random.uniform(0.2, 1.0) * np.stack([_drift(time, random) for _ in _TURNS], axis=1)
+    return Variety(
+        draw_look(person),
+        (float(light[0]), float(light[1]), float(light[2])),
+        (float(exposure[0]), float(exposure[1]), float(exposure[2])),
+        float(np.exp(random.normal(0, 0.06))),
+        float(max(0.0, random.normal(0, 0.15))),
+        camera,
+        turns.astype(np.float32),
+        moods.astype(np.float32),
+    )
+
+
+def draw_look(person: str) -> Look:
+    """A person's teeth, gums and tongue."""
+    random = np.random.default_rng([zlib.crc32(person.encode()), 0])
+    white, warm = random.uniform(0.84, 1.0), random.uniform(0.0, 1.0)
+    tooth = white * (np.array([1.0, 0.985, 0.95]) * (1 - warm) + np.array([1.0, 0.93, 0.79]) * warm)
+    dark = random.uniform(0.75, 1.1)
+    gum = dark * np.array([0.66, 0.36, 0.35]) * np.exp(random.normal(0, 0.05, 3))
+    tongue = dark * np.array([0.70, 0.39, 0.38]) * np.exp(random.normal(0, 0.05, 3))
+    return Look(
+        _colour(tooth),
+        _colour(gum),
+        _colour(tongue),
+        yellow=random.uniform(0.1, 0.9),
+        wide=random.uniform(0.94, 1.06),
+        long=random.uniform(0.92, 1.1),
+        shown=random.uniform(0.08, 0.4),
+        gum_line=random.uniform(-0.05, 0.08),
+        tongue_up=random.uniform(-0.1, 0.35),
+        gloss=random.uniform(0.08, 0.45),
+        shade=random.uniform(0.15, 0.4),
+    )
+
+
+def _colour(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values.clip(0, 1))
+    return red, green, blue
+
+
+def _drift(time: int, random: Random) -> NDArray[np.float64]:
+    """A slow wander of spread 1, ``(time,)``."""
+    steps = _SLOW_SECONDS * FPS
+    wander = cv2.GaussianBlur(random.normal(0, 1, (1, time + 8 * int(steps))), (0, 0), steps)[0]
+    part = wander[4 * int(steps) : 4 * int(steps) + time]
+    return part / max(float(wander.std()), 1e-6)
+
+
+def mood_coefficients(moods: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Moods ``(time, 3)`` as expressions of the head, ``(time, expressions)``."""
+    rows = np.zeros((len(MOODS), len(names)), np.float32)
+    for row, expressions in zip(rows, _MOODS.values(), strict=True):
+        for k, name in enumerate(names):
+            row[k] = expressions.get(name.removesuffix("_L").removesuffix("_R"), 0.0)
+    return moods @ rows
+
+
+def relit(sitter: Sitter, variety: Variety) -> Sitter:
+    """A sitter whose photo was taken in another light, by another exposure, with glossier lips."""
+    texture = sitter.texture.astype(np.float32)
+    texture *= (1 + _shading(sitter, np.array(variety.relight, np.float32))).clip(0.3, 2)[..., None]
+    if variety.lip_gloss:
+        texture = _glossy(sitter, texture, variety.lip_gloss)
+    texture = 255 * (texture.clip(0, 255) / 255) ** variety.gamma * np.array(variety.exposure, np.float32)
+    return replace(sitter, texture=texture.round().clip(0, 255).astype(np.uint8))
+
+
+def _shading(sitter: Sitter, light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much a light from there adds to each pixel of the texture; none behind the face."""
+    height, width = (side + 2 * MARGIN_PX for side in CANVAS_SIZE)
+    shifted = sitter.points + np.array([MARGIN_PX, MARGIN_PX, 0], np.float32)
+    facing = draw(shifted, sitter.skin, normals(sitter.points, sitter.skin), height, width).values
+    small = cv2.resize(facing, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), 0.03 * sitter.unit)
+    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) @ light, np.float32)
+
+
+def _glossy(sitter: Sitter, texture: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
+    lips = np.zeros(texture.shape[:2], np.float32)
+    outline = sitter.points[sitter.landmarks[48:60], :2] + MARGIN_PX
+    cv2.fillPoly(lips, [outline.round().astype(np.int32)], 1.0)
+    soft = cv2.GaussianBlur(lips, (0, 0), 0.01 * sitter.unit)[..., None]
+    broad = cv2.GaussianBlur(texture, (0, 0), 0.04 * sitter.unit)
+    return np.asarray(texture + 2 * gain * soft * (texture - broad).clip(0, None), np.float32)
+
+
+def filmed(frame: NDArray[np.uint8], camera: Camera, random: Random) -> NDArray[np.uint8]:
+    """A large frame as the camera gives it, ``(384, 288, 3)`` in and out."""
+    picture = frame.astype(np.float32)
+    if camera.blur_px > 0.2:  # noqa: PLR2004 - less does nothing
+        picture = cv2.GaussianBlur(picture, (0, 0), camera.blur_px)
+    noise = random.standard_normal((picture.shape[0] // 2, *picture.shape[1:]), np.float32)
+    picture += camera.noise * np.concatenate([noise, noise[:, ::-1]])
+    seen = picture.round().clip(0, 255).astype(np.uint8)
+    if not camera.quality:
+        return seen
+    coded = cv2.imencode(".jpg", seen[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, camera.quality])[1]
+    return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,0 +1,69 @@
+"""What became of each clip of a folder that is being prepared: a file beside the clip, and, at the end, the list of all."""
+
+import json
+from pathlib import Path
+
+from stillspeak.data.corpora import SourceClip
+from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, write_manifest
+from stillspeak.data.summary import REPORT, report
+from stillspeak.errors import DataError, OutputError
+
+
+def record_path(destination: Path, clip: SourceClip) -> Path:
+    """Where what became of a clip is written; its video and sound lie beside it."""
+    return destination / "clips" / clip.corpus / clip.speaker / f"{clip.clip}.json"
+
+
+def load_record(path: Path) -> ClipRecord:
+    """What became of a clip."""
+    fields = json.loads(path.read_text("utf-8"))
+    return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})
+
+
+def earlier_records(destination: Path) -> list[ClipRecord]:
+    """What was brought to the same folder before; where its list is damaged, as the clips' own records say."""
+    if not (destination / MANIFEST).is_file():
+        return []
+    try:
+        records = read_manifest(destination, dropped=True, shards=True)
+    except DataError:
+        return [load_record(path) for path in (destination / "clips").rglob("[!.]*.json")]
+    return read_manifest(destination, dropped=True) if any(record.shard for record in records) else records
+
+
+def require_same(clips: list[SourceClip], before: list[ClipRecord], destination: Path) -> None:
+    """Refuses clips of which the folder holds others by the same name.
+
+    Raises:
+        DataError: if it does.
+    """
+    known = {record.key: record.source_bytes for record in before}
+    for clip in clips:
+        size, record = known.get((clip.corpus, clip.speaker, clip.clip), 0), record_path(destination, clip)
+        if size and size != bytes_of(clip.path) and record.exists():
+            raise DataError(
+                f"{destination} holds clip {clip.clip} of {clip.speaker}, made of a file other than {clip.path}; take "
+                f"{record} away to make it anew, or prepare into another folder."
+            )
+
+
+def bytes_of(path: Path) -> int:
+    """The size of a file; 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def publish_records(destination: Path, corpus: str, before: list[ClipRecord], records: list[ClipRecord]) -> None:
+    """Writes the list and the report of a folder: what was there before, and what was prepared now.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    for part in (destination / "clips" / corpus).rglob(".*.part*"):
+        part.unlink(missing_ok=True)  # of a run that was killed
+    now = {record.key for record in records}
+    everyone = [*(record for record in before if record.key not in now), *records]
+    try:
+        write_manifest(destination, everyone)
+        (destination / REPORT).write_text(report(everyone), "utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise OutputError(f"{destination} could not be written: {error.strerror}.") from error
