@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["stillspeak"]):
     from stillspeak.data.manifest import from_parquet
     from stillspeak.errors import StillspeakError
     from stillspeak.media.audio import read_audio, sound_seconds
-    from stillspeak.media.faces import read_alpha, read_image
+    from stillspeak.media.images import read_alpha, read_image
     from stillspeak.media.inspection import inspect
     from stillspeak.media.video import iterate_video
 

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from stillspeak.data.landmarks import crop_landmarks
 from stillspeak.errors import DataError, StillspeakError
-from stillspeak.media.faces import align, read_image, require_faces, similarity
+from stillspeak.media.faces import align, require_faces, similarity
+from stillspeak.media.images import read_image
 from stillspeak.whole import whole
 
 PORTRAITS = "portraits.npz"

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError, MediaError
-from stillspeak.media.faces import Face, read_image, require_faces, similarity
+from stillspeak.media.faces import Face, require_faces, similarity
+from stillspeak.media.images import read_image
 from stillspeak.runtime.compose import Composer
 from stillspeak.runtime.engine import Layers
 

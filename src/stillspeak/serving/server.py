@@ -26,7 +26,7 @@ from starlette.background import BackgroundTask
 
 from stillspeak.errors import OutputError, StillspeakError
 from stillspeak.jobs import Job
-from stillspeak.media.faces import decode_image
+from stillspeak.media.images import decode_image
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
 from stillspeak.serving.limits import BodyLimit, Gate, key_of, knows_key, same_origin

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stillspeak.animate import Animator
 from stillspeak.errors import MediaError
-from stillspeak.media.faces import decode_image
+from stillspeak.media.images import decode_image
 from stillspeak.media.provenance import marked_jpeg, marked_webp
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import open_scene
