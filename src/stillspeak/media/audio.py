@@ -16,6 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, SpeechError
+from stillspeak.media.files import require_file
 
 _GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
 _CANCELLED = 0.01  # ours: share of a channel's power that is left in the mean when the other is its opposite
@@ -60,24 +61,6 @@ def open_media(path: str | Path) -> av.container.InputContainer:
         return av.open(str(path.absolute()))  # absolute: FFmpeg takes "a:" for a protocol
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{path} is not a sound or video file that can be read.") from error
-
-
-def require_file(path: Path) -> None:
-    """Raises MediaError unless ``path`` is a readable, non-empty file."""
-    try:
-        if path.is_dir():
-            raise MediaError(f"{path} is a folder, not a file.")
-        if not path.exists():
-            raise MediaError(f"There is no file {path}.")
-        if path.is_fifo():
-            raise MediaError(f"{path} is a pipe; keep what comes through it in a file first.")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise MediaError(f"{path} is empty.")
-    except (OSError, ValueError) as error:
-        if isinstance(error, MediaError):
-            raise
-        raise MediaError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def read_audio(path: str | Path) -> Sound:

@@ -171,7 +171,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     async def faces(photo: Annotated[UploadFile, File(description="a picture with faces in it")]) -> list[FoundFace]:
         """The faces of a photo, best first."""
         data = await _photo(photo, service)
-        found = (await service.begin(lambda: numbered(decode_image(data, "The photo"))))[1]
+        found = (await service.begin(lambda: numbered(decode_image(data, "The photo")[0])))[1]
         return [
             FoundFace(number=n, left=f.box[0], top=f.box[1], right=f.box[2], bottom=f.box[3])
             for n, f in enumerate(found, 1)

@@ -48,7 +48,7 @@ class Session:
 
     def __init__(self, animator: Animator, hello: Hello, photo: bytes) -> None:
         self._animator, self._hello = animator, hello
-        image = decode_image(photo, "The photo")
+        image, _ = decode_image(photo, "The photo")
         self._scene = open_scene(image, hello.face, longest=hello.side)
         if len(self._scene.faces) > _MOST_FACES:
             raise MediaError(
