@@ -16,7 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, SpeechError
-from stillspeak.media.files import require_file
+from stillspeak.media.opening import open_media
 
 _GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
 _CANCELLED = 0.01  # ours: share of a channel's power that is left in the mean when the other is its opposite
@@ -47,20 +47,6 @@ class Sound:
         if rate_hz == self.rate_hz:
             return self
         return Sound(soxr.resample(self.samples, self.rate_hz, rate_hz, quality="VHQ").astype(np.float32), rate_hz)
-
-
-def open_media(path: str | Path) -> av.container.InputContainer:
-    """Opens a media file.
-
-    Raises:
-        MediaError: if it is missing, a folder, empty, or of no format that FFmpeg knows.
-    """
-    path = Path(path)
-    require_file(path)
-    try:
-        return av.open(str(path.absolute()))  # absolute: FFmpeg takes "a:" for a protocol
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"{path} is not a sound or video file that can be read.") from error
 
 
 def read_audio(path: str | Path) -> Sound:

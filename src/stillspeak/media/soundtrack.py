@@ -12,7 +12,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.media.audio import Sound, SoundStream, decoded, open_media, open_sound, packets
+from stillspeak.media.audio import Sound, SoundStream, decoded, open_sound, packets
+from stillspeak.media.opening import open_media
 
 Heard = Sound | Path | list[Path]  # samples, a file, or several files that speak at once
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame

@@ -13,7 +13,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError
-from stillspeak.media.audio import open_media, packets
+from stillspeak.media.audio import packets
+from stillspeak.media.opening import open_media
 
 Frames = NDArray[np.uint8]
 
