@@ -263,7 +263,7 @@ def test_a_video_is_made_and_nothing_is_left(
     assert inspect(tmp_path / "talk.mp4")["synthetic"] is True
     assert list((tmp_path / "tmp").iterdir()) == []
     told = client.get("/animate/mine/events").text
-    last = json.loads(told.strip().splitlines()[-1].removeprefix("data: "))
+    last = json.loads([line for line in told.splitlines() if line.startswith("data: ")][-1].removeprefix("data: "))
     assert (last["state"], last["done"], last["total"]) == ("done", 50, 50)
 
 
@@ -351,7 +351,8 @@ def test_a_worker_that_is_killed_is_said_and_the_server_goes_on(tiny_model: Path
         assert greet(socket, face)["ready"] is True
         answers = []
         files = {"photo": ("a", face), "speech": ("b", wav(60.0))}
-        asking = threading.Thread(target=lambda: answers.append(client.post("/animate", files=files)))
+        wait = {"Prefer": "wait=60"}
+        asking = threading.Thread(target=lambda: answers.append(client.post("/animate", files=files, headers=wait)))
         asking.start()
         while not (found := workers_of(os.getpid())):
             time.sleep(0.02)
@@ -435,6 +436,23 @@ def test_a_port_that_is_taken_and_places_that_are_none_are_said(capsys: pytest.C
     assert main(["serve", "--sessions", "-1"]) == 2
     assert main(["serve", "--port", "99999999", "--model", str(tiny_model)]) == 2
     assert main(["serve", "--model", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 88_200, 96_000, 176_400, 192_000, 384_000])
+def test_a_sound_card_at_its_own_rate_gives_the_same_frames(animator: Animator, face: bytes, rate_hz: int):
+    def frames(at_hz: int) -> np.ndarray:
+        session = Session(animator, Hello(rate_hz=at_hz, crop=True), face)
+        samples = tone(1.0, animator.rate_hz).at(at_hz).samples
+        pieces = [samples[start : start + at_hz // 50] for start in range(0, len(samples), at_hz // 50)]
+        drawn = [one for piece in pieces for one in session.hear(piece)]
+        assert (
+            len(drawn) >= 20
+        )  # no more than the 60 ms that a frame looks ahead, and 20 for the resampler, are kept back
+        return np.stack([one.picture for one in drawn + session.finish()]).astype(int)
+
+    own, card = frames(animator.rate_hz), frames(rate_hz)
+    assert len(card) == len(own) == 25
+    assert np.abs(card - own).mean() < 0.2 * np.abs(own - own[0]).mean()
 
 
 def test_a_frame_may_be_far_smaller_than_the_photo(tiny_model: Path, astronaut: np.ndarray):

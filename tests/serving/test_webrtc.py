@@ -2,14 +2,17 @@
 
 import asyncio
 import io
+import re
 from fractions import Fraction
 from pathlib import Path
 
+import aioice
 import av
 import httpx
 import numpy as np
 import pytest
-from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aioice import mdns
+from aiortc import AudioStreamTrack, MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from PIL import Image
 
 from helpers import tone
@@ -108,3 +111,56 @@ def test_a_peer_that_speaks_sees_the_face_move(
     assert frames[0].shape == (256, 256, 3)
     assert np.abs(frames[-1][40:100, 85:140].astype(int) - frames[3][40:100, 85:140]).mean() > 0.3
     assert pytest.approx(0, abs=12) == np.abs(frames[-1][:30].astype(int) - frames[3][:30]).mean()
+
+
+def test_nothing_outside_is_asked_and_candidates_that_are_names_are_not_looked_up(
+    tiny_model: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+    photo = io.BytesIO()
+    Image.fromarray(astronaut).save(photo, "png")
+    app = create_app(Settings(str(tiny_model)))
+    asked: list[object] = []
+
+    def look_up(self: object, *arguments: object, **options: object) -> None:
+        asked.append(arguments)
+        raise OSError("nothing may be asked")
+
+    async def call() -> tuple[int, np.ndarray]:
+        peer = RTCPeerConnection(RTCConfiguration([]))
+        peer.addTrack(Voice())
+        peer.addTransceiver("video", "recvonly")
+        seen: list[MediaStreamTrack] = []
+        peer.on("track", lambda track: seen.append(track) if track.kind == "video" else None)
+        await peer.setLocalDescription(await peer.createOffer())
+        named = re.sub(r"(a=candidate:\S+ \S+ \S+ \S+ )\S+", r"\1f2a8c9de.local", peer.localDescription.sdp)
+        assert ".local" in named
+        with app.state.service.opened():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+                data = {"sdp": named, "side": "64"}
+                answer = await client.post("/offer", files={"photo": ("a", photo.getvalue())}, data=data)
+            await peer.setRemoteDescription(RTCSessionDescription(**answer.json()))
+            frame = await asyncio.wait_for(seen[0].recv(), 20)
+            await peer.close()
+            for caller in [*app.state.callers]:
+                await caller.close()
+        return answer.status_code, frame.to_ndarray(format="rgb24")
+
+    monkeypatch.setattr(mdns.MDnsProtocol, "resolve", look_up)
+    monkeypatch.setattr(aioice.ice, "server_reflexive_candidate", look_up)
+    monkeypatch.setattr(aioice.turn, "create_turn_endpoint", look_up)
+    status, frame = asyncio.run(call())
+    assert status == 200
+    assert frame.shape == (64, 64, 3)
+    assert asked == []
+
+
+def test_the_users_own_ice_servers_are_asked(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    servers = "stun:192.0.2.1:3479", "turn:me:word@192.0.2.2?transport=tcp"
+    app = create_app(Settings(str(tiny_model), ice_servers=servers))
+    given: list[RTCConfiguration] = []
+    monkeypatch.setattr(webrtc, "RTCPeerConnection", given.append)
+    webrtc.Caller(app.state.service, lambda _: None)
+    assert [(one.urls, one.username, one.credential) for one in given[0].iceServers or []] == [
+        ("stun:192.0.2.1:3479", None, None),
+        ("turn:192.0.2.2?transport=tcp", "me", "word"),
+    ]

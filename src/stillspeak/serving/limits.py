@@ -1,14 +1,14 @@
-"""Who may ask, and how much: API keys, origins, the size of a request."""
+"""Who may ask, and how much: API keys, pages, the size of a request."""
 
 import contextlib
 import hmac
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stillspeak.serving.origins import Origin, may_ask
 from stillspeak.serving.service import Service
 
 
@@ -19,29 +19,25 @@ class Gate:
         app: what is behind the gate.
         service: knows the key.
         open_paths: what anybody may ask for.
+        allowed: origins of other pages that may ask.
     """
 
-    def __init__(self, app: ASGIApp, service: Service, open_paths: Collection[str]) -> None:
-        self._app, self._service, self._open = app, service, open_paths
+    def __init__(
+        self, app: ASGIApp, service: Service, open_paths: Collection[str], allowed: Collection[Origin]
+    ) -> None:
+        self._app, self._service, self._open, self._allowed = app, service, open_paths, allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._app
-        if scope["type"] == "http" and scope["path"] not in self._open:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] == "http" and path not in self._open:
             headers = Headers(scope=scope)
-            if not same_origin(headers.get("origin"), headers.get("host")):
+            if not may_ask(headers, self._allowed):
                 answer = JSONResponse({"detail": "Pages of other places may not use this server."}, 403)
             elif not knows_key(self._service, key_of(headers.get("x-api-key"), headers.get("authorization"))):
                 told = {"WWW-Authenticate": "Bearer"}
                 answer = JSONResponse({"detail": "The API key is missing or wrong."}, 401, told)
         await answer(scope, receive, send)
-
-
-def same_origin(origin: str | None, host: str | None) -> bool:
-    """A browser says which page asks; programs say nothing."""
-    try:
-        return origin is None or urlsplit(origin).netloc == host
-    except ValueError:  # no address at all
-        return False
 
 
 def key_of(header: str | None, bearer: str | None) -> str:

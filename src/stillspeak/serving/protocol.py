@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stillspeak.errors import MediaError
 
 HEADER = struct.Struct("<IdB")
-MOST_HZ = 48_000  # of a client's sound
+MOST_HZ = 768_000  # of a client's sound: what browsers open at most; studio interfaces have 384,000
 
 
 class Hello(BaseModel):

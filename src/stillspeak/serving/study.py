@@ -19,8 +19,11 @@ from stillspeak.errors import DataError
 from stillspeak.experiments.answers import Answers, Question, is_right
 from stillspeak.experiments.study import VIDEOS, Study, read_study
 from stillspeak.media.provenance import package_version
-from stillspeak.serving.limits import BodyLimit, same_origin
-from stillspeak.serving.server import add_sentences, listen
+from stillspeak.serving.limits import BodyLimit
+from stillspeak.serving.listen import listen
+from stillspeak.serving.origins import may_ask
+from stillspeak.serving.proxies import ALONE, Proxies, stand_behind
+from stillspeak.serving.refusals import add_sentences
 
 PAGE = Path(__file__).parent / "study_page"
 _MOST_BYTES = 10_000  # of a request
@@ -57,8 +60,9 @@ class Answer(BaseModel):
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
 
 
-def create_study_app(folder: Path) -> FastAPI:
+def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
     """The study of a folder as an ASGI application. Raises DataError if there is none, OutputError if answers cannot be kept."""
+    allowed = proxies.origins()
     study = read_study(folder)
     answers = Answers(folder, study)
 
@@ -67,8 +71,9 @@ def create_study_app(folder: Path) -> FastAPI:
         yield
         answers.close()
 
-    app = FastAPI(title="stillspeak study", version=package_version(), lifespan=lifespan)
+    app = FastAPI(title="stillspeak study", version=package_version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, most=_MOST_BYTES)
+    stand_behind(app, proxies, {"/"} | {f"/{path.name}" for path in PAGE.iterdir()})
     add_sentences(app)
 
     @app.exception_handler(DataError)
@@ -82,7 +87,7 @@ def create_study_app(folder: Path) -> FastAPI:
     @app.post("/visitors")
     def begin(request: Request, _: Consent) -> Visit:
         """A new visitor."""
-        if not same_origin(request.headers.get("origin"), request.headers.get("host")):
+        if not may_ask(request.headers, allowed):
             raise HTTPException(403, "Pages of other places may not take part.")
         token = answers.begin()
         return _visit(study, token, answers.questions(token))
@@ -119,6 +124,6 @@ def _visit(study: Study, token: str, questions: list[Question]) -> Visit:
     return visit
 
 
-def serve_study(folder: Path, host: str, port: int) -> None:
+def serve_study(folder: Path, host: str, port: int, proxies: Proxies = ALONE) -> None:
     """Shows a study until it is stopped. Raises DataError, or OutputError if the port cannot be had."""
-    listen(create_study_app(folder), host, port)
+    listen(create_study_app(folder, proxies), host, port)

@@ -6,18 +6,27 @@ shown as they are drawn; their time stamps are those of the client's sound.
 
 import asyncio
 import contextlib
+import ipaddress
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamError
 
 from stillspeak.errors import MediaError
 from stillspeak.media.label import labelled
+from stillspeak.serving.ice import read_ice_server
 from stillspeak.serving.protocol import Hello
 from stillspeak.serving.service import Service
 from stillspeak.serving.session import Drawn, Session
@@ -73,7 +82,9 @@ class Caller:
     def __init__(self, service: Service, gone: Callable[["Caller"], None]) -> None:
         self._service, self._gone = service, gone
         self._place = contextlib.ExitStack()
-        self._peer = RTCPeerConnection()
+        helpers = [read_ice_server(text) for text in service.settings.ice_servers]
+        asked = [RTCIceServer(one.urls, one.username, one.credential) for one in helpers]
+        self._peer = RTCPeerConnection(RTCConfiguration(asked))  # without a list aiortc asks a server of Google's
         self._listening: asyncio.Task[None] | None = None
 
     async def answer(self, offer: str, photo: bytes, hello: Hello) -> str:
@@ -117,7 +128,7 @@ class Caller:
 
         self._peer.addTrack(track)
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await self._peer.setRemoteDescription(RTCSessionDescription(_with_addresses(offer), "offer"))
             answer = await self._peer.createAnswer()
             assert answer is not None
             await self._peer.setLocalDescription(answer)
@@ -154,3 +165,28 @@ class Caller:
             pass  # the peer is gone, silent for long, or has talked long enough
         finally:
             await self.close()
+
+
+def _with_addresses(offer: str) -> str:
+    """An offer without the candidates that are names.
+
+    Browsers hide their addresses behind names that end in ``.local``. To look a name up takes seconds and asks the
+    network; and nobody needs it, since the browser comes to the server's own addresses. As its candidates are still to
+    come then, the offer no longer says that it holds them all.
+    """
+    kept, named = [], False
+    for line in offer.splitlines(keepends=True):
+        parts = line.split()
+        if line.startswith("a=candidate:") and len(parts) > 4 and not _is_address(parts[4]):  # noqa: PLR2004 - RFC 8839, 5.1
+            named = True
+        else:
+            kept.append(line)
+    return "".join(line for line in kept if not (named and line.startswith("a=end-of-candidates")))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,8 +1,12 @@
 """The verbs of the command line. Each imports its room when it runs, so that ``--help`` answers at once."""
 
 import argparse
+import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from stillspeak.serving.proxies import Proxies
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -30,3 +34,35 @@ def choose_clips(parser: argparse.ArgumentParser) -> None:
 def speakers_of(arguments: argparse.Namespace) -> list[str] | None:
     """The names of ``--speakers``; None for all."""
     return [name.strip() for name in arguments.speakers.split(",") if name.strip()] or None
+
+
+def add_proxies(parser: argparse.ArgumentParser) -> None:
+    """Adds what a server behind a reverse proxy is told."""
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="an origin whose pages may use the server, such as https://talk.example.com, once for each; * allows all "
+        "(only the server's own page)",
+    )
+    parser.add_argument(
+        "--root-path", default="", metavar="PATH", help="the path at which a proxy shows it, such as /talk"
+    )
+    parser.add_argument(
+        "--forwarded-allow-ips",
+        default=None,
+        metavar="ADDRESSES",
+        help="proxies whose X-Forwarded-* headers are believed, with commas between; * believes all "
+        "(FORWARDED_ALLOW_IPS, or this machine alone)",
+    )
+
+
+def proxies_of(arguments: argparse.Namespace) -> "Proxies":
+    """What ``add_proxies`` has read."""
+    from stillspeak.serving.proxies import Proxies
+
+    trusted = arguments.forwarded_allow_ips
+    if trusted is None:
+        trusted = os.environ.get("FORWARDED_ALLOW_IPS", Proxies.trusted)
+    return Proxies(tuple(arguments.allow_origin), trusted, arguments.root_path)

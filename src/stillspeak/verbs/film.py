@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillspeak.verbs import Verbs, verb
+from stillspeak.verbs import Verbs, add_proxies, proxies_of, verb
 
 _DIGITS = 9  # of a face's number
+_WEEK_MINUTES = 7 * 24 * 60
 
 if TYPE_CHECKING:
     from stillspeak.jobs import Job
@@ -157,17 +158,40 @@ def _add_serve(verbs: Verbs) -> None:
     parser.add_argument("--sessions", type=int, default=0, help="live talks at once (two for each core)")
     parser.add_argument("--jobs", type=int, default=1, help="videos made at once (1)")
     parser.add_argument("--queue", type=int, default=8, help="videos that may wait (8)")
+    parser.add_argument(
+        "--keep-minutes", type=float, default=15.0, help="how long a video can be fetched after it was made (15)"
+    )
+    parser.add_argument(
+        "--ice-server",
+        action="append",
+        default=[],
+        metavar="SERVER",
+        help="a server that helps WebRTC through routers, once for each: stun:HOST:PORT or "
+        "turn:USER:PASSWORD@HOST:PORT?transport=tcp (none is asked)",
+    )
+    add_proxies(parser)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import OutputError
     from stillspeak.serving.server import serve
-    from stillspeak.serving.service import Settings
+    from stillspeak.serving.settings import Settings
 
     if arguments.jobs < 1 or min(arguments.sessions, arguments.queue) < 0:
         raise OutputError("--jobs must be at least 1, --sessions and --queue at least 0.")
+    if not 0 < arguments.keep_minutes <= _WEEK_MINUTES:
+        raise OutputError(f"--keep-minutes must lie above 0 and be at most {_WEEK_MINUTES}, a week.")
     if arguments.api_key == "":
         raise OutputError("--api-key is empty; leave it out if anybody may ask.")
     key = os.environ.get("STILLSPEAK_API_KEY", "") if arguments.api_key is None else arguments.api_key
-    how = arguments.model, key, arguments.sessions, arguments.jobs, arguments.queue
-    serve(Settings(*how), arguments.host, arguments.port)
+    settings = Settings(
+        arguments.model,
+        key,
+        arguments.sessions,
+        arguments.jobs,
+        arguments.queue,
+        keep_minutes=arguments.keep_minutes,
+        ice_servers=tuple(arguments.ice_server),
+        proxies=proxies_of(arguments),
+    )
+    serve(settings, arguments.host, arguments.port)

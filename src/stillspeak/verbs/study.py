@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from stillspeak.verbs import Verbs, choose_clips, speakers_of, verb
+from stillspeak.verbs import Verbs, add_proxies, choose_clips, proxies_of, speakers_of, verb
 
 
 def add(verbs: Verbs) -> None:
@@ -70,12 +70,13 @@ def _add_serve(steps: Verbs) -> None:
     parser.add_argument("study", type=Path, help="folder of a study")
     parser.add_argument("--host", default="127.0.0.1", help="to listen at (127.0.0.1: this machine alone)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (8000)")
+    add_proxies(parser)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
     from stillspeak.serving.study import serve_study
 
-    serve_study(arguments.study, arguments.host, arguments.port)
+    serve_study(arguments.study, arguments.host, arguments.port, proxies_of(arguments))
 
 
 def _add_report(steps: Verbs) -> None:

@@ -1,0 +1,216 @@
+"""Routes of videos: ``POST /animate``, its progress, the finished video, and its end."""
+
+import asyncio
+import contextlib
+import json
+import math
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, File, Form, Header, HTTPException, Request, Response, UploadFile
+from fastapi import Path as PathField
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from pydantic import BaseModel
+from starlette.background import BackgroundTask
+
+from stillspeak.errors import MediaError
+from stillspeak.jobs import Job, frame_rate
+from stillspeak.serving.films import Film, without_paths
+from stillspeak.serving.length import speech_seconds
+from stillspeak.serving.refusals import BusyError, UnknownFilmError, refusals
+from stillspeak.serving.service import Service
+
+_ASK_SECONDS = 0.3  # how often a client's leaving is looked for, and progress is told
+_ALIVE_SECONDS = 15.0  # without news a comment says that the connection lives
+_MOST_TOLD = (
+    200  # clients that follow videos at once: such a connection is silent for long, and may not crowd others out
+)
+_RETRY_SECONDS = 2  # when to ask again for a video that is being made
+_NAME = "^[A-Za-z0-9_-]{1,64}$"
+_WAIT = re.compile(r"wait\s*=\s*(\d{1,9})")
+_JobName = Annotated[str, PathField(pattern=_NAME, description="the video's name")]
+_PRIVATE = {"Cache-Control": "private, no-store"}
+
+
+class Standing(BaseModel):
+    """A video that is being made: its name, where it stands, frames made, and of how many if that is known."""
+
+    job: str
+    state: Literal["waiting", "running", "done", "failed"]
+    done: int
+    total: int | None
+
+
+_VIDEO: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"video/mp4": {}}, "description": "The video."},
+    202: {"model": Standing, "description": "The video is being made: fetch it from Location later."},
+}
+
+
+def require_small(photo: UploadFile, service: Service) -> None:
+    """Raises HTTPException 413 if a photo is too large."""
+    if (photo.size or 0) > service.settings.photo_mb * 1e6:
+        raise HTTPException(413, f"A photo may have {service.settings.photo_mb:g} MB.")
+
+
+def add_films(app: FastAPI, service: Service) -> None:
+    """Adds the routes of videos."""
+    _add_making(app, service)
+    _add_fetching(app, service)
+    _add_progress(app, service)
+
+
+def _add_making(app: FastAPI, service: Service) -> None:
+    codes = 400, 401, 403, 404, 413, 422, 500, 503
+
+    @app.post("/animate", response_class=FileResponse, responses={**_VIDEO, **refusals(*codes)})
+    async def animate(
+        request: Request,
+        photo: Annotated[UploadFile, File(description="a picture with a face in it")],
+        speech: Annotated[UploadFile, File(description="any sound file, or a video with sound")],
+        face: Annotated[str, Form(max_length=8, description="largest, all, or a number")] = "largest",
+        seed: Annotated[int, Form(ge=0, le=2**32)] = 0,
+        fps: Annotated[str | None, Form(max_length=16, description="25, 29.97, 30000/1001")] = None,
+        crop: Annotated[bool, Form(description="the model's own 96 x 128 frames")] = False,
+        label: Annotated[bool, Form(description='"AI-generated" in a corner')] = False,
+        job: Annotated[str | None, Form(pattern=_NAME, description="a name to fetch the video by later")] = None,
+        prefer: Annotated[str | None, Header(description="respond-async: answer at once; wait=N: in N s")] = None,
+    ) -> Response:
+        """Makes a video of the photo saying the speech.
+
+        The answer is the video where the speech is short, and 202 with the place to fetch it from where it is long.
+        """
+        require_small(photo, service)
+        if fps is not None:
+            frame_rate(fps)
+        film = service.films.begin(job)
+        try:
+            asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label)
+            seconds = await _started(service, film, photo, speech, asked)
+            short = seconds is not None and seconds <= service.settings.direct_seconds
+            await _until_over(request, film, _patience(request, short))
+            return _answer(request, film, service if job is None else None)
+        except BaseException:
+            if job is None or film.task is None:  # nobody knows its name, or it never began
+                await service.films.drop(film)
+            raise
+
+
+def _add_fetching(app: FastAPI, service: Service) -> None:
+    path, codes = "/animate/{job}", (401, 403, 404, 422)
+
+    @app.get(path, response_class=FileResponse, responses={**_VIDEO, **refusals(400, 500, 503, *codes)})
+    async def fetch(request: Request, job: _JobName) -> Response:
+        """The video, once it is made; until then where it stands; what went wrong, if it failed."""
+        return _answer(request, _known(service, job))
+
+    @app.delete(path, status_code=204, responses=refusals(*codes))
+    async def delete(job: _JobName) -> Response:
+        """Stops a video that is being made, and forgets one that is made."""
+        await service.films.drop(_known(service, job))
+        return Response(status_code=204)
+
+
+def _add_progress(app: FastAPI, service: Service) -> None:
+    events = {"content": {"text/event-stream": {}}, "description": "Events whose data is JSON: state, done, total."}
+
+    @app.get(
+        "/animate/{job}/events",
+        response_class=StreamingResponse,
+        responses={200: events, **refusals(401, 403, 422, 503)},
+    )
+    async def progress(job: _JobName) -> StreamingResponse:
+        """Server-sent events: where the video of this name stands."""
+        if app.state.told >= _MOST_TOLD:
+            raise BusyError(f"{_MOST_TOLD} clients follow videos already; come back in a while.")
+        at_once = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}  # no proxy holds events back
+        return StreamingResponse(_told(app, service, job), media_type="text/event-stream", headers=at_once)
+
+
+async def _started(service: Service, film: Film, photo: UploadFile, speech: UploadFile, asked: Job) -> float | None:
+    """Keeps the client's files and begins a film; returns how long the speech says that it is."""
+    seconds: float | None = None
+    try:
+        await service.begin(_keep, photo, film.folder / "photo")
+        await service.begin(_keep, speech, film.folder / "speech")
+        seconds = await speech_seconds(film.folder / "speech")
+    except (MediaError, OSError) as error:
+        if film.error is None and isinstance(error, MediaError):
+            raise MediaError(without_paths(str(error), film.folder)) from error
+        if film.error is None:
+            raise
+    if film.error is not None:  # it was deleted meanwhile
+        raise film.error
+    service.films.start(film, asked)
+    return seconds
+
+
+def _keep(upload: UploadFile, path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload.file, file)
+
+
+def _patience(request: Request, short: bool) -> float:
+    """For how many seconds a client waits for the video itself (RFC 7240, ``Prefer``)."""
+    preferred = ",".join(request.headers.getlist("prefer")).lower()
+    parts = [part.strip() for part in re.split("[,;]", preferred)]
+    waits = [found for part in parts if (found := _WAIT.fullmatch(part))]
+    if waits:
+        return float(waits[0][1])
+    return math.inf if short and "respond-async" not in parts else 0.0
+
+
+async def _until_over(request: Request, film: Film, seconds: float) -> None:
+    """Waits until a film is made, at most for so long. Raises HTTPException when the client has gone."""
+    until = time.monotonic() + seconds
+    while not film.over.is_set() and (left := until - time.monotonic()) > 0:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(left, _ASK_SECONDS)):
+                await film.over.wait()
+        if not film.over.is_set() and await request.is_disconnected():
+            raise HTTPException(499, "The client has gone.")
+
+
+def _answer(request: Request, film: Film, forgetting: Service | None = None) -> Response:
+    """The film, or where it stands, or why it failed; ``forgetting`` forgets a film that has been sent."""
+    if film.state == "done":
+        sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)
+        return FileResponse(film.video, 200, _PRIVATE, "video/mp4", sent, "talk.mp4")
+    if film.error is not None:
+        raise film.error
+    where = f"{request.scope.get('root_path', '')}/animate/{film.name}"
+    told = {"Location": where, "Retry-After": str(_RETRY_SECONDS), **_PRIVATE}
+    return JSONResponse({"job": film.name, **film.standing()}, 202, told)
+
+
+def _known(service: Service, name: str) -> Film:
+    film = service.films.find(name)
+    if film is None:
+        raise UnknownFilmError(f"There is no video of the name {name}, or it is no longer kept.")
+    return film
+
+
+async def _told(app: FastAPI, service: Service, name: str) -> AsyncIterator[str]:
+    """Progress as it changes, until the video is there; a name that nobody uses is waited for."""
+    before, silent = None, 0.0
+    app.state.told += 1
+    try:
+        for _ in range(round(service.settings.job_seconds / _ASK_SECONDS)):
+            film = service.films.find(name)
+            now = film.standing() if film is not None else {"state": "unknown", "done": 0, "total": None}
+            if now != before:
+                yield f"data: {json.dumps(now)}\nretry: {1000 * _RETRY_SECONDS}\n\n"
+                before, silent = now, 0.0
+            elif silent >= _ALIVE_SECONDS:
+                yield ": the connection lives\n\n"
+                silent = 0.0
+            if now["state"] in ("done", "failed") or app.state.stopping:
+                return
+            await asyncio.sleep(_ASK_SECONDS)
+            silent += _ASK_SECONDS
+    finally:
+        app.state.told -= 1

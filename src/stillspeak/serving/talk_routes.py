@@ -1,0 +1,68 @@
+"""Routes of live talks: ``WS /talk``, and ``POST /offer`` where WebRTC is installed."""
+
+from collections.abc import Collection
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Form, Query, UploadFile, WebSocket
+from pydantic import BaseModel
+
+from stillspeak.serving.film_routes import require_small
+from stillspeak.serving.limits import key_of, knows_key
+from stillspeak.serving.origins import Origin, may_ask
+from stillspeak.serving.protocol import MOST_HZ, Hello
+from stillspeak.serving.refusals import BusyError, refusals
+from stillspeak.serving.service import Service
+from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
+
+
+class Answer(BaseModel):
+    """The answer to a WebRTC offer."""
+
+    sdp: str
+    type: str = "answer"
+
+
+def add_talks(app: FastAPI, service: Service) -> None:
+    """Adds the routes of talks."""
+    _add_talking(app, service, service.settings.proxies.origins())
+    if find_spec("aiortc") is not None:
+        _add_calling(app, service)
+
+
+def _add_talking(app: FastAPI, service: Service, allowed: Collection[Origin]) -> None:
+    @app.websocket("/talk")
+    async def talk(socket: WebSocket, key: Annotated[str, Query()] = "") -> None:
+        if not may_ask(socket.headers, allowed) or not knows_key(
+            service, key or key_of(socket.headers.get("x-api-key"), socket.headers.get("authorization"))
+        ):
+            await socket.close(REFUSED)
+            return
+        await socket.accept()
+        try:
+            with service.session():
+                await Conversation(socket, service).run()
+        except BusyError as error:
+            await refuse(socket, str(error), LATER)
+
+
+def _add_calling(app: FastAPI, service: Service) -> None:
+    """WebRTC, where the extra is installed."""
+    callers: set[Any] = app.state.callers
+
+    @app.post("/offer", responses=refusals(400, 401, 403, 413, 422, 503))
+    async def offer(
+        photo: Annotated[UploadFile, File(description="a picture with a face in it")],
+        sdp: Annotated[str, Form(max_length=65536, description="an offer that sends audio and receives video")],
+        face: Annotated[str, Form(max_length=8, description="largest, all, or a number")] = "largest",
+        side: Annotated[int, Form(ge=64, le=1920, description="of a frame's longer side, at most")] = 512,
+    ) -> Answer:
+        """A live talk over WebRTC."""
+        from stillspeak.serving.webrtc import Caller
+
+        hello = Hello.model_validate({"face": face, "side": side, "rate_hz": min(service.animator.rate_hz, MOST_HZ)})
+        require_small(photo, service)
+        picture = await photo.read()
+        caller = Caller(service, callers.discard)
+        callers.add(caller)  # or it would be collected while it talks
+        return Answer(sdp=await caller.answer(sdp, picture, hello))
