@@ -14,6 +14,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from helpers import png_bomb, png_chunk
 from stillspeak.errors import MediaError
 from stillspeak.media.images import decode_image, read_image
 
@@ -27,10 +28,6 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def behind_header(png: bytes, extra: bytes) -> bytes:
@@ -88,7 +85,7 @@ def test_what_runs_programs_or_names_files_is_refused(tmp_path: Path, monkeypatc
 
 
 def packed(name: bytes, begin: bytes, content: bytes) -> bytes:
-    return chunk(name, begin + zlib.compress(content))
+    return png_chunk(name, begin + zlib.compress(content))
 
 
 def odd_pngs(small: Image.Image) -> dict[str, bytes]:
@@ -99,10 +96,10 @@ def odd_pngs(small: Image.Image) -> dict[str, bytes]:
         "XMP of 30 MB": packed(b"iTXt", xmp, b"<x/>" * 7_500_000),
         "many texts": b"".join(packed(b"zTXt", b"a%d\0\0" % n, bytes(1_000_000)) for n in range(70)),
         "a profile of 2 MB of nothing": packed(b"iCCP", b"ICC\0\0", bytes(2_000_000)),
-        "a profile packed in a way that nobody knows": chunk(b"iCCP", b"ICC\0\7" + b"\xff" * 20),
-        "a damaged Exif": chunk(b"eXIf", b"\0\x08\0\x02\x01\x12\0\x03"),
-        "a wrong checksum": chunk(b"tIME", bytes(7))[:-1] + b"?",
-        "short metadata": chunk(b"pHYs", b"\0") + chunk(b"cHRM", b"\0") + chunk(b"gAMA", b""),
+        "a profile packed in a way that nobody knows": png_chunk(b"iCCP", b"ICC\0\7" + b"\xff" * 20),
+        "a damaged Exif": png_chunk(b"eXIf", b"\0\x08\0\x02\x01\x12\0\x03"),
+        "a wrong checksum": png_chunk(b"tIME", bytes(7))[:-1] + b"?",
+        "short metadata": png_chunk(b"pHYs", b"\0") + png_chunk(b"cHRM", b"\0") + png_chunk(b"gAMA", b""),
     }
     odd = {f"{name} in a PNG": behind_header(png, extra) for name, extra in extras.items()}
     return odd | {"no end in a PNG": png[:-12], "rubbish behind a PNG": png + b"rubbish" * 100}
@@ -170,7 +167,7 @@ def test_photos_with_odd_metadata_are_read_as_viewers_show_them(small: Image.Ima
 )
 def test_an_orientation_that_makes_no_sense_turns_nothing(small: Image.Image, kind: int, value: bytes):
     exif = b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHI", 0x0112, kind, 1) + value + bytes(4) + b"\0\0\0\x06\0\0\0\1"
-    photo = behind_header(saved(small, "PNG"), chunk(b"eXIf", exif))
+    photo = behind_header(saved(small, "PNG"), png_chunk(b"eXIf", exif))
     assert difference(decode_image(photo, "it")[0], small) == 0
 
 
@@ -189,7 +186,7 @@ def test_a_profile_of_more_than_one_megabyte_still_says_what_colours_mean(small:
     swapped = named.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ") + bytes(2_000_000)
     swapped = struct.pack(">I", len(swapped)) + swapped[4:]
     photo = behind_header(
-        saved(Image.new("RGB", (8, 8), (200, 60, 30)), "PNG"), chunk(b"iCCP", b"a\0\0" + zlib.compress(swapped))
+        saved(Image.new("RGB", (8, 8), (200, 60, 30)), "PNG"), png_chunk(b"iCCP", b"a\0\0" + zlib.compress(swapped))
     )
     np.testing.assert_allclose(decode_image(photo, "it")[0][0, 0], (60, 200, 30), atol=1)
 
@@ -203,16 +200,8 @@ def test_a_photo_of_which_most_is_missing_is_said_to_be_cut_off(astronaut: np.nd
         assert np.abs(upper[:200].astype(float) - astronaut[:200]).mean() < 8
 
 
-def bomb(width: int, height: int, colour_type: int, channels: int) -> bytes:
-    """A PNG of 16 bits whose pixels are all 0: a megabyte at most, whatever its size."""
-    row, packer = bytes(1 + width * channels * 2), zlib.compressobj(1)
-    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-
-
 def test_pictures_that_take_too_much_memory_are_refused_by_their_header(small: Image.Image):
-    for most, photo in ((2_000_000, bomb(2000, 1000, 6, 4)), (2_000_000, saved(small.resize((1000, 800)), "WEBP"))):
+    for most, photo in ((2_000_000, png_bomb(2000, 1000, 6, 4)), (2_000_000, saved(small.resize((1000, 800)), "WEBP"))):
         tracemalloc.start()
         with pytest.raises(MediaError, match=r"\d+ x \d+ pixels and takes \d+ MB of memory to read; 2 MB are the most"):
             decode_image(photo, "it", most_bytes=most)
