@@ -1,5 +1,7 @@
 """Pictures of every kind, the right face of several, and the geometry of alignment."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -74,3 +76,12 @@ def test_of_a_doubtful_face_the_clearest_look_is_kept(astronaut: np.ndarray):
     small = cv2.resize(turned, (200, 200), interpolation=cv2.INTER_AREA)
     first, many = find_faces(small, 1), find_faces(small, 1000)
     assert many[0].confidence >= first[0].confidence - 0.1
+
+
+def test_faces_are_found_in_two_threads_at_once_as_in_one(astronaut: np.ndarray):
+    """Two threads with one detector end the process, or find faces where there are none."""
+    pictures = [astronaut, np.zeros((900, 1200, 3), np.uint8), astronaut[:300, 50:400]]
+    alone = [[face.box for face in find_faces(picture)] for picture in pictures]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(3):
+            assert [[face.box for face in found] for found in threads.map(find_faces, pictures)] == alone

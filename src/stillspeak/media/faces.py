@@ -5,6 +5,7 @@ eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models.
 read off the authors' own aligned still.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -26,6 +27,7 @@ _GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
 _DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: longer sides to look at, the quickest first
 _ENLARGED_PX = 480  # smaller photos are enlarged to it before they are given up
+_OF_THREAD = threading.local()
 _CLEAR = 0.5  # ours: confidence from which no larger size is tried
 
 
@@ -57,9 +59,11 @@ def model_file(name: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / "models" / name)
 
 
-@cache
 def _detector() -> "dlib.fhog_object_detector":
-    return dlib.get_frontal_face_detector()
+    """The detector of this thread: dlib's keeps what it works on in itself, and two threads would write over it."""
+    if not hasattr(_OF_THREAD, "detector"):
+        _OF_THREAD.detector = dlib.get_frontal_face_detector()
+    return _OF_THREAD.detector
 
 
 @cache

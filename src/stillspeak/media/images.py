@@ -28,6 +28,7 @@ _MOST_PX = 8192  # ours: longer side of a photo as it is read; as much as a vide
 _STRIP_PIXELS = 1 << 22  # ours: converted at once
 _ORIENTATION = 0x0112  # Exif 2.3
 _WHITE_16 = 65535.0  # of 16 bits
+_EIGHT_OF_16 = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 
 
 def read_image(path: str | Path, *, opaque: bool = True) -> Image:
@@ -139,6 +140,8 @@ def _white(picture: PIL.Image.Image) -> float:
 
 
 def _in_bytes(grey: NDArray[Any], white: float) -> NDArray[np.uint8]:
+    if grey.dtype.itemsize == 2:  # noqa: PLR2004 - 16 bits
+        return _EIGHT_OF_16[grey]
     grey = np.where(np.isfinite(grey), grey, 0)
     return np.asarray(grey.clip(0, white) * (255 / white), np.float64).round().astype(np.uint8)
 
