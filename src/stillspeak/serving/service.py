@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import sys
@@ -55,7 +56,7 @@ class Service:
             BusyError: if too many wait already.
         """
         with self._counted():
-            return await asyncio.get_running_loop().run_in_executor(self._beginning, work, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._beginning, _tidily, work, *arguments)
 
     async def photo(self, data: bytes) -> tuple[Image, float]:
         """Decodes a client's photo in a process of its own, as ``Decoders.decode``.
@@ -106,6 +107,16 @@ class Service:
         finally:
             self.counts.live -= 1
             self.counts.sessions.set(self.counts.live)
+
+
+def _tidily(work: Callable[..., Result], *arguments: object) -> Result:
+    """Runs a function, and gives what it freed back to the system; glibc keeps 50 MB a thread after a large photo."""
+    try:
+        return work(*arguments)
+    finally:
+        if sys.platform == "linux":
+            with contextlib.suppress(AttributeError):  # other C libraries keep less
+                ctypes.CDLL(None).malloc_trim(0)
 
 
 def _stand_back() -> None:
