@@ -116,6 +116,7 @@ def server(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def nginx(behind: str, port: int = 8498) -> Iterator[str]:
     """An nginx that shows the server at a sub-path: its address."""
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # nginx's workers are somebody else
         settings = NGINX.replace("FOLDER", folder).replace("PORT", str(port)).replace("BEHIND", behind.split("//")[1])
         (Path(folder) / "nginx.conf").write_text(settings)
         command = ["nginx", "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
