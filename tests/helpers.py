@@ -1,19 +1,23 @@
 """What several tests make: speech-like sound, small videos."""
 
+import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+import av
 import numpy as np
 
 from stillspeak import batch
 from stillspeak.data.corpora import SourceClip
+from stillspeak.experiments.study import Film, Study
 from stillspeak.media.audio import Sound
 from stillspeak.media.writer import VideoWriter
 
@@ -31,6 +35,59 @@ def write_video(path: Path, frames: np.ndarray, sound: Sound | None) -> None:
             writer.write(frame.astype(np.uint8))
 
 
+def planned(folder: Path, kind: str, clips: int = 24) -> Study:
+    """A study whose videos are a few bytes each."""
+    methods = ["ours"] if kind == "turing" else ["ours", "static"]
+    made = [*(["real"] if kind == "turing" else []), *methods]
+    films = [Film(f"{clip:03}{method}.mp4", f"s1/{clip}", method) for clip in range(clips) for method in made]
+    checks = ("real", "generated") if kind == "turing" else ("this", "other")
+    films += [Film(f"check_{check}.mp4", "", "check", check) for check in checks]
+    study = Study(kind, methods, films, (6, 4) if kind == "turing" else (10, 0), "name")
+    (folder / "videos").mkdir(parents=True)
+    for film in films:
+        (folder / "videos" / film.name).write_bytes(film.name.encode())
+    (folder / "study.json").write_text(json.dumps(asdict(study)))
+    return study
+
+
+def flashing(path: Path, seconds: int = 3, picture: str = "libx264", sound: str = "aac") -> Path:
+    """A video that is white, and whistles, from 0.48 to 0.56 s of every second; a key frame every 0.48 s."""
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream(picture, rate=25), container.add_stream(sound, rate=48_000, layout="mono")
+        video.width, video.height, video.pix_fmt, video.gop_size = 64, 48, "yuv420p", 12
+        made = 0
+        for t in range(25 * seconds):
+            shown = np.full((48, 64, 3), 240 if t % 25 in (12, 13) else 20, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(shown, "rgb24")))
+            while made < (t + 1) * 1920:
+                at = np.arange(made, made + 1024) / 48_000
+                heard = 0.5 * np.sin(2000 * np.pi * at) * ((at % 1 >= 0.48) & (at % 1 < 0.56))
+                frame = av.AudioFrame.from_ndarray(heard.astype(np.float32)[None], "fltp", "mono")
+                frame.sample_rate, frame.pts, made = 48_000, made, made + 1024
+                container.mux(audio.encode(frame))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+    return path
+
+
+def remuxed(source: Path, to: Path, change: Callable[[av.Packet], bool | None]) -> Path:
+    """A file with the packets of another, each after ``change`` has looked at it; those it answers False to are left out."""
+    with av.open(str(source)) as read, av.open(str(to), "w") as container:
+        streams = {stream.index: container.add_stream_from_template(stream) for stream in read.streams}
+        for packet in read.demux():
+            if packet.size and change(packet) is not False:
+                packet.stream = streams[packet.stream_index]
+                container.mux(packet)
+    return to
+
+
+def later(packet: av.Packet, seconds: float) -> None:
+    """Moves the time stamps of a packet."""
+    ticks = round(seconds / packet.time_base)
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _make_row = batch._make
 
@@ -41,8 +98,10 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "stillspeak.cli", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server, server.stdout.readline().split()[-1]
-        server.terminate()
+        try:
+            yield server, server.stdout.readline().split()[-1]
+        finally:  # a test that fails leaves no server behind
+            server.terminate()
 
 
 def killed_preparing(clip: SourceClip, destination: Path, voices: int, readings: int) -> None:

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 
 import stillspeak
 from helpers import tone
 from stillspeak.animate import Animator, at_rate
 from stillspeak.errors import FaceError, MediaError, ModelError, SpeechError
-from stillspeak.media.audio import Sound
+from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model
 from stillspeak.runtime.scene import still
+
+HELLO = Path(__file__).parents[1] / "examples" / "hello.flac"
+MOUTH = np.s_[:, 66:116, 20:76]  # of aligned crops
 
 
 def test_three_seconds_of_sound_give_75_frames_and_a_file_that_reads_back(
@@ -62,6 +66,23 @@ def test_a_talk_can_be_gone_on_from_twice(animator: Animator, astronaut: np.ndar
     once, again = (animator.push(talk, samples[4000:])[1] for _ in range(2))
     np.testing.assert_array_equal(once.frames, again.frames)
     np.testing.assert_array_equal(once.motion, again.motion)
+
+
+@pytest.mark.parametrize(("fainter_db", "noise_db"), [(-25, None), (-45, None), (-45, -30)])
+def test_quiet_speech_moves_the_mouth_as_far_as_loud_speech(shipped: Animator, fainter_db: int, noise_db: int | None):
+    speech = read_audio(HELLO).at(shipped.rate_hz).samples[: 3 * shipped.rate_hz]
+    if noise_db is not None:
+        noise = np.random.default_rng(0).normal(size=len(speech))
+        speech = speech + np.float32(speech.std() * 10 ** (noise_db / 20)) * noise.astype(np.float32)
+    crop = still(np.asarray(skimage.data.astronaut(), np.uint8))
+
+    def motion(samples: np.ndarray) -> np.ndarray:
+        frames = shipped.animate_aligned(crop, Sound(samples, shipped.rate_hz))[MOUTH].astype(np.float32)
+        return np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3))
+
+    loud, quiet = motion(speech), motion(speech * np.float32(10 ** (fainter_db / 20)))
+    assert quiet.mean() > 0.9 * loud.mean()
+    assert quiet[10:35].mean() > 0.8 * loud[10:35].mean()  # the first second of the voice
 
 
 def test_the_seed_decides_the_noise(animator: Animator):

@@ -9,7 +9,7 @@ from helpers import killed_by_a
 from stillspeak import batch
 from stillspeak.batch import read_rows, run_batch
 from stillspeak.cli import main
-from stillspeak.errors import MediaError, OutputError
+from stillspeak.errors import OutputError
 from stillspeak.media.video import read_video
 
 
@@ -81,34 +81,6 @@ def test_a_fault_of_ours_is_one_rows_fault(jobs: Path, tiny_model: Path, monkeyp
     assert "an error in stillspeak itself: ZeroDivisionError" in row.said()["error"]
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "needs the columns"),
-        ("photo,speech\na,b\n", "needs the columns"),
-        ("photo,speech,output,size\na,b,c,d\n", "needs the columns"),
-        ("photo,speech,output\n", "has no row"),
-        ("photo,speech,output\na,,c.mp4\n", "Line 2 .* has no speech"),
-        ("photo,speech,output,seed\na,b,c.mp4,x\n", "makes no sense"),
-        ("photo,speech,output,label\na,b,c.mp4,perhaps\n", "neither yes nor no"),
-        ("photo,speech,output\na,b,c.mp4\na,d,c.mp4\n", "more than once"),
-        ("photo,speech,output\na,b,-\n", "Line 2 .* writes to stdout"),
-        ("photo,speech,output\na,b,c.mp4\na,d,x/../c.mp4\n", "more than once"),
-        ("photo,speech,output\na,b,c.mp4\na,c.mp4,d.mp4\n", "Line 2 .* writes over .*c.mp4, which is read"),
-        ("photo,speech,output\na,b,c.mp4,d\n", "Line 2 .* a column too many"),
-        ("photo,speech,output,photo\na,b,c.mp4,d\n", "each once"),
-    ],
-)
-def test_a_list_that_makes_no_sense_is_said_before_anything_is_made(tmp_path: Path, text: str, said: str):
-    (tmp_path / "jobs.csv").write_text(text)
-    with pytest.raises(MediaError, match=said):
-        read_rows(tmp_path / "jobs.csv")
-
-
-def test_no_list_no_text_and_no_workers_are_said(tmp_path: Path, tiny_model: Path):
-    (tmp_path / "jobs.csv").write_bytes(bytes(range(256)))
-    for path in (tmp_path / "gone.csv", tmp_path, tmp_path / "jobs.csv"):
-        with pytest.raises(MediaError, match=r"cannot|can be read"):
-            read_rows(path)
+def test_no_workers_are_said(tmp_path: Path, tiny_model: Path):
     with pytest.raises(OutputError, match="--workers"):
         run_batch(tmp_path / "jobs.csv", str(tiny_model), 0)

@@ -1,7 +1,7 @@
 """A photo and a voice in, a talking video out. This page is the product.
 
     photo  -> face -> aligned still -> Identity Encoder --\
-    speech -> windows -> Context Encoder ------------------> Frame Decoder -> frames -> film
+    speech -> windows -> loudness -> Context Encoder ------> Frame Decoder -> frames -> film
     noise  -> Noise Generator ----------------------------/                      back in the photo
 
 Offline is the fold of the live step over the whole clip: ``Animator.begin``, ``push``, ``finish``.
@@ -9,7 +9,7 @@ Offline is the fold of the live step over the whole clip: ``Animator.begin``, ``
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from numbers import Real
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stillspeak.errors import MediaError
 from stillspeak.media.audio import Sound, read_audio, sane
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.loudness import Loudness, LoudnessState
 from stillspeak.media.windows import WindowState
 from stillspeak.media.writer import VideoWriter
 from stillspeak.runtime.ease import eased
@@ -65,6 +66,7 @@ class Talk:
     memory: Memory
     seed: int
     frame: int = 0
+    loudness: LoudnessState = field(default_factory=LoudnessState)
 
 
 class Animator:
@@ -73,6 +75,7 @@ class Animator:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.windows = engine.windows
+        self.loudness = Loudness(engine.windows)
 
     @property
     def fps(self) -> int:
@@ -192,16 +195,16 @@ class Animator:
 
     def _speak(self, talk: Talk, windows: NDArray[np.float32]) -> tuple[Talk, Layers]:
         pieces: list[Layers] = []
-        memory, frame = talk.memory, talk.frame
+        loudness, memory, frame = talk.loudness, talk.memory, talk.frame
         for start in range(0, len(windows), _CHUNK_FRAMES):
-            piece = windows[start : start + _CHUNK_FRAMES]
+            loudness, piece = self.loudness.raised(loudness, windows[start : start + _CHUNK_FRAMES])
             noise = self.engine.noise(talk.seed, frame, len(piece))
             made, memory = self.engine.step(talk.identity, piece, noise, memory)
             pieces.append(eased(made, talk.identity["still"], frame, round(_EASE_SECONDS * self.fps)))
             frame += len(piece)
         if not pieces:
             pieces = [Layers.painted(np.zeros((0, HEIGHT_PX, WIDTH_PX, 3), np.uint8))]
-        return replace(talk, memory=memory, frame=frame), Layers.joined(pieces)
+        return replace(talk, memory=memory, frame=frame, loudness=loudness), Layers.joined(pieces)
 
     def _drawn(self, scene: Scene, heard: Voices, seed: int, crop: bool) -> Iterator[Frames]:
         """The frames of a scene, each face with the voice it has."""

@@ -1,76 +1,24 @@
 """Many videos from a list: a pool of processes or a Ray cluster, resumable; a bad row never stops the rest."""
 
-import csv
 import functools
-import hashlib
 import json
-import os
 import time
-from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
+from stillspeak.cores import usable_cores
 from stillspeak.data.pools import run_here, run_on_cluster
-from stillspeak.errors import MediaError, OutputError, StillspeakError
+from stillspeak.errors import OutputError, StillspeakError
+from stillspeak.job_list import Row, read_rows
 from stillspeak.jobs import Job, run_job
-from stillspeak.media.pictures import first_png, writes_over
-from stillspeak.runtime.engine import find_model, model_digest, usable_cores
-
-_NEEDED = ("photo", "speech", "output")
-_OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
-_YES, _NO = ("1", "true", "yes"), ("", "0", "false", "no")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the list.
-
-    Attributes:
-        line: its number, counted as an editor counts.
-        job: what is asked for.
-        state: the file that says how it went.
-        model: what the model that makes it is made of, as a digest.
-    """
-
-    line: int
-    job: Job
-    state: Path
-    model: str = ""
-
-    @property
-    def key(self) -> str:
-        """Says what was asked for, of which files, of which model."""
-        inputs = [Path(self.job.photo), Path(str(self.job.speech))]
-        stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in inputs]
-        asked = json.dumps([asdict(self.job), stamps, self.model], default=str)
-        return hashlib.sha256(asked.encode()).hexdigest()[:16]
-
-    @property
-    def done(self) -> bool:
-        """Whether the video is there, made from what the row says now."""
-        said = self.said()
-        return self.output.is_file() and said.get("key") == self.key and not said.get("error")
-
-    @property
-    def output(self) -> Path:
-        """A file that is there when the video is: of PNG files the first."""
-        path = Path(self.job.output)
-        return path.with_name(first_png(path.name)) if path.suffix.lower() == ".png" else path
-
-    def said(self) -> dict[str, str]:
-        """How it went."""
-        try:
-            said = json.loads(self.state.read_text())
-        except (OSError, ValueError):
-            return {}
-        return said if isinstance(said, dict) else {}
+from stillspeak.runtime.engine import find_model, model_digest
+from stillspeak.whole import discard, part_file, publish
 
 
 def run_batch(
@@ -131,85 +79,6 @@ def _require_all(rows: list[Row]) -> None:
         )
 
 
-def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
-    """The rows of a list. Raises MediaError as ``run_batch``."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            missing = [name for name in _NEEDED if name not in (table.fieldnames or [])]
-            names = list(table.fieldnames or [])
-            unknown = [name for name in names if name not in _NEEDED + _OPTIONAL or names.count(name) > 1]
-            if missing or unknown:
-                raise MediaError(
-                    f"{path} needs the columns photo, speech, output, and may have {', '.join(_OPTIONAL)}, each once."
-                )
-            rows = [_row(table.line_num, cells, path, defaults) for cells in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MediaError(
-            f"{path} is not a list that can be read: {getattr(error, 'strerror', None) or error}."
-        ) from error
-    if not rows:
-        raise MediaError(f"{path} has no row.")
-    if piped := next((row for row in rows if Path(row.job.output).name == "-"), None):
-        raise MediaError(f"Line {piped.line} of {path} writes to stdout, which a list cannot.")
-    _require_apart(path, rows)
-    return rows
-
-
-def _require_apart(path: Path, rows: list[Row]) -> None:
-    """Refuses a list in which one video would take the place of another, or of what is read."""
-    outputs = Counter(Path(row.job.output).resolve() for row in rows)
-    for row in rows:
-        if outputs[Path(row.job.output).resolve()] > 1:
-            raise MediaError(f"{path} writes {row.job.output} more than once.")
-    read = {file.resolve() for row in rows for file in (Path(row.job.photo), Path(str(row.job.speech)))}
-    beside: dict[Path, list[Path]] = {}
-    for file in read:
-        beside.setdefault(file.parent, []).append(file)
-    for row in rows:
-        output = Path(row.job.output).resolve()
-        numbered = output.suffix.lower() == ".png"
-        if output in read or (
-            numbered and any(writes_over(str(output), file) for file in beside.get(output.parent, []))
-        ):
-            raise MediaError(f"Line {row.line} of {path} writes over {row.job.output}, which is read.")
-
-
-def _row(line: int, cells: dict[str | None, Any], path: Path, defaults: Job | None) -> Row:
-    if None in cells:  # where the csv module puts what is left over
-        raise MediaError(f"Line {line} of {path} has a column too many; quote names with commas in them.")
-    given = {name: (cells.get(name) or "").strip() for name in _NEEDED + _OPTIONAL}
-    if empty := [name for name in _NEEDED if not given[name]]:
-        raise MediaError(f"Line {line} of {path} has no {empty[0]}.")
-    photo, speech, output = (str(path.parent / given[name]) for name in _NEEDED)
-    job = replace(defaults or Job("", "", ""), photo=photo, speech=speech, output=output)
-    try:
-        if given["face"]:
-            job = replace(job, face=given["face"])
-        if given["seed"]:
-            job = replace(job, seed=int(given["seed"]))
-        if given["fps"]:
-            job = replace(job, fps=given["fps"])
-        if given["scale"]:
-            job = replace(job, scale=float(given["scale"]))
-        for name in ("crop", "label"):
-            if given[name]:
-                job = replace(job, **{name: _yes(given[name])})
-    except ValueError as error:
-        raise MediaError(f"Line {line} of {path} makes no sense: {error}.") from error
-    return Row(
-        line,
-        job,
-        path.with_name(f".{path.name}.state") / f"{hashlib.sha256(job.output.encode()).hexdigest()[:16]}.json",
-    )
-
-
-def _yes(cell: str) -> bool:
-    if cell.lower() not in _YES + _NO:
-        raise ValueError(f"{cell} is neither yes nor no")
-    return cell.lower() in _YES
-
-
 def _make(row: Row, model: str, threads: int) -> None:
     """Makes one video and notes how it went; a row that fails stops no other."""
     began, key = time.monotonic(), row.key  # of the files as they are now: they may change while it is made
@@ -226,9 +95,12 @@ def _make(row: Row, model: str, threads: int) -> None:
 def _note(row: Row, error: str, seconds: float, key: str) -> None:
     try:
         row.state.parent.mkdir(exist_ok=True)
-        part = row.state.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}))
-        part.replace(row.state)
+        part = part_file(row.state)  # another process may make the same list
+        try:
+            part.write_text(json.dumps({"key": key, "error": error, "seconds": round(seconds, 3)}), encoding="utf-8")
+            publish(part, row.state)
+        finally:
+            discard(part)
     except OSError as failure:
         raise OutputError(f"{row.state} cannot be written: {failure.strerror}.") from failure
 

@@ -8,14 +8,17 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from stillspeak.errors import StillspeakError
 from stillspeak.media.provenance import package_version
+from stillspeak.streams import give_up, steady_streams
 from stillspeak.verbs import film, judging, learning, study
 
-_FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
+_PLACES = (  # of errors that a disk, a drive or a limit of the system causes, and no fault of ours
+    "ENOSPC EDQUOT EIO EROFS EACCES EPERM EMFILE ENFILE ENOMEM ESTALE ENOTSUP EOPNOTSUPP ENOSYS ENODEV ENXIO ELOOP EFBIG EBUSY"
+)
 _EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fromkeys(
     ("fastapi", "uvicorn", "prometheus_client", "multipart"), "serve"
 )
@@ -23,28 +26,33 @@ _EXTRAS = {"ray": "cluster", "c2pa": "sign", "matplotlib": "evaluate"} | dict.fr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; returns the exit code: 0, or 2 with a sentence on stderr, or 130 after an interrupt."""
-    parser = _parser()
-    known, rest = parser.parse_known_args(arguments)
-    if rest and known.verb not in ("train", "ablate"):
-        parser.error(f"unknown arguments: {' '.join(rest)}")
-    known.overrides = rest
-    run: Callable[[argparse.Namespace], None] = known.run
-    before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
+    with steady_streams():
+        before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
+        try:
+            return _run(arguments)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    verb = ""
     try:
-        run(known)
+        known = _known(arguments)
+        verb = known.verb
+        known.run(known)
         sys.stdout.flush()  # a full disk shows here at the latest
     except StillspeakError as error:
         print(f"stillspeak: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "", "evaluate" if known.verb == "evaluate" else "train")
+        extra = _EXTRAS.get(error.name or "", "evaluate" if verb == "evaluate" else "train")
         print(f'stillspeak: this needs {error.name}: pip install "stillspeak[{extra}]"', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        _close_stdout()  # nobody reads what is left at the end either
+        give_up(sys.stdout)  # nobody reads what is left at the end either
         return 0
     except OSError as error:
         said = _known_trouble(error)
@@ -52,23 +60,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"stillspeak: {said}", file=sys.stderr)
         return 2
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return 0
 
 
+def _known(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for. Raises SystemExit if it is help, or makes no sense."""
+    parser = _parser()
+    try:
+        known, rest = parser.parse_known_args(arguments)
+    except SystemExit:
+        sys.stdout.flush()  # of the help
+        raise
+    if rest and known.verb not in ("train", "ablate"):
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    known.overrides = rest
+    return known
+
+
 def _known_trouble(error: OSError) -> str:
-    """What is wrong, if it is what a user gave or has: a name that is too long, a full disk behind stdout, which is closed."""
+    """What is wrong, if the place is to blame: a name that is too long, a full disk, a drive that refuses, too many files."""
     if error.errno == errno.ENAMETOOLONG:
         return f"{str(error.filename)[:80]}... is longer than a name can be."
-    if error.filename is not None or error.errno not in _FULL:
+    if errno.errorcode.get(error.errno or 0) not in _PLACES.split():
         return ""
-    _close_stdout()
-    return f"stdout cannot be written: {error.strerror}."
-
-
-def _close_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}."
+    return f"The system refused a file or a process: {error.strerror}."
 
 
 def _interrupt(*_: object) -> None:

@@ -63,6 +63,13 @@ class WarpingConfig:
 
 
 @dataclass(frozen=True)
+class MouthDecoderConfig:
+    """The mouth's window at three times the resolution, beside a decoder that warps; ours."""
+
+    channels: tuple[int, int, int] = (48, 32, 12)  # at 24 x 24, 48 x 48 and 144 x 144
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """Generator: section 3.1, figure 3a."""
 
@@ -70,6 +77,7 @@ class GeneratorConfig:
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     decoder: PaintingConfig | WarpingConfig = field(default_factory=PaintingConfig)
+    mouth: MouthDecoderConfig | None = None
 
     @property
     def latent(self) -> int:
@@ -94,7 +102,6 @@ class SequenceDiscriminatorConfig:
     code: int = 256
     hidden: int = 256
     layers: int = 2
-    context: ContextConfig = field(default_factory=ContextConfig)
     learning_rate: float = 5e-5  # section 3.3
 
 
@@ -105,7 +112,6 @@ class SyncDiscriminatorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512)  # of the mouth's convolutions; ours
     sound_channels: tuple[int, ...] = (32, 64, 128, 256)  # ours
     size: int = 256  # of an embedding; ours
-    context: ContextConfig = field(default_factory=ContextConfig)
     frames: int = 5  # of a snippet: 0.2 s
     snippets: int = 4  # drawn from each clip; ours
     furthest: int = 8  # frames that a real pair out of sync is apart, at most; ours
@@ -211,6 +217,7 @@ class Config:
     sequence: SequenceDiscriminatorConfig | None = field(default_factory=SequenceDiscriminatorConfig)
     sync: SyncDiscriminatorConfig | None = None
     mouth: MouthDiscriminatorConfig | None = None
+    fine_mouth: MouthDiscriminatorConfig | None = None  # of the mouth decoder's windows, where there is one
     loss: LossConfig = field(default_factory=LossConfig)
     warm: WarmStartConfig = field(default_factory=WarmStartConfig)
     data: DataConfig = field(default_factory=DataConfig)

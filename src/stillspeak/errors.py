@@ -24,6 +24,10 @@ class OutputError(StillspeakError):
     """The output cannot be written where it was asked for."""
 
 
+class TemporaryFolderError(StillspeakError):
+    """The temporary folder is missing, full, or cannot be written."""
+
+
 class ModelError(StillspeakError):
     """A model folder is missing, incomplete, or made for another version."""
 

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +20,7 @@ from stillspeak.media.images import read_alpha, read_image
 from stillspeak.media.label import labelled
 from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over
 from stillspeak.media.signing import Signature
+from stillspeak.temporary import temporary_folder
 
 _FPS_LIMITS = (1, 120)
 _NTSC = (24, 30, 60)  # and these a thousandth slower, as television has them
@@ -139,13 +139,14 @@ def input_file(name: str) -> Iterator[Path]:
 
     Raises:
         MediaError: if nothing comes.
+        TemporaryFolderError: if there is no room to keep it.
     """
     if name != "-" and not _is_pipe(name):
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory(prefix="stillspeak") as folder, contextlib.ExitStack() as opened:
+    with temporary_folder() as folder, contextlib.ExitStack() as opened:
         pipe = sys.stdin.buffer if name == "-" else opened.enter_context(Path(name).open("rb"))
-        path = Path(folder) / "piped"
+        path = folder / "piped"
         with path.open("wb") as copy:
             while block := pipe.read(1 << 20):
                 copy.write(block)

@@ -43,7 +43,7 @@ def default() -> Config:
         name="default",
         generator=GeneratorConfig(context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()),
         frame=FrameDiscriminatorConfig(channels=small, frames=4),
-        sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128, context=context),
+        sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
         warm=WarmStartConfig(sound_steps=3000, picture_steps=4000, expression=True),
         data=DataConfig(
@@ -82,7 +82,7 @@ def static() -> Config:
 def synchronised() -> Config:
     """``default`` with the third adversary of the authors' follow-up, the Synchronisation Discriminator."""
     full = default()
-    third = SyncDiscriminatorConfig((32, 64, 128, 192), (64, 128), 128, context=full.generator.context)
+    third = SyncDiscriminatorConfig((32, 64, 128, 192), (64, 128), 128)
     return replace(full, name="synchronised", sync=third)
 
 
@@ -104,7 +104,7 @@ def tiny() -> Config:
             context=context, identity=IdentityConfig(channels=channels, size=8), decoder=WarpingConfig()
         ),
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
-        sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16, context=context),
+        sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0, code=0.05),
         warm=WarmStartConfig(
             code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2, expression=True

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import tone
-from stillspeak.data.augment import change_speed, change_throat, jitter_faces, jitter_voice
+from stillspeak.data.augment import change_speed, change_throat, draw_look, jitter_voice
 from stillspeak.data.voices import revoice
 
 
@@ -14,15 +14,15 @@ def crop(astronaut: np.ndarray) -> np.ndarray:
 
 
 def test_all_frames_of_a_person_are_changed_alike(crop: np.ndarray):
-    points = np.zeros((3, 68, 2), np.float32)
-    made, _ = jitter_faces(np.stack([crop, crop, crop]), points, 1.0, np.random.default_rng(1))
+    made = draw_look(1.0, np.random.default_rng(1)).of(np.stack([crop, crop, crop]))
     np.testing.assert_array_equal(made[0], made[2])
     assert np.abs(made[0].astype(int) - crop).mean() > 2
 
 
 def test_strength_zero_changes_nothing(crop: np.ndarray):
     points = np.full((1, 68, 2), 50.0, np.float32)
-    made, moved = jitter_faces(crop[None], points, 0.0, np.random.default_rng(1))
+    look = draw_look(0.0, np.random.default_rng(1))
+    made, moved = look.of(crop[None]), look.moved(points)
     assert np.abs(made[0].astype(int) - crop).max() <= 1
     np.testing.assert_allclose(moved, points, atol=1e-4)
 
@@ -33,7 +33,8 @@ def test_landmarks_move_with_the_pixels(seed: int):
     for x, y in where:
         dot = np.zeros((1, 128, 96, 3), np.uint8)
         dot[0, int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3] = 250
-        made, moved = jitter_faces(dot, np.array([[[x, y]]], np.float32), 1.0, np.random.default_rng(seed))
+        look = draw_look(1.0, np.random.default_rng(seed))
+        made, moved = look.of(dot), look.moved(np.array([[[x, y]]], np.float32))
         light = made[0].astype(float).sum(2)
         light = (light > (light.min() + light.max()) / 2).astype(float)
         rows, columns = np.indices(light.shape)

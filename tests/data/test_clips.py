@@ -1,5 +1,6 @@
 """The training reader: pure functions of a seed, sound and picture in step."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -45,6 +46,28 @@ def test_without_variation_frames_and_windows_are_those_of_the_clip(clips: Clips
         and np.array_equal(batch.windows[0], clips.windows(index)[:end])
     ]
     assert matches
+
+
+def test_the_endings_of_long_clips_are_drawn_beside_short_ones(prepared: Path):
+    clips = Clips(prepared, "train", tiny().generator.context)
+    short = 10
+    clips.records[0] = dataclasses.replace(clips.records[0], frames=short)
+    long = clips.records[1].frames
+    drawer = Drawer(clips, DataConfig(mirror=False), fit_mouth_code(clips.points, 4))
+    drawer._choose = lambda count, random: np.array([0, 1])  # type: ignore[method-assign]
+    ends = set()
+    for seed in range(60):
+        batch = drawer.batch(2, 6, np.random.default_rng(seed))
+        end = batch.windows.shape[1]
+        np.testing.assert_array_equal(batch.frames[1], clips.frames(1)[end - 6 : end])
+        np.testing.assert_array_equal(batch.windows[1], clips.windows(1)[:end])
+        heard = int(np.abs(batch.windows[0]).any(axis=1).sum())
+        np.testing.assert_array_equal(batch.frames[0], clips.frames(0)[heard - 6 : heard])
+        np.testing.assert_array_equal(batch.windows[0, end - heard :], clips.windows(0)[:heard])
+        ends.add((heard, end))
+    assert {shorter for shorter, _ in ends} == set(range(6, short + 1))
+    assert min(end for _, end in ends) < 10
+    assert max(end for _, end in ends) > 0.9 * long
 
 
 def test_even_drawing_gives_every_speaker_the_same_chance(clips: Clips):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -25,6 +26,7 @@ from stillspeak.data.manifest import read_manifest
 from stillspeak.data.prepare import aligned, prepare, require_frontal, require_moving
 from stillspeak.data.show import EYES_AND_NOSE, by_speaker, misplaced_px
 from stillspeak.errors import DataError, FaceError
+from stillspeak.evaluation.evaluate import _crops
 from stillspeak.media.audio import Sound
 from stillspeak.media.faces import CANONICAL
 from stillspeak.media.inspection import inspect
@@ -305,3 +307,50 @@ def test_thirty_broken_files_among_good_ones_are_each_named_with_a_reason(
         for copy in range(3):
             assert reason in records[f"{name}{copy}"].dropped, (name, records[f"{name}{copy}"].dropped)
             assert f"- dropped ann/{name}{copy}: " in listed
+
+
+def filmed(path: Path, frames: np.ndarray, pixel: Fraction | None, degrees: int, mirrored: bool) -> None:
+    """A video with sound as a phone or a DVD stores it: lying on its side, mirrored, or of pixels that are not square."""
+    write_video(path.with_suffix(".sound.mp4"), frames, tone(len(frames) / 25, 48_000))
+    stored = np.rot90(frames[:, :, ::-1] if mirrored else frames, -degrees // 90, axes=(1, 2))
+    with av.open(str(path.with_suffix(".sound.mp4"))) as heard, av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=25, options={"crf": "8"})
+        video.set_display_rotation(degrees, hflip=mirrored)
+        if pixel is not None:
+            video.sample_aspect_ratio = pixel
+            size = round(stored.shape[2] / pixel), stored.shape[1]
+            stored = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in stored])
+        video.height, video.width, video.pix_fmt = *stored.shape[1:3], "yuv444p"
+        audio = out.add_stream_from_template(heard.streams.audio[0])
+        for frame in stored:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")))
+        out.mux(video.encode(None))
+        for packet in heard.demux(audio=0):
+            if packet.size:
+                packet.stream = audio
+                out.mux(packet)
+    path.with_suffix(".sound.mp4").unlink()
+
+
+def test_videos_are_prepared_and_judged_as_players_show_them(face: np.ndarray, tmp_path: Path):
+    folder = tmp_path / "raw" / "ann"
+    folder.mkdir(parents=True)
+    frames = drifting(face, 20)
+    kinds = {
+        "plain": (None, 0, False),
+        "turned": (None, 90, False),
+        "over": (None, 180, False),
+        "mirrored": (None, 270, True),
+        "wide": (Fraction(2), 0, False),
+        "turned_wide": (Fraction(4, 3), 90, False),
+    }
+    for name, kind in kinds.items():
+        filmed(folder / f"{name}.mp4", frames, *kind)
+    records = {record.clip: record for record in prepare("folder", tmp_path / "raw", tmp_path / "out", workers=2)}
+    assert [record.dropped for record in records.values()] == [""] * len(kinds)
+    plain = read_video(tmp_path / "out" / records["plain"].path).astype(float)
+    for name in kinds:
+        crops = read_video(tmp_path / "out" / records[name].path)
+        assert np.abs(crops - plain).mean() < 6, name
+        np.testing.assert_array_equal(_crops(folder / f"{name}.mp4").shape, crops.shape)
+        assert np.abs(_crops(folder / f"{name}.mp4") - plain).mean() < 6, name

@@ -17,35 +17,20 @@ import pytest
 from fastapi.testclient import TestClient
 from scipy.stats import beta
 
-from helpers import served
+from helpers import planned, served
 from stillspeak.cli import main
 from stillspeak.errors import DataError
 from stillspeak.experiments.answers import Answers
-from stillspeak.experiments.study import Film, Study, build_study, read_study
+from stillspeak.experiments.study import Information, Study, build_study, read_study
 from stillspeak.experiments.study_report import over_visitors, report
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
 from stillspeak.serving.study import create_study_app
 
 
-def planned(folder: Path, kind: str, clips: int = 24) -> Study:
-    """A study whose videos are a few bytes each."""
-    methods = ["ours"] if kind == "turing" else ["ours", "static"]
-    made = [*(["real"] if kind == "turing" else []), *methods]
-    films = [Film(f"{clip:03}{method}.mp4", f"s1/{clip}", method) for clip in range(clips) for method in made]
-    checks = ("real", "generated") if kind == "turing" else ("this", "other")
-    films += [Film(f"check_{check}.mp4", "", "check", check) for check in checks]
-    study = Study(kind, methods, films, (6, 4) if kind == "turing" else (10, 0), "name")
-    (folder / "videos").mkdir(parents=True)
-    for film in films:
-        (folder / "videos" / film.name).write_bytes(film.name.encode())
-    (folder / "study.json").write_text(json.dumps(asdict(study)))
-    return study
-
-
 def insist(client: httpx.Client, method: str, path: str, **content: object) -> dict:
     """As the page does: until the server is there."""
-    for _ in range(100):
+    for _ in range(600):
         try:
             return client.request(method, path, **content).raise_for_status().json()
         except httpx.TransportError:
@@ -61,8 +46,8 @@ def visit(address: str, study: Study, number: int, skill: float, answers: int) -
         state = insist(client, "POST", "/visitors", json={"consent": True})
         for question in state["questions"][:answers]:
             at = f"/visitors/{state['visitor']}/questions/{question['number']}"
-            name = client.get(f"{at}/left.mp4").text if question["number"] == 1 else ""
-            for _ in range(50):
+            name = ""
+            for _ in range(600):
                 try:
                     name = client.get(f"{at}/left.mp4").text
                     break
@@ -239,6 +224,34 @@ def test_a_study_is_built_and_only_what_is_generated_says_so(prepared: Path, tin
         assert read_video(path).shape[1:] == (384, 288, 3)
     lengths = {(film.clip, len(read_video(tmp_path / "s" / "videos" / film.name))) for film in study.films[:2]}
     assert len(lengths) == 1
+
+
+def test_what_the_researcher_tells_is_kept_and_what_is_missing_is_said(
+    prepared: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    build = ["study", "build", "turing", "--data", str(prepared), "--model", f"ours={tiny_model}", "--split", "train"]
+    build += ["--shown", "1,0", "--clips", "1"]
+    told = ["--researcher", " Ádá L. ", "--contact", "ada@example.org", "--purpose", "<b>lips</b>"]
+    assert main([*build, *told, "-o", str(tmp_path / "some")]) == 0
+    said = capsys.readouterr().err
+    assert "--duration, --withdrawal; an ethics board will want it" in said
+    assert "--contact" not in said
+    study = read_study(tmp_path / "some")
+    assert study.information == Information("Ádá L.", "ada@example.org", "<b>lips</b>")
+    with TestClient(create_study_app(tmp_path / "some")) as client:
+        about = client.get("/study").json()
+    assert about == {"kind": "turing", "questions": 2, **asdict(study.information)}
+    assert main([*build, *told, "--duration", "1 min", "--withdrawal", "write", "-o", str(tmp_path / "all")]) == 0
+    assert "ethics" not in capsys.readouterr().err
+    assert main([*build, "--contact", "\udce4", "-o", str(tmp_path / "wrong")]) == 2
+    assert "The contact of a study must be text in UTF-8" in capsys.readouterr().err
+
+
+def test_a_study_made_before_visitors_were_told_more_is_still_shown(tmp_path: Path):
+    old = asdict(planned(tmp_path / "s", "turing"))
+    del old["information"]
+    (tmp_path / "s" / "study.json").write_text(json.dumps(old))
+    assert read_study(tmp_path / "s").information == Information()
 
 
 @pytest.mark.parametrize(

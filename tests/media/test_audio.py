@@ -170,3 +170,38 @@ def test_a_pipe_is_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(MediaError, match="is a pipe"):
         read_audio(tmp_path / "pipe.wav")
+
+
+@pytest.mark.parametrize("channels", [3, 5, 7, 9, 12, 17, 24, 64])
+def test_any_number_of_channels_is_mixed_down(tmp_path: Path, channels: int):
+    sound = tone(0.5)
+    planes = np.repeat(sound.samples[:, None], channels, axis=1) / 10
+    soundfile.write(tmp_path / "many.wav", planes, 16_000, subtype="FLOAT")
+    heard = np.concatenate([*open_sound(tmp_path / "many.wav").blocks], axis=1)
+    assert heard.shape == (2, 8000)
+    assert np.corrcoef(heard.mean(axis=0), sound.samples)[0, 1] > 0.999
+    assert np.abs(heard).max() > 0.09 * np.abs(sound.samples).max()
+
+
+def test_channels_that_are_known_to_nobody_are_mixed_by_their_mean(tmp_path: Path):
+    sound = tone(0.5)
+    planes = np.zeros((len(sound.samples), 9))
+    planes[:, 4] = sound.samples
+    soundfile.write(tmp_path / "nine.wav", planes, 16_000, subtype="FLOAT")
+    np.testing.assert_allclose(read_audio(tmp_path / "nine.wav").samples, sound.samples / 9, atol=1e-6)
+    soundfile.write(tmp_path / "too_many.wav", np.zeros((100, 65)), 16_000)
+    with pytest.raises(MediaError, match="65 channels"):
+        read_audio(tmp_path / "too_many.wav")
+
+
+def test_nine_compressed_channels_are_read(tmp_path: Path):
+    with av.open(str(tmp_path / "nine.mka"), "w") as container:
+        options = {"mapping_family": "255"}  # no channel has a place
+        stream = container.add_stream("libopus", rate=48_000, layout="9 channels", options=options)
+        for number in range(25):
+            frame = av.AudioFrame("flt", "9 channels", 960)
+            frame.planes[0].update(np.full(9 * 960, 0.01, np.float32))
+            frame.sample_rate, frame.pts = 48_000, 960 * number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert read_audio(tmp_path / "nine.mka").seconds == pytest.approx(0.5, abs=0.03)

@@ -14,8 +14,9 @@ def test_one_logit_a_frame_and_one_a_video(preset):
     assert config.sequence is not None
     frames = torch.rand(3, 3, 128, 96)
     assert FrameDiscriminator(config.frame)(frames, frames).shape == (3,)
-    windows = torch.randn(2, 4, config.sequence.context.window)
-    assert SequenceDiscriminator(config.sequence)(torch.rand(2, 4, 3, 128, 96), windows).shape == (2,)
+    windows = torch.randn(2, 4, config.generator.context.window)
+    sequence = SequenceDiscriminator(config.sequence, config.generator.context)
+    assert sequence(torch.rand(2, 4, 3, 128, 96), windows).shape == (2,)
 
 
 def test_the_frame_discriminator_is_a_6_layer_cnn_over_still_and_frame():
@@ -26,14 +27,15 @@ def test_the_frame_discriminator_is_a_6_layer_cnn_over_still_and_frame():
 
 def test_the_sequence_discriminator_hears_the_sound():
     torch.manual_seed(0)
-    network = SequenceDiscriminator(tiny().sequence).eval()
+    network = SequenceDiscriminator(tiny().sequence, tiny().generator.context).eval()
     video = torch.rand(1, 4, 3, 128, 96)
     assert network(video, torch.randn(1, 4, 1280)) != network(video, torch.randn(1, 4, 1280))
 
 
 def test_every_parameter_of_both_gets_a_finite_gradient():
     config = tiny()
-    frame, sequence = FrameDiscriminator(config.frame), SequenceDiscriminator(config.sequence)
+    frame = FrameDiscriminator(config.frame)
+    sequence = SequenceDiscriminator(config.sequence, config.generator.context)
     video, windows = torch.rand(2, 4, 3, 128, 96), torch.randn(2, 4, 1280)
     (frame(video[:, 0], video[:, 1]).sum() + sequence(video, windows).sum()).backward()
     for network in (frame, sequence):

@@ -4,10 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from stillspeak.errors import ModelError
+from stillspeak.runtime import engine
 from stillspeak.runtime.engine import Engine
 from stillspeak.runtime.judge import JudgeModel
 
@@ -19,13 +21,25 @@ def test_threads_share_a_call_and_nothing_changes(tiny_model: Path, count: int):
     still = rng.integers(0, 255, (128, 96, 3), dtype=np.uint8)
     made = []
     for threads in (1, 3):
-        engine = Engine(tiny_model, threads)
-        identity, noise = engine.identify(still), engine.noise(0, 0, count + 2)
-        first, memory = engine.step(identity, windows[:count], noise[:count], engine.begin())
-        then, _ = engine.step(identity, windows[count:], noise[count:], memory)
+        made_by = Engine(tiny_model, threads)
+        identity, noise = made_by.identify(still), made_by.noise(0, 0, count + 2)
+        first, memory = made_by.step(identity, windows[:count], noise[:count], made_by.begin())
+        then, _ = made_by.step(identity, windows[count:], noise[count:], memory)
         made.append(np.concatenate([first.frames, then.frames]).astype(int))
     assert made[0].shape == (count + 2, 128, 96, 3)
     assert np.abs(made[0] - made[1]).max() <= 1
+
+
+def test_no_more_threads_are_started_than_help(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    before = cv2.getNumThreads()
+    try:
+        for seen, threads in ((64, 4), (2, 2), (1, 1)):
+            monkeypatch.setattr(engine, "usable_cores", lambda seen=seen: seen)
+            assert Engine(tiny_model).threads == threads
+            assert Engine(tiny_model, 64).threads == 4
+            assert cv2.getNumThreads() <= seen
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_talking_model_is_no_judge(tiny_model: Path, tmp_path: Path):

@@ -230,17 +230,36 @@ def test_uploads_go_once_the_video_is_made_and_everything_when_the_server_ends(
     assert list(tmp_path.iterdir()) == []
 
 
+def waiting_films(folder: Path, count: int) -> bool:
+    """Whether the uploads of so many videos are there."""
+    return len(list(folder.glob("stillspeak-films-*/*/speech"))) == count
+
+
 def test_a_signal_takes_the_folder_along_and_a_new_server_what_a_killed_one_left(
     tiny_model: Path, long: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    answers: list[httpx.Response] = []
+
+    def wait(address: str) -> None:
+        headers = {"Prefer": "wait=60"}
+        answers.append(httpx.post(f"{address}/animate", files=long, headers=headers, trust_env=False, timeout=60))
+
     for sent in (signal.SIGTERM, signal.SIGKILL):
         with served("serve", "--port", "0", "--model", str(tiny_model)) as (server, address):
             asked = httpx.post(f"{address}/animate", files=long, headers=ASYNC, trust_env=False, timeout=60)
             assert asked.status_code == 202
+            waiting = threading.Thread(target=wait, args=(address,))
+            if sent == signal.SIGTERM:
+                waiting.start()
+                while not waiting_films(tmp_path, 2):
+                    time.sleep(0.05)
             server.send_signal(sent)
             server.wait(20)
+            if sent == signal.SIGTERM:
+                waiting.join(20)
+                assert (answers[0].status_code, "The server ends" in answers[0].text) == (503, True)
         assert len(list(tmp_path.glob("stillspeak-films-*"))) == (sent == signal.SIGKILL)
     (left,) = tmp_path.glob("stillspeak-films-*")
     with folder.own_folder() as young:

@@ -57,6 +57,9 @@ def quiet(_: str) -> None:
     pass
 
 
+TINY_SOUND = tiny().generator.context
+
+
 def short(config: Config, **train_fields: object) -> Config:
     """A config without figures in between."""
     return replace(config, train=replace(config.train, sample_every=1000, **train_fields))  # type: ignore[arg-type]
@@ -70,12 +73,12 @@ def small(config: Config) -> Config:
         context = replace(context, bands=12, kernel_seconds=0.025, stride_seconds=0.01, channels=(4, 8))
     sounds = (4, 8) if context.bands else (4, 4, 8, 8)
     generator = replace(size.generator, context=context, noise=config.generator.noise)
-    sync = config.sync and SyncDiscriminatorConfig((4, 4, 8, 8), sounds, 16, context)
+    sync = config.sync and SyncDiscriminatorConfig((4, 4, 8, 8), sounds, 16)
     return replace(
         config,
         generator=generator,
         frame=config.frame and size.frame,
-        sequence=config.sequence and size.sequence and replace(size.sequence, context=context),
+        sequence=config.sequence and size.sequence,
         sync=sync,
         warm=replace(size.warm, expression=config.warm.expression),
         train=replace(size.train, sample_every=1000, keep_context=config.train.keep_context),
@@ -151,27 +154,27 @@ def test_the_papers_preset_has_the_papers_schedule():
 # ---------------------------------------------------------------- the third adversary
 
 
-def toy_scene(config: SyncDiscriminatorConfig, clips: int, time: int) -> tuple[torch.Tensor, Scene]:
+def toy_scene(clips: int, time: int) -> tuple[torch.Tensor, Scene]:
     """A video and a sound that both say the number of their frame, everywhere."""
     number = torch.arange(time).float().expand(clips, -1)
     video = number[..., None, None, None].expand(-1, -1, 3, 128, 96)
-    size = config.context.rate_hz // config.context.fps
-    windows = torch.full((clips, time, config.context.window), -1.0)
-    start = (config.context.window - size) // 2
+    size = TINY_SOUND.rate_hz // TINY_SOUND.fps
+    windows = torch.full((clips, time, TINY_SOUND.window), -1.0)
+    start = (TINY_SOUND.window - size) // 2
     windows[..., start : start + size] = number[..., None]
     return video, Scene(video[:, 0], windows)
 
 
 def test_the_third_adversary_hears_what_it_sees_and_counts_real_pairs_out_of_sync_as_fake():
-    config = SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16, tiny().generator.context)
-    adversary = SyncAdversary(config, torch.device("cpu"))
+    config = SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16)
+    adversary = SyncAdversary(config, TINY_SOUND, torch.device("cpu"))
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     adversary.network.forward = lambda mouths, sounds: (  # type: ignore[method-assign]
         pairs.append((mouths[:, :, 0, 0, 0], sounds.unflatten(1, (config.frames, -1))[:, :, 0]))
         or torch.zeros(len(mouths))
     )
-    video, scene = toy_scene(config, 3, 20)
-    assert torch.equal(own_sound(scene.windows, config.context)[0, :, 0], torch.arange(20).float())
+    video, scene = toy_scene(3, 20)
+    assert torch.equal(own_sound(scene.windows, TINY_SOUND)[0, :, 0], torch.arange(20).float())
     adversary.look(video, scene, Draws(Share(), 1))
     seen, heard = pairs.pop()
     assert torch.equal(seen, heard)
@@ -186,13 +189,13 @@ def test_the_third_adversary_hears_what_it_sees_and_counts_real_pairs_out_of_syn
 
 def test_the_third_adversary_learns_what_belongs_together():
     torch.manual_seed(0)
-    config = SyncDiscriminatorConfig((4, 8, 8, 8), (4, 4, 8, 8), 8, tiny().generator.context, learning_rate=3e-3)
-    adversary = SyncAdversary(config, torch.device("cpu"))
+    config = SyncDiscriminatorConfig((4, 8, 8, 8), (4, 4, 8, 8), 8, learning_rate=3e-3)
+    adversary = SyncAdversary(config, TINY_SOUND, torch.device("cpu"))
     right = []
     for step in range(100):
         loud = torch.rand(6, 16)
         video = (2 * loud - 1)[..., None, None, None].expand(-1, -1, 3, 128, 96)
-        tone = torch.sin(torch.arange(config.context.window) * 0.7)
+        tone = torch.sin(torch.arange(TINY_SOUND.window) * 0.7)
         scene = Scene(video[:, 0], loud[..., None] * tone)
         draws = Draws(Share(), step)
         real = adversary.look(video, scene, draws)
@@ -210,14 +213,13 @@ def test_the_third_adversary_learns_what_belongs_together():
 @pytest.mark.parametrize("adversary_type", [FrameAdversary, SequenceAdversary, SyncAdversary])
 def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: type[Adversary]):
     torch.manual_seed(0)
-    context = tiny().generator.context
-    config = {
-        FrameAdversary: tiny().frame,
-        SequenceAdversary: tiny().sequence,
-        SyncAdversary: SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16, context),
+    arguments = {
+        FrameAdversary: (tiny().frame,),
+        SequenceAdversary: (tiny().sequence, TINY_SOUND),
+        SyncAdversary: (SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16), TINY_SOUND),
     }[adversary_type]
-    adversary = adversary_type(config, torch.device("cpu"))
-    video, scene = toy_scene(SyncDiscriminatorConfig((4,), (4,), 4, context), 2, 12)
+    adversary = adversary_type(*arguments, torch.device("cpu"))
+    video, scene = toy_scene(2, 12)
     real, fake = torch.rand_like(video), torch.rand_like(video).requires_grad_()
     slope, scalars = judge(adversary, real, fake, scene, Draws(Share(), 1))
     assert fake.grad is None  # the generator's side is returned and not yet applied
@@ -588,7 +590,7 @@ def test_what_ends_a_group_of_processes_is_left_to_the_one_that_saves():
 
 
 def test_beside_a_gpu_a_core_is_left_to_the_step(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loader, "usable_cores", lambda: 16)
+    monkeypatch.setattr(loader, "granted_cores", lambda: 16)
     assert loader_workers(torch.device("cpu")) == 0
     assert loader_workers(torch.device("cuda")) == 15
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")

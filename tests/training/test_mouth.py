@@ -83,9 +83,9 @@ def test_it_looks_at_the_mouth_in_whatever_light():
     frames = torch.rand(4, 3, 128, 96)
     assert mouth_of(frames).shape == (4, 3, 48, 48)
     critic, (real, _, stills, interior) = MouthCritic(CONFIG, torch.device("cpu")), scene()
-    inside = interior[:, :1].float()
-    says, features = critic.network(real[:, 0], stills, inside)
-    darker, _ = critic.network(0.5 * real[:, 0] - 0.3, 0.5 * stills - 0.3, inside)
+    inside, mouth, still = mouth_of(interior[:, :1].float()), mouth_of(real[:, 0]), mouth_of(stills)
+    says, features = critic.network(mouth, still, inside)
+    darker, _ = critic.network(0.5 * mouth - 0.3, 0.5 * still - 0.3, inside)
     assert says.shape == (2, 1, 12, 12)
     assert [tuple(feature.shape[1:]) for feature in features] == [(8, 24, 24), (8, 12, 12)]
     torch.testing.assert_close(says, darker, atol=0.05, rtol=0)

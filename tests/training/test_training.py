@@ -21,6 +21,8 @@ from stillspeak.errors import OutputError, RunError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
+from stillspeak.training import loop
+from stillspeak.training.adversary import adversaries
 from stillspeak.training.calibration import calibrate
 from stillspeak.training.export import difference, export, fold_batch_norms
 from stillspeak.training.exported_warp import ExportedWarpingDecoder
@@ -104,6 +106,35 @@ def stop_after(trainer: Trainer, steps: int) -> None:
             return made
 
         phase.step = counted
+
+
+def test_the_average_of_the_weights_goes_on_from_phase_to_phase(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    decays = list[float]()
+    original = loop.get_ema_multi_avg_fn
+    monkeypatch.setattr(loop, "get_ema_multi_avg_fn", lambda decay: decays.append(decay) or original(decay))
+    config = replace(tiny(), train=replace(tiny().train, sample_every=1000))
+    RunFolder(tmp_path / "r").create(config, prepared)
+    stopped = Trainer(RunFolder(tmp_path / "r"), say=quiet)
+    stop_after(stopped, 6)
+    with pytest.raises(RunError, match="Stopped"):
+        stopped.run()
+    Trainer(RunFolder(tmp_path / "r"), say=quiet).run()
+    assert decays == [min(0.999, (1 + n) / (10 + n)) for n in range(12)]
+
+
+def test_a_run_whose_time_is_over_takes_no_step_of_later_phases_and_shows_its_last_figures(
+    prepared: Path, tmp_path: Path
+):
+    config = replace(tiny(), train=replace(tiny().train, hours=1e-9, sample_every=0, log_every=1000))
+    train(config, prepared, tmp_path / "r", say=quiet)
+    assert {row["phase"]: row["step"] for row in metrics(tmp_path / "r") if "seconds" in row} == {"sound": 1}
+    assert any("validation_code_correlation" in row for row in metrics(tmp_path / "r"))
+    assert [stage["phase"] for stage in read_generator(tmp_path / "r").history if stage["steps"]] == ["sound"]
+    resumed = Trainer(RunFolder(tmp_path / "r"), say=quiet)
+    resumed.run()
+    assert resumed.updates == 1
 
 
 def test_a_finished_run_is_exported_and_speaks(finished: Path, tmp_path: Path, photo: Path, speech: Path):
@@ -459,12 +490,23 @@ def test_a_run_that_was_killed_before_its_first_step_still_knows_where_it_starte
     assert len(resumed.history) == len(history)
 
 
-def test_a_rate_that_figure_10_cannot_divide_is_refused_and_both_listeners_hear_the_same():
+def test_a_rate_that_figure_10_cannot_divide_is_refused():
     with pytest.raises(RunError, match="multiple of 1000"):
         overridden("default", ["--generator.context.rate-hz", "22050"])
-    config = overridden("default", ["--generator.context.rate-hz", "24000"])
-    assert config.sequence is not None
-    assert config.sequence.context == config.generator.context
+
+
+def test_discriminators_hear_the_generators_sound():
+    config = overridden("default", ["--generator.context.rate-hz", "24000", "--generator.context.features", "64"])
+    assert isinstance(config, Config)
+    (sequence,) = [a for a in adversaries(config, torch.device("cpu")) if a.name == "sequence"]
+    windows = torch.zeros(1, 2, config.generator.context.window)
+    assert sequence.network(torch.zeros(1, 2, 3, 128, 96), windows).shape == (1,)
+
+
+@pytest.mark.parametrize("section", ["sequence", "sync"])
+def test_a_sound_of_a_discriminators_own_cannot_be_set(section: str):
+    with pytest.raises(RunError, match="not a setting"):
+        overridden("synchronised", [f"--{section}.context.bands", "7"])
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -3,6 +3,8 @@
 Pure functions of the data and a random generator. Mirroring is in ``clips.py``, since landmarks must follow it.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import soxr
@@ -16,27 +18,49 @@ Samples = NDArray[np.float32]
 _SPECTRUM_SECONDS = 0.032  # of speech: formants stand still so long, and harmonics blur
 
 
-def jitter_faces(
-    frames: Frames, points: NDArray[np.float32], strength: float, random: np.random.Generator
-) -> tuple[Frames, NDArray[np.float32]]:
-    """Another-looking person in another light: one draw for all frames.
+@dataclass(frozen=True)
+class Look:
+    """Another-looking person in another light: one change for all frames of a clip, at the crop's resolution or a multiple of it.
 
-    Args:
-        frames: uint8 ``(n, 128, 96, 3)``.
-        points: their landmarks, ``(n, 68, 2)``, which move along.
-        strength: 0 changes nothing, 1 is what training uses.
-        random: what is drawn from.
+    Attributes:
+        map_x, map_y: where each pixel of the crop comes from, ``(128, 96)``.
+        table: a tone curve for each channel, ``(256, 1, 3)``.
+        mixing: of colours, ``(3, 3)``.
+        light: brightness of each pixel, ``(128, 96, 3)``.
     """
+
+    map_x: NDArray[np.float32]
+    map_y: NDArray[np.float32]
+    table: Frames
+    mixing: NDArray[np.float32]
+    light: NDArray[np.float32]
+
+    def of(self, frames: Frames) -> Frames:
+        """Frames that are changed, uint8 ``(n, height, width, 3)``: the crop's size, or the same multiple of both sides."""
+        scale, size = frames.shape[2] // WIDTH_PX, frames.shape[2:0:-1]
+        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR  # what is large is there for its detail
+        map_x, map_y, light = self.map_x, self.map_y, self.light
+        if scale > 1:
+            map_x, map_y = ((cv2.resize(field, size) + 0.5) * scale - 0.5 for field in (map_x, map_y))
+            light = cv2.resize(light, size)
+        out = np.empty_like(frames, order="C")
+        for i, frame in enumerate(frames):
+            whole = np.ascontiguousarray(frame)
+            moved = cv2.remap(whole, map_x, map_y, how, borderMode=cv2.BORDER_REPLICATE)
+            mixed = cv2.LUT(cv2.transform(moved, self.mixing), self.table)
+            out[i] = cv2.multiply(mixed, light, dtype=cv2.CV_8U)
+        return out
+
+    def moved(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where landmarks go, ``(..., 2)`` in and out, in pixels of the crop."""
+        return _moved(points, self.map_x, self.map_y)
+
+
+def draw_look(strength: float, random: np.random.Generator) -> Look:
+    """Draws a look; a strength of 0 changes nothing, 1 is what training uses."""
     map_x, map_y = _geometry(strength, random)
-    table = _colour_table(strength, random)
-    mixing = _colour_mixing(strength, random)
-    light = _light(strength, random)
-    out = np.empty_like(frames)
-    for i, frame in enumerate(frames):
-        moved = cv2.remap(frame, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        mixed = cv2.LUT(cv2.transform(moved, mixing), table)
-        out[i] = cv2.multiply(mixed, light, dtype=cv2.CV_8U)
-    return out, _moved(points, map_x, map_y)
+    table, mixing = _colour_table(strength, random), _colour_mixing(strength, random)
+    return Look(map_x, map_y, table, mixing, _light(strength, random))
 
 
 def _moved(points: NDArray[np.float32], map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,10 +6,8 @@ kept in memory as far as it reaches: a small set is decoded once, of a large one
 """
 
 import math
-import os
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -20,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.config import ContextConfig, DataConfig
-from stillspeak.data.augment import change_speed, change_throat, jitter_faces, jitter_voice
+from stillspeak.data.augment import change_speed, change_throat, draw_look, jitter_voice
 from stillspeak.data.expression import expression
-from stillspeak.data.files import Files
+from stillspeak.data.files import Files, large_path
+from stillspeak.data.fine import Fine, fine_of
+from stillspeak.data.frame_cache import cached_frames, delete_older
 from stillspeak.data.landmarks import mouth_interior, mouth_opening
 from stillspeak.data.manifest import MANIFEST, read_manifest, speaker_weights
 from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
@@ -33,12 +33,12 @@ from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.mouths import FINE
 from stillspeak.media.video import read_video
 from stillspeak.media.windows import Windows
 
 Random = np.random.Generator
 _ALL = slice(None)
-_AT_ONCE = 32  # clips that are decoded side by side
 _KEPT_BYTES = 4e9  # of decoded frames of shards
 _KEPT_SOUND_BYTES = 4e9  # of a folder's sounds
 _AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
@@ -56,11 +56,13 @@ class Batch:
     Attributes:
         stills: uint8 ``(clips, 128, 96, 3)``.
         frames: uint8 ``(clips, time, 128, 96, 3)``; the last ``time`` frames of the windows.
-        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start.
+        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start, after silence where
+            another clip of the batch is heard for longer.
         codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
         points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
         expressions: what eyes and brows do on the way from the still to ``frames``, float32 ``(clips, time, 2)``.
         interior: where the mouth of ``frames`` is open, uint8 ``(clips, time, 128, 96)``.
+        fine: stills and mouths at three times the resolution, where they were asked for.
     """
 
     stills: NDArray[np.uint8]
@@ -70,6 +72,7 @@ class Batch:
     points: NDArray[np.float32]
     expressions: NDArray[np.float32]
     interior: NDArray[np.uint8]
+    fine: Fine | None = None
 
 
 class Order(NamedTuple):
@@ -80,12 +83,16 @@ class Order(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """One clip's part of a batch: still and frames, their landmarks, the frames' mouth codes and expressions from the still."""
+    """One clip's part of a batch: still and frames, their landmarks, the frames' mouth codes and expressions from the still.
+
+    ``large`` are still and frames at three times the resolution, ``(1 + time, 384, 288, 3)``, where the clip has them.
+    """
 
     frames: NDArray[np.uint8]
     points: NDArray[np.float32]
     codes: NDArray[np.float32]
     expressions: NDArray[np.float32]
+    large: NDArray[np.uint8] | None
 
 
 class _Sounds(Sequence[NDArray[np.float32]]):
@@ -110,6 +117,7 @@ class Clips:
         context: the sound rate and window of the model.
         speakers: only these, if given.
         readers: copies of this process that will read: what is kept in memory is shared out among them.
+        fine: whether frames at three times the resolution are wanted, of the clips of a folder that have them.
 
     Raises:
         DataError: if there are no such clips.
@@ -122,6 +130,7 @@ class Clips:
         context: ContextConfig,
         speakers: list[str] | None = None,
         readers: int = 1,
+        fine: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.records = read_manifest(self.folder, split, speakers, shards=True)
@@ -133,6 +142,12 @@ class Clips:
         if missing := [name for name in packed if not (self.folder / name).is_file()]:
             raise DataError(f"{self.folder} lacks {missing[0]}, which its manifest names.")
         self._frames = None if packed else self._cached_frames(split)
+        wanted = [] if packed or not fine else range(len(self.records))
+        self._with_large = [i for i in wanted if large_path(self.folder / self.records[i].path).is_file()]
+        self._large_starts = dict(
+            zip(self._with_large, np.cumsum([0, *(self.records[i].frames for i in self._with_large)]), strict=False)
+        )
+        self._large = self._cached_large(split) if self._with_large else None
         frame, sound = HEIGHT_PX * WIDTH_PX * 3, 4 * self.cutter.rate_hz
         clips = round(_KEPT_BYTES / readers * len(self) / (int(self._starts[-1]) * frame))
         seconds = sum(record.seconds for record in self.records)
@@ -150,6 +165,11 @@ class Clips:
         if self._frames is None:
             return self._decoded(index)
         return self._frames[self._starts[index] : self._starts[index + 1]]
+
+    def large(self, index: int) -> NDArray[np.uint8] | None:
+        """All frames of a clip at three times the resolution, ``(time, 384, 288, 3)``; None if it has none."""
+        start = self._large_starts.get(index)
+        return None if start is None or self._large is None else self._large[start : start + self.records[index].frames]
 
     def sounds(self, index: int) -> Sequence[NDArray[np.float32]]:
         """A clip's sound as recorded and its copies by other voices, ``(n,)`` each, decoded when they are asked for."""
@@ -188,39 +208,29 @@ class Clips:
         return frames[: record.frames]
 
     def _cached_frames(self, split: str) -> NDArray[np.uint8]:
+        path = self._cache(split, "")
+        frames = cached_frames(path, [record.frames for record in self.records], HEIGHT_PX, WIDTH_PX, self._decode)
+        delete_older(path.parent, {path}, (self.folder / MANIFEST).stat().st_mtime)
+        return frames
+
+    def _cached_large(self, split: str) -> NDArray[np.uint8]:
+        def decode(number: int) -> NDArray[np.uint8]:
+            record = self.records[self._with_large[number]]
+            frames = read_video(large_path(self.folder / record.path))
+            if len(frames) < record.frames:
+                raise DataError(
+                    f"{record.clip} has {len(frames)} large frames and not {record.frames}; prepare it again."
+                )
+            return frames[: record.frames]
+
+        lengths = [self.records[index].frames for index in self._with_large]
+        size = FINE * HEIGHT_PX, FINE * WIDTH_PX
+        return cached_frames(self._cache(split, "-large"), lengths, *size, decode)
+
+    def _cache(self, split: str, kind: str) -> Path:
         key = zlib.crc32("".join(record.path for record in self.records).encode())
         key = zlib.crc32(str((self.folder / MANIFEST).stat().st_mtime_ns).encode(), key)
-        path = self.folder / "cache" / f"{split}-{key:08x}.npy"
-        if not path.exists():
-            try:
-                self._write_cache(path)
-            except OSError as error:
-                raise DataError(f"{path.parent} cannot be written: {error.strerror}.") from error
-        return np.load(path, mmap_mode="r")
-
-    def _write_cache(self, path: Path) -> None:
-        """Decodes every clip into one flat file, under a name of its own until it is whole."""
-        path.parent.mkdir(exist_ok=True)
-        part = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-        shape = (int(self._starts[-1]), HEIGHT_PX, WIDTH_PX, 3)
-        frames = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-        try:
-            if hasattr(os, "posix_fallocate"):  # without room a write to mapped memory would end the process
-                with part.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
-            with ThreadPoolExecutor() as pool:
-                for first in range(0, len(self.records), _AT_ONCE):
-                    videos = pool.map(self._decode, range(first, min(first + _AT_ONCE, len(self))))
-                    for video, start, end in zip(videos, self._starts[first:], self._starts[first + 1 :], strict=False):
-                        frames[start:end] = video
-            frames.flush()
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        prepared = (self.folder / MANIFEST).stat().st_mtime
-        for old in path.parent.glob("*.npy"):
-            if old != path and old.stat().st_mtime < prepared:  # of clips as they were before
-                old.unlink(missing_ok=True)
+        return self.folder / "cache" / f"{split}{kind}-{key:08x}.npy"
 
 
 class Drawer:
@@ -256,24 +266,28 @@ class Drawer:
     def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
         """``count`` pieces of ``time`` frames with all their sound from the clip's start.
 
-        With ``order``, and clips that are drawn alike, every epoch shows each clip once.
+        All pieces end as far into their clips as each other, as a share of what a clip allows, so that the endings of long clips
+        are drawn too. Silence precedes the sound of the shorter ones. With ``order``, and clips that are drawn alike, every epoch
+        shows each clip once.
         """
         chosen = self._choose(count, random) if order is None else self.in_turn(count, random, order)
-        shortest = min(self.clips.records[index].frames for index in chosen)
-        time = min(time, shortest)
-        end = int(random.integers(time, shortest + 1))
+        lengths = [self.clips.records[index].frames for index in chosen]
+        time = min(time, *lengths)
+        share_of_clip = random.random()
+        ends = [time + int(share_of_clip * (frames - time + 1)) for frames in lengths]
         pictures, windows = [], []
-        for index, own in list(zip(chosen, random.spawn(count), strict=True))[share]:
+        for index, end, own in list(zip(chosen, ends, random.spawn(count), strict=True))[share]:
             pictures.append(self._picture(index, np.arange(end - time, end), own))
-            windows.append(self._heard_voice(index, end, own))
+            heard = self._heard_voice(index, end, own)
+            windows.append(np.pad(heard, ((max(ends) - end, 0), (0, 0))))
         return _batch(pictures, np.stack(windows))
 
-    def pictures(self, count: int, time: int, random: Random, share: slice = _ALL) -> Batch:
-        """``count`` clips, ``time`` single frames of each from anywhere; no sound."""
+    def pictures(self, count: int, time: int, random: Random, share: slice = _ALL, fine: bool = False) -> Batch:
+        """``count`` clips, ``time`` single frames of each from anywhere; no sound. With ``fine``, larger mouths too."""
         pictures = []
         for index, own in list(zip(self._choose(count, random), random.spawn(count), strict=True))[share]:
             pictures.append(self._picture(index, self._any_frames(index, time, own), own))
-        return _batch(pictures, np.zeros((len(pictures), 0, 0), np.float32))
+        return _batch(pictures, np.zeros((len(pictures), 0, 0), np.float32), fine)
 
     def sounds(
         self, count: int, time: int, random: Random, quiet: int = 0, share: slice = _ALL
@@ -367,10 +381,12 @@ class Drawer:
         still = int(random.integers(len(video))) if self.config.any_still else 0
         shown = np.concatenate([[still], chosen])
         frames, points, code = video[shown], points[shown], self.codes[index][chosen]
-        expressions = self.expressions[index][shown]
+        large, expressions = self.clips.large(index), self.expressions[index][shown]
+        large = None if large is None else large[shown]
         turned = self._mirror(random)
         if turned:
             frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
+            large = None if large is None else large[:, :, ::-1]
         if self.portraits and random.random() < self.config.recombined:
             rest = resting(self.clips.points[index])
             rest = mirrored(rest[None])[0] if turned else rest
@@ -379,9 +395,12 @@ class Drawer:
             else:
                 expressions[:] = 0.0
             frames, points = self._recombined(self.portraits, frames, points, rest, expressions, random)
+            large = None
         if self.config.face_jitter:
-            frames, points = jitter_faces(np.ascontiguousarray(frames), points, self.config.face_jitter, random)
-        return Picture(frames, points, code, expressions[1:] - expressions[:1])
+            look = draw_look(self.config.face_jitter, random)
+            frames, points = look.of(frames), look.moved(points)
+            large = None if large is None else look.of(large)
+        return Picture(frames, points, code, expressions[1:] - expressions[:1], large)
 
     def _recombined(
         self,
@@ -410,7 +429,9 @@ class Drawer:
         return moved, there
 
 
-def _batch(pictures: list[Picture], windows: NDArray[np.float32]) -> Batch:
-    frames, points, codes, expressions = (np.stack(arrays) for arrays in zip(*pictures, strict=True))
+def _batch(pictures: list[Picture], windows: NDArray[np.float32], fine: bool = False) -> Batch:
+    parts = zip(*(picture[:-1] for picture in pictures), strict=True)
+    frames, points, codes, expressions = (np.stack(arrays) for arrays in parts)
     interior = np.stack([mouth_interior(moved[1:]) for moved in points])
-    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, expressions, interior)
+    larger = fine_of(frames[:, 0], frames.shape[1] - 1, [picture.large for picture in pictures]) if fine else None
+    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, expressions, interior, larger)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stillspeak.data.manifest import Word
 from stillspeak.errors import DataError
+from stillspeak.streams import as_text
 
 # Paper, Table 4.
 GRID_TRAINING = frozenset({1, 3, 5, 6, 7, 8, 10, 12, 14, 16, 17, 22, 26, 28, 32})
@@ -176,10 +177,10 @@ def folder(source: Path) -> Iterator[SourceClip]:
     one clip in 20 of a large training speaker is held out.
     """
     videos = _videos(source)
-    names = [_speaker_of(video.relative_to(source)) for video in videos]
+    names = [as_text(_speaker_of(video.relative_to(source))) for video in videos]
     clips_of = Counter(names)
     for video, speaker in zip(videos, names, strict=True):
-        place = "_".join(video.relative_to(source).with_suffix("").parts[1 if speaker != _NOBODY else 0 :])
+        place = as_text("_".join(video.relative_to(source).with_suffix("").parts[1 if speaker != _NOBODY else 0 :]))
         drawn = zlib.crc32(speaker.encode()) % _ONE_IN if len(clips_of) >= _FOLDER_SPEAKERS else -1
         split = {0: "validation", 1: "test"}.get(drawn, _held_out(place, clips_of[speaker]))
         yield SourceClip(place, "folder", speaker, split, video, spoken=_text(video.with_suffix(".txt")))
@@ -233,12 +234,12 @@ def _videos(place: Path) -> list[Path]:
 
 def _text(path: Path) -> str:
     """What a text file says, in one line; empty if there is none."""
-    return " ".join(path.read_text(errors="replace").split()) if path.is_file() else ""
+    return " ".join(path.read_text("utf-8", errors="replace").split()) if path.is_file() else ""
 
 
 def _lines(path: Path) -> list[list[str]]:
     """The lines of a file in their parts; none if there is no file."""
-    return [line.split() for line in path.read_text(errors="replace").splitlines()] if path.is_file() else []
+    return [line.split() for line in path.read_text("utf-8", errors="replace").splitlines()] if path.is_file() else []
 
 
 def _grid_words(path: Path) -> Iterator[Word]:

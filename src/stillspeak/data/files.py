@@ -5,7 +5,6 @@ copy of the corpus; where its members begin is looked up when a shard is first t
 """
 
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,18 @@ from typing import NamedTuple
 
 from stillspeak.data.manifest import ClipRecord
 from stillspeak.errors import DataError, MediaError
+from stillspeak.temporary import temporary_folder
 
 
 class _Member(NamedTuple):
     name: str
     start: int
     size: int
+
+
+def large_path(video: Path) -> Path:
+    """Where a performer's frames at three times the crop's size lie, beside the aligned video."""
+    return video.with_suffix(".large.mp4")
 
 
 class Files:
@@ -42,10 +47,10 @@ class Files:
             return
         shard = self.folder / record.shard
         try:
-            with tempfile.TemporaryDirectory() as place:
+            with temporary_folder() as place:
                 for member, content in self._contents(shard, record):
-                    (Path(place) / member.name).write_bytes(content)
-                yield Path(place) / Path(record.path).name
+                    (place / member.name).write_bytes(content)
+                yield place / Path(record.path).name
         except MediaError as error:
             raise DataError(f"{record.clip} in {shard} is damaged.") from error
         except OSError as error:

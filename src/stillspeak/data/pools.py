@@ -3,7 +3,6 @@
 Every machine of a cluster needs the package and must see the source and the destination under the same paths.
 """
 
-import os
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
+from stillspeak.cores import granted_cores
 from stillspeak.errors import DataError
 
 Work = Callable[[Any], None]  # can be pickled: a function of a module, or a partial of one
@@ -45,7 +45,7 @@ def run_here(work: Work, jobs: Sequence[Any], workers: int | None = None) -> Ite
 
     No job waits inside the pool, which begins what it was given even after an interrupt: that ends with the jobs in hand.
     """
-    workers, waiting = workers or os.cpu_count() or 1, iter(jobs)
+    workers, waiting = workers or granted_cores(), iter(jobs)
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
         running = {pool.submit(work, job) for job in islice(waiting, workers)}
         while running:

@@ -21,7 +21,7 @@ from stillspeak.data.manifest import MANIFEST, ClipRecord, Word, read_manifest, 
 from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.summary import REPORT, report
-from stillspeak.data.voices import make_voices
+from stillspeak.data.voices import flac, make_voices
 from stillspeak.errors import DataError, FaceError, OutputError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
@@ -88,7 +88,7 @@ def prepare(
     everyone = [*(record for record in before if record.key not in now), *records]
     try:
         write_manifest(destination, everyone)
-        (destination / REPORT).write_text(report(everyone))
+        (destination / REPORT).write_text(report(everyone), "utf-8", errors="surrogateescape")
     except OSError as error:
         raise OutputError(f"{destination} could not be written: {error.strerror}.") from error
     return records
@@ -172,7 +172,7 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say
         done = replace(done, dropped=f"unreadable: {error}")
     with whole(record) as part:
-        part.write_text(json.dumps(done.as_dict()))
+        part.write_text(json.dumps(done.as_dict()), "utf-8")
 
 
 def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -297,7 +297,7 @@ def _whole(box: NDArray[np.float64]) -> tuple[int, int, int, int]:
 def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound) -> None:
     """A clip as prepared: H.264 in 4:4:4 at a quality that loses nothing visible, lossless sound beside it."""
     with whole(video.with_suffix(".flac")) as part:
-        soundfile.write(part, np.clip(sound.samples, -1, 1), sound.rate_hz, subtype="PCM_16")
+        part.write_bytes(flac(sound.samples, sound.rate_hz))
     with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=False) as writer:
         for frame in frames:
             writer.write(frame)
@@ -310,5 +310,5 @@ def record_path(destination: Path, clip: SourceClip) -> Path:
 
 def load_record(path: Path) -> ClipRecord:
     """What became of a clip."""
-    fields = json.loads(path.read_text())
+    fields = json.loads(path.read_text("utf-8"))
     return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})

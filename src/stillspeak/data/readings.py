@@ -9,7 +9,6 @@ Sources: dynamic time warping, Sakoe, Chiba 1978, through the package dtaidistan
 
 import shutil
 import subprocess
-import tempfile
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from stillspeak.data.voices import RATE_HZ, WORLD_FRAME_SECONDS, copy_path, revo
 from stillspeak.errors import DataError, MediaError
 from stillspeak.media.audio import read_audio
 from stillspeak.media.spectrum import HOP, log_mel
+from stillspeak.temporary import temporary_folder
 
 _PAUSE_SECONDS = 0.6  # about what precedes and follows a GRID sentence
 _RANGE = 9.0  # nepers of power below the loudest band (39 dB): fainter is silence
@@ -108,9 +108,9 @@ def run_reader(text: str, reader: Reader, end: str = "\n") -> tuple[bytes, NDArr
     Raises:
         DataError: if the engine fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         files = {"text": f"{folder}/text.txt", "wav": f"{folder}/speech.wav"}
-        Path(files["text"]).write_text(text + end)
+        Path(files["text"]).write_text(text + end, "utf-8")
         command = [part.format(**files) for part in reader.command]
         try:
             done = subprocess.run(command, check=True, capture_output=True, timeout=_ENGINE_SECONDS)

@@ -171,7 +171,7 @@ def phonemes_path(destination: Path, what: ClipRecord | Sentence) -> Path:
 def read_phonemes(path: Path) -> NDArray[np.uint8]:
     """The phonemes of a clip or a sentence, ``(readings, steps)``; empty if nobody knows. Raises DataError if damaged."""
     try:
-        return np.array(json.loads(path.read_text())["phonemes"], np.uint8)
+        return np.array(json.loads(path.read_text("utf-8"))["phonemes"], np.uint8)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged; delete it, and run stillspeak prepare sentences again.") from error
 
@@ -203,12 +203,14 @@ def _write(path: Path, text: str, phonemes: NDArray[np.uint8]) -> None:
     """Writes the phonemes of a clip or a sentence, whole or not at all."""
     content: dict[str, Any] = {"text": text, "phonemes": phonemes.tolist()}
     with whole(path) as part:
-        part.write_text(json.dumps(content))
+        part.write_text(json.dumps(content), "utf-8")
 
 
 def _is_noted(path: Path, text: str, flac: Path) -> bool:
     """Whether these words' phonemes were noted after the sound was made."""
     try:
-        return json.loads(path.read_text())["text"] == text and path.stat().st_mtime_ns >= flac.stat().st_mtime_ns
+        return (
+            json.loads(path.read_text("utf-8"))["text"] == text and path.stat().st_mtime_ns >= flac.stat().st_mtime_ns
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -131,7 +131,7 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
         known = {record.key for record in before}
         loose = [*before, *(replace(record, shard="") for record in records if record.key not in known)]
         write_manifest(folder, loose)
-        (folder / REPORT).write_text(report(loose))
+        (folder / REPORT).write_text(report(loose), "utf-8", errors="surrogateescape")
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"A shard of {source} is damaged: {error}.") from error
     except OSError as error:

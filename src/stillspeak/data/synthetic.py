@@ -138,7 +138,7 @@ def draw_corpus(destination: str | Path, speakers: int = 10, clips: int = 10, se
                 split = "validation" if speaker % _VALIDATION_ONE_IN == _VALIDATION_ONE_IN - 1 else held
                 records.append(_write(destination, drawn, f"drawn{speaker}", f"clip{number}", split))
         write_manifest(destination, records)
-        (destination / REPORT).write_text(report(records))
+        (destination / REPORT).write_text(report(records), "utf-8")
     except (OSError, soundfile.LibsndfileError) as error:
         why = error.strerror if isinstance(error, OSError) else error.error_string
         raise DataError(f"{destination} cannot be written: {why}.") from error

@@ -4,6 +4,7 @@ Ours: with few speakers, a sound encoder learns one throat. WORLD keeps the timi
 Source: Morise, Yokomori, Ozawa 2016, through the package pyworld.
 """
 
+import io
 import itertools
 import zlib
 from pathlib import Path
@@ -50,7 +51,14 @@ def make_voices(flac: Path, count: int) -> None:
 def write_voice(path: Path, samples: NDArray[np.float32]) -> None:
     """Writes a copy of a clip's sound at 16 kHz, whole or not at all."""
     with whole(path) as part:
-        soundfile.write(part, np.clip(samples, -1, 1), RATE_HZ, subtype="PCM_16")
+        part.write_bytes(flac(samples, RATE_HZ))
+
+
+def flac(samples: NDArray[np.float32], rate_hz: int) -> bytes:
+    """A FLAC file of samples ``(n,)``; soundfile itself takes no names of files that are no text."""
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1, 1), rate_hz, subtype="PCM_16", format="FLAC")
+    return file.getvalue()
 
 
 def revoice(

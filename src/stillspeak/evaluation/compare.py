@@ -4,6 +4,7 @@ Clips differ from each other far more than two models do; differences on the sam
 either mean (a paired bootstrap).
 """
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def read_clips(folder: Path) -> dict[str, Figures]:
     """
     path, clips = folder / "results.parquet", dict[str, Figures]()
     try:
-        for line in pq.read_table(path).to_pylist():
+        for line in pq.read_table(io.BytesIO(path.read_bytes())).to_pylist():
             figures = {metric: float(line[metric]) for metric in METRICS if line.get(metric) is not None}
             clips.setdefault(line["clip"], {})[line["row"]] = figures
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:

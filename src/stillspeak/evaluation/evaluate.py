@@ -7,7 +7,6 @@ sound. Every row is heard with the clip's own sound.
 import contextlib
 import hashlib
 import json
-import os
 import signal
 import zlib
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -24,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
+from stillspeak.cores import granted_cores
 from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
 from stillspeak.data.prepare import aligned
 from stillspeak.errors import DataError, MediaError, OutputError, StillspeakError
@@ -138,7 +138,7 @@ def _judge(
         except (StillspeakError, ValueError, av.error.FFmpegError, cv2.error) as error:
             skipped[job.name] = str(error)
 
-    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), initializer=_begin_worker) as pool:
+    with ProcessPoolExecutor(workers or granted_cores(), get_context("spawn"), initializer=_begin_worker) as pool:
         running = {pool.submit(judge_clip, job, data, model, strangers): job for job in jobs}
         try:
             for future in tqdm(as_completed(running), total=len(jobs), unit="clip", disable=None, delay=2):
@@ -202,7 +202,7 @@ class _Done:
     def figures(self, job: Job) -> report.Figures | None:
         """What was found of a clip, if it was judged with all the same."""
         try:
-            kept = json.loads(self._path(job).read_text())
+            kept = json.loads(self._path(job).read_text("utf-8"))
             return kept["figures"] if kept["key"] == self._key(job) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -212,7 +212,7 @@ class _Done:
         _make(path.parent)
         try:
             with whole(path) as part:
-                part.write_text(json.dumps({"key": self._key(job), "figures": figures}))
+                part.write_text(json.dumps({"key": self._key(job), "figures": figures}), "utf-8")
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
 

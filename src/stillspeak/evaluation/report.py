@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from stillspeak.errors import OutputError
 from stillspeak.evaluation.measure import METRICS
+from stillspeak.streams import as_text
 from stillspeak.whole import whole
 
 ROWS = ("ground_truth", "model", "still", "shuffled_audio")
@@ -82,7 +83,7 @@ def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> 
     """
     results = {"rows": summary(clips), **about}
     rows = [
-        {"clip": clip, "row": row, **{metric: values.get(metric) for metric in METRICS}}
+        {"clip": as_text(clip), "row": row, **{metric: values.get(metric) for metric in METRICS}}
         for clip, figures in clips.items()
         for row, values in figures.items()
     ]
@@ -91,9 +92,9 @@ def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> 
         with whole(folder / "results.json") as part:
             part.write_bytes((json.dumps(results, indent=2) + "\n").encode())
         with whole(folder / "results.md") as part:
-            part.write_bytes(markdown(results).encode())
-        with whole(folder / "results.parquet") as part:
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), part)
+            part.write_bytes(markdown(results).encode("utf-8", "surrogateescape"))
+        with whole(folder / "results.parquet") as part, part.open("wb") as file:  # pyarrow: no names that are no text
+            pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
     return results

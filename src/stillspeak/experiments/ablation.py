@@ -156,7 +156,7 @@ def _write(destination: Path, results: dict[str, Any]) -> None:
     try:
         for name, text in files.items():
             with whole(destination / name) as part:
-                part.write_text(text)
+                part.write_text(text, "utf-8")
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
 

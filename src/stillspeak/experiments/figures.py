@@ -148,7 +148,7 @@ def make_figures(
             if isinstance(drawing, Drawing):
                 _write(destination / name, drawing)
         lines = [f"**{name.replace('figure', 'Figure ')}.** {text}\n" for name, text in said.items()]
-        (destination / "captions.md").write_text("\n".join(lines))
+        (destination / "captions.md").write_text("\n".join(lines), "utf-8")
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
     return said

@@ -52,6 +52,40 @@ class Film:
 
 
 @dataclass(frozen=True)
+class Information:
+    """What the researcher tells visitors before they agree to take part. What is empty is not shown.
+
+    Attributes:
+        researcher: who does the study, and for whom.
+        contact: where a visitor can ask.
+        purpose: what the study is for.
+        duration: how long a visit takes.
+        withdrawal: how a visitor takes their answers back afterwards.
+
+    Raises:
+        DataError: if one of them is not text.
+    """
+
+    researcher: str = ""
+    contact: str = ""
+    purpose: str = ""
+    duration: str = ""
+    withdrawal: str = ""
+
+    def __post_init__(self) -> None:
+        for name, text in asdict(self).items():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:  # a console with another encoding
+                raise DataError(f"The {name} of a study must be text in UTF-8.") from error
+
+    @property
+    def missing(self) -> list[str]:
+        """The names of what is empty."""
+        return [name for name, text in asdict(self).items() if not text]
+
+
+@dataclass(frozen=True)
 class Study:
     """What there is to show.
 
@@ -61,6 +95,7 @@ class Study:
         films: all videos.
         shown: generated and real videos that a visitor sees (Turing test), or pairs (preference: the first number).
         name: random; answers belong to the study that has it.
+        information: what visitors are told before they agree to take part.
     """
 
     kind: Kind
@@ -68,6 +103,7 @@ class Study:
     films: list[Film]
     shown: tuple[int, int]
     name: str
+    information: Information = Information()
 
     @property
     def answers(self) -> tuple[str, str]:
@@ -97,6 +133,7 @@ def build_study(
     clips: int | None = None,
     shown: tuple[int, int] | None = None,
     seed: int = 0,
+    information: Information | None = None,
 ) -> Study:
     """Makes the videos of a study, and ``study.json`` last.
 
@@ -108,6 +145,7 @@ def build_study(
         split, speakers, clips: as of ``evaluate``; by default as many clips as a visitor sees, twice.
         shown: as of ``Study``; by default the paper's 6 and 4, or 30 pairs.
         seed: of the models' noise, and of the videos' names.
+        information: what visitors are told before they agree to take part.
 
     Raises:
         DataError: if there are too few clips, or models for the kind.
@@ -140,8 +178,8 @@ def build_study(
                 _write(destination, films[-1], frames[:length], sound, method != REAL)
             if record is chosen[0]:
                 films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
-        study = Study(kind, [*models], films, shown, secrets.token_hex(8))
-        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n")
+        study = Study(kind, [*models], films, shown, secrets.token_hex(8), information or Information())
+        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n", "utf-8")
     except BaseException as error:
         for film in films:  # what was begun is not left
             (destination / VIDEOS / film.name).unlink(missing_ok=True)
@@ -154,7 +192,7 @@ def build_study(
 def read_study(folder: Path) -> Study:
     """The study of a folder. Raises DataError if there is none."""
     try:
-        study = TypeAdapter(Study).validate_json((folder / STUDY).read_text())
+        study = TypeAdapter(Study).validate_json((folder / STUDY).read_text("utf-8"))
     except (OSError, ValueError) as error:  # pydantic's errors are ValueErrors
         raise DataError(f"{folder} holds no study; make one with: stillspeak study build") from error
     lost = [film.name for film in study.films if not (folder / VIDEOS / film.name).is_file()]

@@ -91,9 +91,9 @@ def report(folder: Path, destination: Path) -> dict[str, Any]:
     said |= _turing(asked, study) if study.kind == "turing" else _preference(asked, study)
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        (destination / "report.json").write_text(json.dumps(said, indent=2) + "\n")
-        (destination / "report.md").write_text(_markdown(said))
-        (destination / "answers.csv").write_text(_table(study, everyone))
+        (destination / "report.json").write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+        (destination / "report.md").write_text(_markdown(said), "utf-8", errors="surrogateescape")
+        (destination / "answers.csv").write_text(_table(study, everyone), "utf-8", errors="surrogateescape")
         _figure_9(destination / "figure9", said)
     except OSError as error:
         raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error

@@ -13,7 +13,7 @@ import numpy as np
 from stillspeak.config import GeneratorConfig
 from stillspeak.errors import ModelError
 from stillspeak.presets import PRESETS
-from stillspeak.runtime.engine import Engine, find_model, usable_cores
+from stillspeak.runtime.engine import Engine, find_model
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,7 @@ def measure(preset: str = "paper", model: str = "default") -> list[Timing]:
         seconds = [_best(_eager(config, frames, torch.device(device))) for frames in (1, SEQUENCE)]
         rows.append(Timing(f"{preset}, PyTorch", where, *seconds))
     seconds = [_best(_graph(engine, frames)) for frames in (1, SEQUENCE)]
-    return [*rows, Timing(f"{model}, ONNX Runtime", f"CPU, {usable_cores()} threads", *seconds)]
+    return [*rows, Timing(f"{model}, ONNX Runtime", f"CPU, {engine.threads} threads", *seconds)]
 
 
 def table(rows: list[Timing]) -> str:

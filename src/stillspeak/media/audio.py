@@ -16,13 +16,14 @@ import soxr
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, SpeechError
+from stillspeak.media.channels import joined
 from stillspeak.media.opening import open_media
+from stillspeak.media.streams import decoded, frame_seconds, heard_stream, shown_stream, timed, timeline_of
+from stillspeak.media.timeline import Timeline
 
-_GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
 _CANCELLED = 0.01  # ours: share of a channel's power that is left in the mean when the other is its opposite
 _LOUDEST = 1e3  # ours: floating-point samples beyond it are whole numbers that were never scaled; encoders hang on them
-_MOST_GAP_SECONDS = 60.0  # ours: a longer one is a time stamp that lies
-_MOST_SILENCE_SECONDS = 600.0  # ours: of all gaps together; a small file must not become hours
+_MOST_LEAD_SECONDS = 60.0  # ours: sound that starts later than this has a clock of its own
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Sound:
 
 
 def read_audio(path: str | Path) -> Sound:
-    """Decodes the first sound stream of any sound or video file to mono.
+    """Decodes the sound track of any sound or video file, the one that players play, to mono.
 
     In a video, sound that starts later or earlier than the picture is padded or cut so that sample 0 is the first frame.
 
@@ -112,24 +113,48 @@ def open_sound(path: str | Path) -> SoundStream:
 def _blocks(path: str | Path) -> Iterator[tuple[int, Any]]:
     """First rate and channels, then the rate with each block."""
     with open_media(path) as container:
-        if not container.streams.audio:
-            raise MediaError(f"{path} has no sound in it.")
-        frames = decoded(container)
+        if heard_stream(container) is None:
+            raise MediaError(f"{path} has no sound {'that can be decoded' if container.streams.audio else 'in it'}.")
+        timeline = timeline_of(container)
+    zero = first_frame_seconds(path, timeline)
+    with open_media(path) as container:
+        stream = heard_stream(container)
+        assert stream is not None
+        frames = (frame for frame in decoded(container, stream, timeline) if isinstance(frame, av.AudioFrame))
         first = next(frames, None)
         if first is None:
             raise MediaError(f"{path} has a sound stream with nothing in it that can be decoded.")
-        rate_hz, channels = first.sample_rate, min(2, len(first.layout.channels))
+        rate_hz, channels = first.sample_rate, min(2, first.layout.nb_channels)
         yield rate_hz, channels
-        shift = round(_lead_seconds(container, first.time or 0.0) * rate_hz)
+        shift = round(lead_seconds(first, zero) * rate_hz)
         if shift > 0:
             yield rate_hz, np.zeros((channels, shift), np.float32)
         cut = max(0, -shift)
-        for block in _joined(chain([first], frames), rate_hz, channels):
+        for block in joined(chain([first], frames), rate_hz, channels, zero is not None):
             block = sane(block, str(path))
             begin = min(cut, block.shape[1])
             cut -= begin
             if begin < block.shape[1]:
                 yield rate_hz, block[:, begin:]
+
+
+def first_frame_seconds(path: str | Path, timeline: Timeline) -> float | None:
+    """When the first frame of a file is shown; None if there is no moving picture (cover art is none).
+
+    Raises:
+        MediaError: as ``open_media``.
+    """
+    with open_media(path) as container:
+        stream = shown_stream(container)
+        if stream is None or timeline.packet_count(stream) < 2:  # noqa: PLR2004 - one frame alone is a cover
+            return None
+        return next((seconds for seconds, _, _ in timed(container, stream, timeline)), None)
+
+
+def lead_seconds(first: av.AudioFrame, zero: float | None) -> float:
+    """How much later a file's sound starts than its picture: 0 where there is none, or they cannot be of one clock."""
+    lead = 0.0 if zero is None else (frame_seconds(first) or 0.0) - zero
+    return lead if abs(lead) <= _MOST_LEAD_SECONDS else 0.0
 
 
 def sane(samples: NDArray[np.floating], name: str) -> NDArray[np.float32]:
@@ -152,57 +177,6 @@ def sound_seconds(path: str | Path) -> float | None:
     """
     with open_media(path) as container:
         return container.duration / av.time_base if container.duration else None
-
-
-def decoded(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:
-    """The frames of the first sound stream; damaged packets are skipped."""
-    for packet in packets(container, container.streams.audio[0]):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        yield from (frame for frame in frames if isinstance(frame, av.AudioFrame))
-
-
-def packets(container: av.container.InputContainer, stream: av.AudioStream | av.VideoStream) -> Iterator[av.Packet]:
-    """The packets of a stream, up to where the file is so damaged that no more can be found."""
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError:
-        return
-
-
-def _joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int) -> Iterator[NDArray[np.float32]]:
-    """Samples at one rate, ``(channels, n)``; a gap in time, where a packet was damaged, becomes silence."""
-    first: float | None = None
-    made, silent, signature, resampler = 0, 0, None, None
-    for frame in frames:
-        first = (frame.time or 0.0) if first is None else first
-        now = frame.format.name, frame.layout.name, frame.sample_rate
-        if resampler is None or now != signature:  # some files change their format on the way
-            mixed = "stereo" if len(frame.layout.channels) > 2 else None  # noqa: PLR2004 - FFmpeg's weights of a centre
-            signature, resampler = now, av.AudioResampler(format="fltp", layout=mixed, rate=rate_hz)
-        missing = round(((frame.time or 0.0) - first) * rate_hz) - made
-        if missing > _GAP_SECONDS * rate_hz:
-            made += missing
-            if missing <= _MOST_GAP_SECONDS * rate_hz and silent + missing <= _MOST_SILENCE_SECONDS * rate_hz:
-                silent += missing
-                yield np.zeros((channels, missing), np.float32)
-        for out in resampler.resample(frame):
-            block = np.asarray(out.to_ndarray(), np.float32)
-            made += block.shape[1]
-            if len(block) != channels:
-                block = np.repeat(block.mean(axis=0, keepdims=True, dtype=np.float32), channels, axis=0)
-            yield block
-
-
-def _lead_seconds(container: av.container.InputContainer, audio_seconds: float) -> float:
-    """How much later the sound starts than the picture; 0 where there is no moving picture (cover art is none)."""
-    for stream in container.streams.video:
-        if stream.start_time is not None and stream.time_base is not None and (stream.frames or 2) > 1:
-            lead = audio_seconds - float(stream.start_time * stream.time_base)
-            return lead if abs(lead) <= _MOST_GAP_SECONDS else 0.0
-    return 0.0
 
 
 def require_speech(seconds: float, shortest_seconds: float) -> None:

@@ -20,7 +20,9 @@ from stillspeak.errors import OutputError
 from stillspeak.media.provenance import marked_gif, marked_png, statement
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard
-from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter, part_file, publish
+from stillspeak.media.writer import FILM_SUFFIXES, VideoWriter
+from stillspeak.streams import has_stdout
+from stillspeak.whole import discard, part_file, publish
 
 _PATTERN = re.compile(r"[^%]*%(0?[1-9]\d?)?d[^%]*", re.ASCII)
 _GIF_FPS = 50  # players show what is faster slowly
@@ -65,6 +67,8 @@ def open_writer(
     """
     path, suffix = Path(output), Path(output).suffix.lower()
     if output == "-":
+        if not has_stdout():
+            raise OutputError("There is no stdout to write frames to: whatever started stillspeak closed it.")
         return RawWriter(sys.stdout.buffer, fps)
     if suffix == ".png":
         return PngWriter(path, alpha, signature)
@@ -148,7 +152,7 @@ class PngWriter:
         self._pattern, self._alpha, self._signature, self._frames = pattern, alpha, signature, 0
         if not numbered(pattern.name):
             raise OutputError(f"Frames as PNG need a number in their name, such as frame_%05d.png, not {pattern.name}.")
-        part_file(pattern.with_name(pattern.name % 0)).unlink()  # the folder can be written, or it is said now
+        discard(part_file(pattern.with_name(pattern.name % 0)))  # the folder can be written, or it is said now
 
     def __enter__(self) -> "PngWriter":
         return self
@@ -171,7 +175,7 @@ class PngWriter:
         except OSError as failure:
             raise OutputError(f"{path} could not be written: {failure.strerror}.") from failure
         finally:
-            part.unlink(missing_ok=True)
+            discard(part)
         self._frames += 1
 
     def __exit__(
@@ -226,7 +230,7 @@ class GifWriter:
             if self._container is not None:
                 with contextlib.suppress(OSError, av.error.FFmpegError):
                     self._container.close()
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
 
     def _finish(self) -> None:
         if self._source is None or self._stream is None or self._container is None:

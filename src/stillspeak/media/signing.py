@@ -4,8 +4,6 @@ Needs the extra ``[sign]``. The manifest says that the file was created by a tra
 """
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,8 @@ import numpy as np
 
 from stillspeak.errors import OutputError
 from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, package_version
+from stillspeak.temporary import temporary_folder
+from stillspeak.whole import discard, publish
 
 if TYPE_CHECKING:
     import c2pa
@@ -41,9 +41,9 @@ class Signature:
             raise OutputError(f"A C2PA manifest can be put into {', '.join(SIGNED_SUFFIXES)}, not into {output}.")
         done, png = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))
         assert done
-        with tempfile.TemporaryDirectory() as folder:  # only a signature shows whether key and certificates fit
-            (Path(folder) / "trial.png").write_bytes(png.tobytes())
-            self.sign(Path(folder) / "trial.png")
+        with temporary_folder() as folder:  # only a signature shows whether key and certificates fit
+            (folder / "trial.png").write_bytes(png.tobytes())
+            self.sign(folder / "trial.png")
 
     def sign(self, path: Path) -> None:
         """Puts a manifest into a finished file. Raises OutputError if that fails."""
@@ -52,12 +52,12 @@ class Signature:
         signed = path.with_name(f".signed.{path.name}")
         try:
             c2pa.Builder(json.dumps(_manifest())).sign_file(path, signed, self._signer())
-            os.replace(signed, path)
+            publish(signed, path)
         except c2pa.C2paError as error:
             said = f"{path.name} could not be signed with {self.key} and {self.certificates}"
             raise OutputError(f"{said}: {_first_line(error)}") from error
         finally:
-            signed.unlink(missing_ok=True)
+            discard(signed)
 
     def _signer(self) -> "c2pa.Signer":
         import c2pa

@@ -12,14 +12,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.media.audio import Sound, SoundStream, decoded, open_sound, packets
-from stillspeak.media.opening import open_media
+from stillspeak.media.audio import Sound, SoundStream, open_sound
+from stillspeak.media.copied import CopiedTrack, kept_from
 
 Heard = Sound | Path | list[Path]  # samples, a file, or several files that speak at once
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _OPUS_RATE_HZ = 48000
-_TOGETHER_SECONDS = 1e-3
-_LEAST_MP3_HZ = {"mp4": 16000}  # by container: MP3 of telephones has no place in it
 _BLOCK = 1024  # samples that are encoded at once: an AAC frame
 _BITS = {1: 128_000, 2: 192_000}
 
@@ -102,41 +100,6 @@ class EncodedTrack:
             self._container.mux(packet)
 
 
-class CopiedTrack:
-    """The packets of a file's own sound stream, as they are.
-
-    Args:
-        container: being written; no packet has been muxed yet.
-        source: the file.
-        start_seconds: time stamp of what is heard first; some encoders' first packets are not heard.
-    """
-
-    def __init__(self, container: av.container.OutputContainer, source: Path, start_seconds: float) -> None:
-        self._container = container
-        self._source = open_media(source)
-        stream = self._source.streams.audio[0]
-        self._stream = container.add_stream_from_template(stream)
-        self._start = round(start_seconds / float(stream.time_base or 1))
-        self._packets = (packet for packet in packets(self._source, stream) if packet.size and packet.pts is not None)
-        self._next = next(self._packets, None)
-
-    def write_until(self, seconds: float) -> None:
-        """As ``Track``."""
-        while (packet := self._next) is not None and packet.pts is not None and packet.time_base is not None:
-            if (packet.pts - self._start) * packet.time_base >= seconds:
-                break
-            packet.pts -= self._start
-            packet.dts = packet.pts
-            packet.stream = self._stream
-            self._next = next(self._packets, None)
-            self._container.mux(packet)
-
-    def finish(self, seconds: float) -> None:
-        """As ``Track``: the last packet is the last that begins before the picture ends."""
-        self.write_until(seconds)
-        self._source.close()
-
-
 def open_track(
     container: av.container.OutputContainer, sound: Heard, codec: str, copied: tuple[str, ...], fps: Fraction
 ) -> Track:
@@ -146,14 +109,13 @@ def open_track(
         container: being written; no packet has been muxed yet.
         sound: what is heard.
         codec: what sound is encoded with.
-        copied: codecs that the container takes as they are.
+        copied: codecs whose packets may be kept as they are.
         fps: frames a second of the picture.
 
     Raises:
         MediaError: if a file is missing, unreadable or holds no sound.
     """
-    least_mp3_hz = _LEAST_MP3_HZ.get(container.format.name, 0)
-    if isinstance(sound, Path) and (start := _copied_from(sound, copied, least_mp3_hz)) is not None:
+    if isinstance(sound, Path) and (start := kept_from(sound, copied)) is not None:
         return CopiedTrack(container, sound, start)
     return EncodedTrack(container, codec, _stream_of(sound), fps)
 
@@ -192,23 +154,3 @@ def _encoded_rate(codec: str, rate_hz: int, fps: Fraction) -> int:
         return rate_hz
     fine = max(rate_hz, _BLOCK * fps)  # an AAC frame no longer than one of the video
     return next((rate for rate in _AAC_RATES_HZ if rate >= fine), _AAC_RATES_HZ[-1])
-
-
-def _copied_from(path: Path, copied: tuple[str, ...], least_mp3_hz: int) -> float | None:
-    """The time stamp, in seconds, of what is heard first; None if the packets cannot be kept as they are.
-
-    They cannot where a video's sound begins before or after its picture, which must be cut or padded, where nothing of
-    them can be decoded, or where they are MP3 of too low a rate.
-    """
-    with open_media(path) as container:
-        if not container.streams.audio or container.streams.audio[0].codec_context.name not in copied:
-            return None
-        if (first := next(decoded(container), None)) is None:
-            return None
-        if container.streams.audio[0].codec_context.name.startswith("mp3") and first.sample_rate < least_mp3_hz:
-            return None
-        starts = [s.start_time * s.time_base for s in container.streams.video if s.start_time and s.time_base]
-        heard = first.time or 0.0
-        if container.streams.video and abs(float(starts[0] if starts else 0) - heard) >= _TOGETHER_SECONDS:
-            return None
-        return heard

@@ -7,45 +7,39 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError
-from stillspeak.media.audio import packets
 from stillspeak.media.opening import open_media
+from stillspeak.media.shown import Screen
+from stillspeak.media.streams import shown_stream, timed, timeline_of
 
 Frames = NDArray[np.uint8]
 
 
 def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Decodes a video: pairs of seconds since the first frame and a frame ``(height, width, 3)``.
+    """Decodes a video: pairs of seconds since the first frame, which grow, and a frame ``(height, width, 3)`` as players show it.
 
-    A damaged part is skipped; what could be decoded is given.
+    It is turned and mirrored as the file says, and its pixels are square. A damaged part is skipped; what could be decoded is
+    given. The sound of the same file, as ``read_audio`` reads it, has the same clock.
 
     Raises:
         MediaError: if the file is missing, unreadable or holds no picture.
     """
     with open_media(path) as container:
-        if not container.streams.video:
-            raise MediaError(f"{path} has no picture in it.")
-        stream = container.streams.video[0]
+        if shown_stream(container) is None:
+            found = "has no moving picture in it, only a cover" if container.streams.video else "has no picture in it"
+            raise MediaError(f"{path} {found}.")
+        timeline = timeline_of(container)
+    with open_media(path) as container:
+        stream = shown_stream(container)
+        assert stream is not None
         stream.thread_type = "AUTO"
-        first: float | None = None
-        to_rgb = VideoReformatter()  # one for all frames: making one takes five times as long as using it
-        for packet in packets(container, stream):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                continue
-            for frame in frames:
-                seconds = frame.time or 0.0
-                first = seconds if first is None else first
-                yield (
-                    seconds - first,
-                    np.asarray(to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8),
-                )
+        screen, first = Screen(), None
+        for seconds, frame, pixel in timed(container, stream, timeline):
+            first = seconds if first is None else first
+            yield seconds - first, screen.show(frame, pixel)
         if first is None:
             raise MediaError(f"{path} holds no frame that can be decoded.")
 

@@ -5,7 +5,6 @@ Picture and sound end within one frame of each other. A file appears under its n
 
 import contextlib
 import os
-import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,16 +19,19 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
+from stillspeak.cores import usable_cores
 from stillspeak.errors import OutputError
 from stillspeak.media.provenance import container_metadata, mark_file
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard, Track, open_track
+from stillspeak.whole import discard, part_file, publish
 
 _SMALL_PX, _LARGE_PX = 256 * 256, 1280 * 720
 _FIRST_QUANTISER = 5  # of H.264's first frame: over 45 dB from the photo; ours
 _WAITING, _WAITING_BYTES = 16, 100_000_000  # frames that may wait to be encoded: memory stays constant
 _LOOKAHEAD = 40, 8  # frames that H.264 looks ahead, and in pictures larger than HD, where each takes much memory
 _FULL_HD_PX = 1920 * 1088
+_MOST_ENCODER_THREADS = 16  # ours: each holds frames of its own
 _LEFT = (
     np.array([[1, 2, 1], [1, 2, 1]]) / 8
 )  # colour lies between two rows, on the left of two columns: H.264, figure E-1
@@ -39,7 +41,7 @@ _BT601, _BT709 = 6, 1  # H.273: SMPTE 170M, BT.709; for matrix, primaries and tr
 
 @dataclass(frozen=True)
 class _Kind:
-    """A container: what FFmpeg calls it, its codecs, and the sound it takes as it is."""
+    """A container: what FFmpeg calls it, its codecs, and the sound that its players play as it is (see ``copied.py``)."""
 
     format: str
     video: str
@@ -50,8 +52,8 @@ class _Kind:
 
 _MP4 = {"movflags": "+faststart+use_metadata_tags"}
 _KINDS = {
-    ".mp4": _Kind("mp4", "libx264", "aac", ("aac", "mp3", "mp3float"), _MP4),
-    ".mov": _Kind("mov", "libx264", "aac", ("aac", "mp3", "mp3float"), _MP4),
+    ".mp4": _Kind("mp4", "libx264", "aac", ("aac",), _MP4),
+    ".mov": _Kind("mov", "libx264", "aac", ("aac",), _MP4),
     ".mkv": _Kind("matroska", "libx264", "aac", ("aac", "mp3", "mp3float", "flac", "opus", "libopus", "vorbis"), {}),
     ".webm": _Kind("webm", "libvpx-vp9", "libopus", ("opus", "libopus", "vorbis"), {}),
 }
@@ -109,12 +111,15 @@ class VideoWriter:
         self._encoder = ThreadPoolExecutor(1)  # one frame after another
         self._waiting: deque[Future[None]] = deque()
         self._failed = False
+        self._process = os.getpid()
 
     def __enter__(self) -> "VideoWriter":
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
         """Appends one frame, ``(height, width, 3)``; it may be reused at once."""
+        if self._process != os.getpid():
+            raise OutputError(f"{self.path} is written by the process that began it; a fork begins a file of its own.")
         try:
             if self._video is None:
                 self._open(frame.shape[0], frame.shape[1])
@@ -128,6 +133,8 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._process != os.getpid():
+            return  # the file and the thread that encodes belong to the process that this one was made from
         self._failed = kind is not None
         try:
             if kind is None:
@@ -141,7 +148,7 @@ class VideoWriter:
             self._failed = True  # whatever is not closed by now is given up
             with contextlib.suppress(OSError, av.error.FFmpegError):
                 self._close()
-            self._part.unlink(missing_ok=True)
+            discard(self._part)
 
     def _finish(self) -> None:
         if self.frames == 0:
@@ -208,13 +215,19 @@ class VideoWriter:
     def _options(self, pixels: int) -> dict[str, str]:
         if self._kind.video == "libvpx-vp9":
             options = {"crf": str(self.crf + 5), "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+            options |= {"threads": str(_encoder_threads())}
             return options | ({"auto-alt-ref": "0"} if self.alpha is not None else {})
         if pixels <= _SMALL_PX:
             return {"crf": str(self.crf), "threads": "1", "preset": "ultrafast"}  # a crop: as sharp, and quicker
         # The photo is the first frame, and what stands still is taken from it for as long as it does.
         ahead = _LOOKAHEAD[pixels > _FULL_HD_PX]
         tuned = f"zones=0,0,q={_FIRST_QUANTISER}:rc-lookahead={ahead}"
-        return {"crf": str(self.crf), "preset": "veryfast", "x264-params": tuned}
+        return {"crf": str(self.crf), "preset": "veryfast", "x264-params": tuned, "threads": str(_encoder_threads())}
+
+
+def _encoder_threads() -> int:
+    """As many as x264 takes by itself, one and a half for each core, but of the cores that this process may use."""
+    return min(max(1, 3 * usable_cores() // 2), _MOST_ENCODER_THREADS)
 
 
 def to_yuv(
@@ -251,37 +264,3 @@ def _even(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
         return picture
     more = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)]
     return np.pad(picture, more[: picture.ndim], mode="edge")
-
-
-def part_file(path: Path) -> Path:
-    """An empty file beside ``path`` to write to and rename.
-
-    Raises:
-        OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
-    """
-    try:
-        path = Path(os.path.realpath(path))  # what a link leads to is written, and the link stays
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder; give the name of a file in it.")
-        if path.exists() and not path.is_file():
-            raise OutputError(f"{path} is no plain file; - writes raw frames to stdout.")
-        if not path.parent.is_dir():
-            raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=f".part{path.suffix}", dir=path.parent)
-    except (OSError, ValueError) as error:  # a name with a zero byte is a wrong value
-        why = getattr(error, "strerror", None) or error
-        raise OutputError(f"Nothing can be written to the folder {path.parent}: {why}.") from error
-    os.close(handle)
-    Path(name).chmod(0o666 & ~_umask())
-    return Path(name)
-
-
-def publish(part: Path, path: Path) -> None:
-    """Gives a finished file its name; what was there is gone."""
-    os.replace(part, os.path.realpath(path))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

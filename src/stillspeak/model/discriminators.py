@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import (
+    ContextConfig,
     FrameDiscriminatorConfig,
     MouthDiscriminatorConfig,
     SequenceDiscriminatorConfig,
@@ -39,15 +40,20 @@ class FrameDiscriminator(nn.Module):
 
 
 class SequenceDiscriminator(nn.Module):
-    """Are these frames and this sound a real video? Section 3.2.2: CNN codes and sound codes -> 2-layer GRU -> classifier."""
+    """Are these frames and this sound a real video? Section 3.2.2: CNN codes and sound codes -> 2-layer GRU -> classifier.
 
-    def __init__(self, config: SequenceDiscriminatorConfig) -> None:
+    Args:
+        config: The sizes of the network.
+        context: The generator's sound: the discriminator hears it in the same windows, with an audio encoder of its own.
+    """
+
+    def __init__(self, config: SequenceDiscriminatorConfig, context: ContextConfig) -> None:
         super().__init__()
         sizes = [3, *config.channels]
         self.image = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.code = nn.Conv2d(sizes[-1], config.code, (4, 3))
-        self.audio = AudioEncoder(config.context)
-        self.memory = nn.GRU(config.code + config.context.features, config.hidden, config.layers, batch_first=True)
+        self.audio = AudioEncoder(context)
+        self.memory = nn.GRU(config.code + context.features, config.hidden, config.layers, batch_first=True)
         self.classifier = nn.Sequential(
             nn.Linear(config.hidden, config.hidden), nn.ReLU(inplace=True), nn.Linear(config.hidden, 1)
         )
@@ -68,15 +74,19 @@ class SyncDiscriminator(nn.Module):
     """Do 0.2 s of a mouth and 0.2 s of sound belong together? The distance of their embeddings, through one perceptron.
 
     The third discriminator of the authors' follow-up (IJCV 2019; architecture.md). Sizes ours.
+
+    Args:
+        config: The sizes of the network.
+        context: The generator's sound, of which the discriminator hears 0.2 s at once.
     """
 
-    def __init__(self, config: SyncDiscriminatorConfig) -> None:
+    def __init__(self, config: SyncDiscriminatorConfig, context: ContextConfig) -> None:
         super().__init__()
         sizes = [3 * config.frames, *config.channels]
         self.mouth = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.mouth_code = nn.Conv2d(sizes[-1], config.size, MOUTH_PX >> len(config.channels))
-        snippet = config.frames / config.context.fps
-        sound = replace(config.context, window_seconds=snippet, channels=config.sound_channels, features=config.size)
+        snippet = config.frames / context.fps
+        sound = replace(context, window_seconds=snippet, channels=config.sound_channels, features=config.size)
         self.sound = AudioEncoder(sound)
         self.verdict = nn.Linear(1, 1)
         with torch.no_grad():  # near is real from the start
@@ -112,16 +122,15 @@ class MouthDiscriminator(nn.Module):
 
     def forward(
         self,
-        frames: Float[Tensor, "n 3 128 96"],
-        stills: Float[Tensor, "n 3 128 96"],
-        interior: Float[Tensor, "n 1 128 96"],
+        frame: Float[Tensor, "n 3 size size"],
+        still: Float[Tensor, "n 3 size size"],
+        interior: Float[Tensor, "n 1 size size"],
     ) -> tuple[Float[Tensor, "n 1 rows columns"], list[Tensor]]:
-        """Logits of patches, and the features of each layer."""
-        still, frame = mouth_of(stills), mouth_of(frames)
+        """Logits of patches, and the features of each layer, of windows around the mouth."""
         dark = still.mean(dim=(1, 2, 3), keepdim=True)
         light = still.std(dim=(1, 2, 3), keepdim=True) + _LEAST_CONTRAST
         seen = (torch.cat([still, frame], dim=1) - dark) / light
-        image, features = torch.cat([seen, mouth_of(interior)], dim=1), []
+        image, features = torch.cat([seen, interior], dim=1), []
         for layer, norm in zip(self.layers, self.norms, strict=True):
             image = functional.leaky_relu(norm(layer(image)), _SLOPE)
             features.append(image)

@@ -21,6 +21,7 @@ from stillspeak.config import (
     WarpingConfig,
 )
 from stillspeak.model.blocks import AudioEncoder, DownBlock, Memoryless, UNetBlock, remember
+from stillspeak.model.mouth_decoder import MouthDecoder
 
 Image = Float[Tensor, "clips 3 128 96"]
 Video = Float[Tensor, "clips time 3 128 96"]
@@ -215,6 +216,7 @@ class Generator(nn.Module):
         self.noise = NoiseGenerator(config.noise)
         self.decoder = FrameDecoder(config.latent, config.identity.channels)
         self.last = last_stage(config.decoder, config.identity.channels[0])
+        self.mouth = MouthDecoder(config.mouth, config.identity.channels[0]) if config.mouth else None
 
     def begin(self, clips: int, device: torch.device | None = None) -> State:
         """The state before the first frame: zeros."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, align, is_grey
 from stillspeak.runtime.engine import Layers
+from stillspeak.runtime.mouth_window import MouthWindow
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -42,6 +43,7 @@ class Composer:
         self._rows, self._columns = rows, columns
         self._to_crop = matrix @ np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])  # of this place's own pixels
         self._from_crop = np.linalg.inv(matrix[:, :2]).astype(np.float32)  # of a distance
+        self._window = MouthWindow(self._to_crop, self._size) if min(self._size) else None
 
     def paste(self, film: Image, layers: Layers, index: int) -> None:
         """Draws frame ``index`` of ``layers`` into ``film``, a copy of the photo in which other faces may have moved."""
@@ -55,17 +57,37 @@ class Composer:
             drawn[:] = drawn.mean(axis=2, keepdims=True)
         change = (drawn - warped) * self.weight[..., None]
         paint = _ramp(mask, *_PAINTED) * self.weight
-        film[self.place] = self._composed(motion, paint, warped, change)
+        film[self.place] = self._composed(motion, paint, warped, change, self._mouth(layers, index))
 
-    def _composed(self, motion: Float, paint: Float, warped: Float, change: Float) -> Image:
-        """The photo's place: moved, its detail taken out where it is painted over, the change added."""
+    def _mouth(self, layers: Layers, index: int) -> Float | None:
+        """Paint and mask of the mouth's window, ``(144, 144, 4)``; None of a model that does not draw it."""
+        if layers.mouth_paint is None or layers.mouth_mask is None:
+            return None
+        paint = layers.mouth_paint[index].astype(np.float32)
+        if self._grey:
+            paint[:] = paint.mean(axis=2, keepdims=True)
+        return np.dstack([paint, layers.mouth_mask[index]])
+
+    def _composed(self, motion: Float, paint: Float, warped: Float, change: Float, mouth: Float | None) -> Image:
+        """The photo's place: moved, its detail taken out where it is painted over, the change added; the mouth over it."""
         fields = self._enlarged(np.dstack([motion, paint]))
         shift = fields[..., :2] @ self._from_crop.T
         at = self._columns + shift[..., 0], self._rows + shift[..., 1]
         moved = cv2.remap(self.photo, *at, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
         detail = moved - self._enlarged(warped)
         out = moved - fields[..., 2:].clip(0, 1) * detail + self._enlarged(change)
+        if mouth is not None:
+            self._draw_mouth(out, moved, mouth)
         return np.asarray(np.clip(np.rint(out), 0, 255), np.uint8)
+
+    def _draw_mouth(self, out: Float, moved: Float, mouth: Float) -> None:
+        """Blends the mouth's window into the place: its paint over the photo's moved pixels. It fades out at its edge."""
+        window = self._window
+        assert window is not None
+        drawn = window.enlarged(mouth)
+        mask = drawn[..., 3:].clip(0, 1)
+        blended = (1 - mask) * moved[window.place] + mask * drawn[..., :3]
+        out[window.place] += window.weight * (blended - out[window.place])
 
     def _enlarged(self, field: Float) -> Float:
         """Values of the crop at the place's pixels, ``(height, width, channels)``."""

@@ -36,4 +36,7 @@ def eased(layers: Layers, still: Float, first: int, frames: int) -> Layers:
         kept = 1 - mask[index][..., None]
         made = kept * warp(photo, motion[index]) + share * paint
         drawn[index] = np.clip(np.rint(made), 0, 255).astype(np.uint8)
-    return Layers(drawn, motion, mask)
+    mouth_mask = None if layers.mouth_mask is None else layers.mouth_mask.copy()
+    if mouth_mask is not None:
+        mouth_mask[:early] *= shares[:, None, None]
+    return Layers(drawn, motion, mask, layers.mouth_paint, mouth_mask)

@@ -15,15 +15,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from stillspeak.cores import usable_cores
 from stillspeak.errors import ModelError
 from stillspeak.media.windows import Windows
+from stillspeak.runtime.graph import Graph
 
 FORMAT = 3  # of model.json and of the graphs' inputs and outputs
 IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
+_MOST_THREADS = 4  # ours: a call of about a second has so many parts; one frame is drawn by one thread
 _PART_FRAMES = 6  # ours: from twice as many on, a call is split over the threads; less would wait more than it works
 Float = NDArray[np.float32]
 
@@ -67,11 +70,16 @@ class Layers(NamedTuple):
         frames: uint8 ``(n, 128, 96, 3)``.
         motion: float32 ``(n, 128, 96, 2)``: pixel p shows the still at p + motion(p), x and y in pixels.
         mask: float32 ``(n, 128, 96)``: how much of a pixel is painted, 0 to 1. A decoder that paints has ones, and no motion.
+        mouth_paint: uint8 ``(n, 144, 144, 3)``: the paint of the mouth's window (media/mouths.py) at three times the resolution;
+            None of a model that does not draw it.
+        mouth_mask: float32 ``(n, 144, 144)``: how much of it is painted.
     """
 
     frames: NDArray[np.uint8]
     motion: Float
     mask: Float
+    mouth_paint: NDArray[np.uint8] | None = None
+    mouth_mask: Float | None = None
 
     @classmethod
     def painted(cls, frames: NDArray[np.uint8]) -> "Layers":
@@ -81,7 +89,15 @@ class Layers(NamedTuple):
     @classmethod
     def joined(cls, pieces: "Sequence[Layers]") -> "Layers":
         """One after another."""
-        return pieces[0] if len(pieces) == 1 else cls(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
+        if len(pieces) == 1:
+            return pieces[0]
+        frames, motion, mask, *mouth = (
+            None if parts[0] is None else np.concatenate(parts) for parts in zip(*pieces, strict=True)
+        )
+        assert frames is not None
+        assert motion is not None
+        assert mask is not None
+        return cls(frames, motion, mask, *mouth)
 
 
 class Engine:
@@ -89,7 +105,7 @@ class Engine:
 
     Args:
         folder: of the exported model.
-        threads: of the CPU; 0 takes every core that may be used.
+        threads: that may draw, at most; 0: as many as there are cores to use. No more are started than help.
 
     Raises:
         ModelError: if the folder is not a model of this format.
@@ -97,16 +113,22 @@ class Engine:
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
         self.description = read_description(folder)
-        self.threads = threads or usable_cores()
-        self._pool = ThreadPoolExecutor(self.threads)
-        self._identity = open_graph(folder / IDENTITY, self.threads)
-        self._identity_names = [output.name for output in self._identity.get_outputs()]
-        self._step_alone = open_graph(folder / STEP, 1)  # several calls at once
-        # One call, as soon as possible; opened here, since a live talk's first frame must not wait for it.
-        self._step_together = open_graph(folder / STEP, self.threads) if self.threads > 1 else self._step_alone
-        wanted = self._step_alone.get_inputs()
-        self._step_wants = {entry.name for entry in wanted}  # a decoder that paints has no use for the still
-        self._warps = "motion" in {output.name for output in self._step_alone.get_outputs()}
+        self.threads = min(threads or usable_cores(), _MOST_THREADS)
+        if cv2.getNumThreads() > usable_cores():  # OpenCV counts the cores of the host
+            cv2.setNumThreads(usable_cores())
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+        self._identity, self._step = Graph(folder / IDENTITY), Graph(folder / STEP)
+        self._step_wants = set(self._step.inputs)  # a decoder that paints has no use for the still
+        made = self._step.outputs  # a decoder that paints gives frames alone
+        self._layers = tuple(name for name in Layers._fields if name in made)
+
+    @property
+    def _pool(self) -> ThreadPoolExecutor:
+        """Threads of this process: a fork has none of those it was made with."""
+        process = os.getpid()
+        if process not in self._pools:
+            self._pools.setdefault(process, ThreadPoolExecutor(self.threads))
+        return self._pools[process]
 
     @property
     def windows(self) -> Windows:
@@ -123,8 +145,8 @@ class Engine:
     def identify(self, still: NDArray[np.uint8]) -> dict[str, Float]:
         """All that the step needs of a still, computed once. ``(128, 96, 3)`` uint8."""
         tensor = (still.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
-        values = self._identity.run(self._identity_names, {"still": tensor})
-        return {"still": tensor, **{n: np.asarray(v) for n, v in zip(self._identity_names, values, strict=True)}}
+        values = self._identity.run(None, {"still": tensor})
+        return {"still": tensor, **dict(zip(self._identity.outputs, values, strict=True))}
 
     def noise(self, seed: int, first: int, count: int) -> Float:
         """The noise of frames ``first`` to ``first + count``: a pure function of seed and frame, ``(count, size)``."""
@@ -148,45 +170,27 @@ class Engine:
         Returns:
             n frames with how they were made, and the memory after them.
         """
-        names = Layers._fields if self._warps else ("frames",)
-        made, memory = self._draw(names, identity, windows, noise, memory)
-        return Layers(*made) if self._warps else Layers.painted(made[0]), memory
+        made, memory = self._draw(self._layers, identity, windows, noise, memory)
+        return Layers(*made) if len(made) > 1 else Layers.painted(made[0]), memory
 
     def _draw(
         self, names: tuple[str, ...], identity: dict[str, Float], windows: Float, noise: Float, memory: Memory
     ) -> tuple[list[NDArray], Memory]:
         """Outputs of the step graph that have a row for each frame, and the memory after them."""
         parts = max(1, min(self.threads, len(windows) // _PART_FRAMES))
-        session = self._step_together if parts == 1 else self._step_alone
 
         def draw(index: NDArray[np.int64]) -> list[NDArray]:
             heard = index[-1] + 1
             inputs = {"windows": windows[:heard], "noise": noise[:heard], "draw": index}
             inputs |= {"context_state": memory.context, "noise_state": memory.noise}
             inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
-            return [np.asarray(value) for value in session.run([*names, "context_out", "noise_out"], inputs)]
+            return self._step.run([*names, "context_out", "noise_out"], inputs)
 
         drawn = np.array_split(np.arange(len(windows)), parts)
         results = [draw(drawn[0])] if parts == 1 else list(self._pool.map(draw, drawn))
         rows = zip(*(result[: len(names)] for result in results), strict=True)
         made = [pieces[0] if parts == 1 else np.concatenate(pieces) for pieces in rows]
         return made, Memory(*results[-1][len(names) :])
-
-
-def open_graph(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A graph, ready to run on so many threads of the CPU. Raises ModelError if it cannot be loaded."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common base of their own
-        raise ModelError(f"The graph {path} cannot be loaded: {str(error).splitlines()[0]}") from error
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_description(folder: Path) -> Description:
@@ -196,7 +200,7 @@ def read_description(folder: Path) -> Description:
         if missing:
             said = f"{folder} is not an exported model; missing: {', '.join(missing)}"
             raise ModelError(f"{said}. A run becomes one by: stillspeak export")
-        table = json.loads((folder / DESCRIPTION).read_text())
+        table = json.loads((folder / DESCRIPTION).read_text("utf-8"))
         if table["format"] != FORMAT:
             raise ModelError(
                 f"{folder} is of format {table['format']}; this version of stillspeak reads format {FORMAT}."

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import ModelError
-from stillspeak.runtime.engine import DESCRIPTION, find_model, open_graph
+from stillspeak.runtime.engine import DESCRIPTION, find_model
+from stillspeak.runtime.graph import Graph
 
 
 class JudgeModel:
@@ -25,8 +26,8 @@ class JudgeModel:
     def __init__(self, model: str | Path, graphs: tuple[str, ...], threads: int = 1) -> None:
         folder = find_model(model)
         try:
-            self.description = json.loads((folder / DESCRIPTION).read_text())
-            self._sessions = {name: open_graph(folder / f"{name}.onnx", threads) for name in graphs}
+            self.description = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+            self._graphs = {name: Graph(folder / f"{name}.onnx", threads) for name in graphs}
         except (OSError, ValueError) as error:
             raise ModelError(f"{folder} is not a judge with {' and '.join(graphs)}: {error}") from error
 
@@ -37,4 +38,4 @@ class JudgeModel:
 
     def run(self, graph: str, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """The one output of a graph."""
-        return np.asarray(self._sessions[graph].run(None, inputs)[0])
+        return self._graphs[graph].run(None, inputs)[0]

@@ -28,9 +28,7 @@ from stillspeak.serving.service import Service
 
 _ASK_SECONDS = 0.3  # how often a client's leaving is looked for, and progress is told
 _ALIVE_SECONDS = 15.0  # without news a comment says that the connection lives
-_MOST_TOLD = (
-    200  # clients that follow videos at once: such a connection is silent for long, and may not crowd others out
-)
+_MOST_TOLD = 200  # clients that follow videos at once: connections that are silent for long may not crowd others out
 _RETRY_SECONDS = 2  # when to ask again for a video that is being made
 _NAME = "^[A-Za-z0-9_-]{1,64}$"
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})")
@@ -67,7 +65,7 @@ def add_films(app: FastAPI, service: Service) -> None:
 
 
 def _add_making(app: FastAPI, service: Service) -> None:
-    codes = 400, 401, 403, 404, 413, 422, 500, 503
+    codes = 400, 401, 403, 404, 413, 422, 500, 503, 507
 
     @app.post("/animate", response_class=FileResponse, responses={**_VIDEO, **refusals(*codes)})
     async def animate(
@@ -173,12 +171,19 @@ def _patience(request: Request, short: bool) -> float:
 
 
 async def _until_over(request: Request, film: Film, seconds: float) -> None:
-    """Waits until a film is made, at most for so long. Raises HTTPException when the client has gone."""
+    """Waits until a film is made, at most for so long.
+
+    Raises:
+        HTTPException: when the client has gone.
+        BusyError: when the server ends.
+    """
     until = time.monotonic() + seconds
     while not film.over.is_set() and (left := until - time.monotonic()) > 0:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(left, _ASK_SECONDS)):
                 await film.over.wait()
+        if not film.over.is_set() and request.app.state.stopping:
+            raise BusyError("The server ends; ask again when it is back.")
         if not film.over.is_set() and await request.is_disconnected():
             raise HTTPException(499, "The client has gone.")
 
@@ -187,7 +192,7 @@ def _answer(request: Request, film: Film, forgetting: Service | None = None) -> 
     """The film, or where it stands, or why it failed; ``forgetting`` forgets a film that has been sent."""
     if film.state == "done":
         sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)
-        return FileResponse(film.video, 200, _PRIVATE, "video/mp4", sent, "talk.mp4")
+        return FileResponse(film.video, headers=_PRIVATE, media_type="video/mp4", background=sent, filename="talk.mp4")
     if film.error is not None:
         raise film.error
     where = f"{request.scope.get('root_path', '')}/animate/{film.name}"
@@ -204,11 +209,12 @@ def _known(service: Service, name: str) -> Film:
 
 async def _told(app: FastAPI, service: Service, name: str) -> AsyncIterator[str]:
     """Progress as it changes, until the video is there; a name that nobody uses is waited for."""
-    before, silent = None, 0.0
+    before, silent, unknown = None, 0.0, 0.0
     app.state.told += 1
     try:
-        for _ in range(round(service.settings.job_seconds / _ASK_SECONDS)):
+        while unknown < service.settings.job_seconds:
             film = service.films.find(name)
+            unknown += _ASK_SECONDS if film is None else 0.0
             now = film.standing() if film is not None else {"state": "unknown", "done": 0, "total": None}
             if now != before:
                 yield f"data: {json.dumps(now)}\nretry: {1000 * _RETRY_SECONDS}\n\n"

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from stillspeak.errors import StillspeakError
+from stillspeak.cores import usable_cores
+from stillspeak.errors import StillspeakError, TemporaryFolderError
 from stillspeak.jobs import Job
-from stillspeak.runtime.engine import usable_cores
 from stillspeak.serving.counts import Counts
 from stillspeak.serving.folder import own_folder
 from stillspeak.serving.refusals import BusyError, UnknownFilmError, WorkerError
@@ -125,7 +125,7 @@ class Films:
         except TimeoutError:
             film.error = WorkerError(f"The video took longer than {seconds:g} s.")
         except StillspeakError as error:
-            film.error = StillspeakError(without_paths(str(error), film.folder))
+            film.error = type(error)(without_paths(str(error), film.folder))
         except Exception as error:  # whoever asks for the video hears it
             film.error = error
         finally:
@@ -153,6 +153,7 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
     """Makes a video in a process of its own, and ends the process when it is cancelled.
 
     Raises:
+        TemporaryFolderError: if there is no room for the video.
         StillspeakError: if the input cannot be used.
         WorkerError: if the process ended without a result.
     """
@@ -168,7 +169,7 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
         async for line in process.stdout:
             said = json.loads(line)
             if "error" in said:
-                raise StillspeakError(said["error"])
+                raise (TemporaryFolderError if said.get("full") else StillspeakError)(said["error"])
             if "ok" in said:
                 return
             film.done, film.total = said["done"], said["total"]

@@ -19,7 +19,7 @@ def own_folder() -> Iterator[Path]:
     """A folder for this server alone, for as long as it runs."""
     _clear_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    with (folder / _LOCK).open("w") as lock:
+    with (folder / _LOCK).open("w", encoding="utf-8") as lock:
         _lock(lock.fileno())
         try:
             yield folder

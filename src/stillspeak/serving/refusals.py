@@ -39,6 +39,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Said, "description": "A field is missing or makes no sense."},
     500: {"model": Said, "description": "The video's process ended without a result."},
     503: {"model": Said, "description": "No place is left; Retry-After says when to come back."},
+    507: {"model": Said, "description": "The server's temporary folder has no room."},
 }
 
 

@@ -21,6 +21,7 @@ from stillspeak.serving.listen import listen
 from stillspeak.serving.proxies import stand_behind
 from stillspeak.serving.reference import add_reference
 from stillspeak.serving.refusals import add_refusals, refusals
+from stillspeak.serving.room import add_room
 from stillspeak.serving.service import Service, Settings
 from stillspeak.serving.talk_routes import add_talks
 
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Gate, service=service, open_paths=_OPEN, allowed=settings.proxies.origins())
     stand_behind(app, settings.proxies, _PAGE)
     add_refusals(app)
+    add_room(app)
     add_reference(app)
     _add_asking(app, service)
     add_films(app, service)

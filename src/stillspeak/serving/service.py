@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from stillspeak.animate import load
+from stillspeak.cores import usable_cores
 from stillspeak.media.images import Image
-from stillspeak.runtime.engine import usable_cores
 from stillspeak.runtime.scene import MOST_PX
 from stillspeak.serving.counts import Counts
 from stillspeak.serving.decoding import Decoders
@@ -23,9 +23,8 @@ from stillspeak.serving.settings import Settings
 
 Result = TypeVar("Result")
 _MOST_BEGINNING = 64  # ours: requests that wait for their photo to be looked at
-_LOOKING = (
-    2  # ours: photos looked at for faces at once; a large one without a face takes a second and must not be in the way
-)
+_LOOKING = 2  # ours: photos looked at for faces at once; a large one without a face takes a second
+_BEHIND = 10  # the niceness of threads that stand back
 
 
 class Service:
@@ -120,6 +119,10 @@ def _tidily(work: Callable[..., Result], *arguments: object) -> Result:
 
 
 def _stand_back() -> None:
-    """Gives this thread less of the processor, where threads can be given less."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    """Gives this thread less of the processor, where threads can be given less; where that is refused it goes on as it is."""
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError, AttributeError):
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, max(now, _BEHIND))  # nobody may take more than they have

@@ -7,6 +7,7 @@ on where they stopped. Videos are asked for by question, so that no address says
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,19 @@ from stillspeak.serving.refusals import add_sentences
 
 PAGE = Path(__file__).parent / "study_page"
 _MOST_BYTES = 10_000  # of a request
+_CHECKS = 1  # attention checks that a visitor sees
+
+
+class About(BaseModel):
+    """What a visitor reads before they agree: what they will see, and what the researcher tells (empty: nothing)."""
+
+    kind: Literal["turing", "preference"]
+    questions: int
+    researcher: str
+    contact: str
+    purpose: str
+    duration: str
+    withdrawal: str
 
 
 class Consent(BaseModel):
@@ -83,6 +97,11 @@ def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
     @app.exception_handler(sqlite3.Error)
     async def unkept(_: Request, error: sqlite3.Error) -> JSONResponse:
         return JSONResponse({"detail": f"The answer could not be kept: {error}."}, 503, {"Retry-After": "10"})
+
+    @app.get("/study")
+    def about() -> About:
+        """What the study is, for the page on which visitors agree to take part."""
+        return About(kind=study.kind, questions=sum(study.shown) + _CHECKS, **asdict(study.information))
 
     @app.post("/visitors")
     def begin(request: Request, _: Consent) -> Visit:

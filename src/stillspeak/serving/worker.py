@@ -1,7 +1,7 @@
 """A video made in a process of its own: what breaks here, breaks nobody else, and its memory returns.
 
 Reads a job as JSON from stdin; writes JSON lines to stdout: ``{"done": n, "total": m}`` on the way, then ``{"ok": true}`` or
-``{"error": sentence}``.
+``{"error": sentence, "full": whether a disk without room is to blame}``.
 """
 
 import contextlib
@@ -14,13 +14,14 @@ from stillspeak.animate import load
 from stillspeak.errors import StillspeakError
 from stillspeak.jobs import Job, run_job
 from stillspeak.serving.decoder import limit_memory
+from stillspeak.temporary import full_sentence, is_full
 
 _EVERY_SECONDS = 0.2
 _MOST_BYTES = 6_000_000_000  # ours: a film of 3840 x 3840 pixels takes 1.8 GB
 
 
 def main() -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no such call, and some places refuse it
         os.nice(5)  # live talks go first
     limit_memory(_MOST_BYTES)
     asked = json.load(sys.stdin)
@@ -38,7 +39,8 @@ def main() -> None:
         print(json.dumps({"done": made, "total": made}), flush=True)
         print(json.dumps({"ok": True}), flush=True)
     except StillspeakError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        full = is_full(error)  # the film lies in the temporary folder until it is fetched
+        print(json.dumps({"error": full_sentence() if full else str(error), "full": full}), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from stillspeak.config import (
     SequenceDiscriminatorConfig,
     SyncDiscriminatorConfig,
 )
+from stillspeak.media.mouths import FINE
 from stillspeak.model.discriminators import (
     FrameDiscriminator,
     MouthDiscriminator,
@@ -89,8 +90,8 @@ class SequenceAdversary(Adversary):
     name = "sequence"
     decays = False  # section 3.3: a fixed learning rate
 
-    def __init__(self, config: SequenceDiscriminatorConfig, device: torch.device) -> None:
-        super().__init__(SequenceDiscriminator(config).to(device), config.learning_rate)
+    def __init__(self, config: SequenceDiscriminatorConfig, context: ContextConfig, device: torch.device) -> None:
+        super().__init__(SequenceDiscriminator(config, context).to(device), config.learning_rate)
 
     def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         return self.network(video, scene.windows)
@@ -102,9 +103,9 @@ class SyncAdversary(Adversary):
     name = "sync"
     decays = False
 
-    def __init__(self, config: SyncDiscriminatorConfig, device: torch.device) -> None:
-        super().__init__(SyncDiscriminator(config).to(device), config.learning_rate)
-        self.config = config
+    def __init__(self, config: SyncDiscriminatorConfig, context: ContextConfig, device: torch.device) -> None:
+        super().__init__(SyncDiscriminator(config, context).to(device), config.learning_rate)
+        self.config, self.context = config, context
 
     def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
         starts = self._starts(video, draws)
@@ -131,7 +132,7 @@ class SyncAdversary(Adversary):
         clip = torch.arange(len(video), device=video.device)[:, None, None]
         shown = (seen[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
         told = (heard[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
-        sounds = own_sound(scene.windows, self.config.context)[clip, told].flatten(2)
+        sounds = own_sound(scene.windows, self.context)[clip, told].flatten(2)
         return self.network(mouths[clip, shown].flatten(0, 1), sounds.flatten(0, 1))
 
 
@@ -148,9 +149,9 @@ def adversaries(config: Config, device: torch.device) -> list[Adversary]:
     if config.frame is not None:
         chosen.append(FrameAdversary(config.frame, device))
     if config.sequence is not None:
-        chosen.append(SequenceAdversary(config.sequence, device))
+        chosen.append(SequenceAdversary(config.sequence, config.generator.context, device))
     if config.sync is not None:
-        chosen.append(SyncAdversary(config.sync, device))
+        chosen.append(SyncAdversary(config.sync, config.generator.context, device))
     return chosen
 
 
@@ -180,10 +181,21 @@ def judge(
 
 
 class MouthCritic:
-    """The discriminator of mouths with its optimiser: it sharpens what the picture phase paints. Ours."""
+    """The discriminator of mouths with its optimiser: it sharpens what the picture phase paints. Ours.
 
-    def __init__(self, config: MouthDiscriminatorConfig, device: torch.device) -> None:
-        self.config = config
+    Args:
+        config: Its sizes and weights.
+        device: Where it learns.
+        name: Of its scalars.
+        fine: Whether it is shown windows of the mouth at three times the resolution. Otherwise it cuts the mouth out of crops.
+    """
+
+    def __init__(
+        self, config: MouthDiscriminatorConfig, device: torch.device, name: str = "mouth", fine: bool = False
+    ) -> None:
+        self.config, self.name = config, name
+        self._cut = (lambda frames: frames) if fine else mouth_of
+        self._around_px = _AROUND_PX * (FINE if fine else 1)
         self.network = MouthDiscriminator(config).to(device)
         self.optimiser = adam(self.network.parameters(), config.learning_rate, BETAS)
 
@@ -199,12 +211,12 @@ class MouthCritic:
             The gradient of ``weight`` times the verdict and ``matching`` times the features' distance in ``fake``, of its
             shape; the losses, and how often the discriminator is right.
         """
-        clips, beside = len(real), stills[:, None].expand_as(real).flatten(0, 1)
-        seen = fake.detach().requires_grad_()
-        inside = interior.flatten(0, 1)[:, None].float()
-        open_mouths = mouth_of(inside)
-        says_real, wanted = self.network(real.flatten(0, 1), beside, inside)
-        says_fake, found = self.network(seen.flatten(0, 1), beside, inside)
+        clips, slope = len(real), torch.zeros_like(fake, requires_grad=False)
+        beside = self._cut(stills)[:, None].expand(-1, real.shape[1], -1, -1, -1).flatten(0, 1)
+        seen = self._cut(fake).detach().requires_grad_()
+        open_mouths = self._cut(interior.float()).flatten(0, 1)[:, None]
+        says_real, wanted = self.network(self._cut(real).flatten(0, 1), beside, open_mouths)
+        says_fake, found = self.network(seen.flatten(0, 1), beside, open_mouths)
 
         def mean(values: Tensor) -> Tensor:  # of a clip's open patches, then of clips: parts of a batch add up
             values = values.float()
@@ -215,15 +227,15 @@ class MouthCritic:
         fooled = mean(functional.softplus(-says_fake))  # adversarial_loss, there
         matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
         distance = self.config.weight * fooled + self.config.matching * matching
-        (slope,) = torch.autograd.grad(distance, seen, retain_graph=True)
+        (found_slope,) = torch.autograd.grad(distance, seen, retain_graph=True)
         loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
         loss.backward(inputs=[*self.network.parameters()])
-        around = functional.max_pool2d(open_mouths, 2 * _AROUND_PX + 1, 1, _AROUND_PX).unflatten(0, (clips, -1))
-        mouth_of(slope).mul_(around > 0)  # beyond the mouth it is 0
+        around = functional.max_pool2d(open_mouths, 2 * self._around_px + 1, 1, self._around_px)
+        self._cut(slope).copy_(found_slope * (around.unflatten(0, (clips, -1)) > 0))
         return slope, {
-            "mouth_loss": loss.detach(),
-            "fool_mouth": fooled.detach(),
-            "mouth_right_on_real": mean((says_real > 0).float()),
-            "mouth_right_on_fake": mean((says_fake < 0).float()),
-            "mouth_matching": matching.detach(),
+            f"{self.name}_loss": loss.detach(),
+            f"fool_{self.name}": fooled.detach(),
+            f"{self.name}_right_on_real": mean((says_real > 0).float()),
+            f"{self.name}_right_on_fake": mean((says_fake < 0).float()),
+            f"{self.name}_matching": matching.detach(),
         }

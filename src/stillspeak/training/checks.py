@@ -1,7 +1,7 @@
 """What a configuration must be to be trained with: bounds of its numbers, and what must fit together. Ours."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from stillspeak.config import Config, ContextConfig, JudgeConfig
 from stillspeak.data.clips import MOST_THROATS
@@ -50,7 +50,7 @@ _BOUNDS = {
 
 
 def checked(config: Config) -> Config:
-    """The config, with the discriminators hearing what the generator hears.
+    """Returns the config as it is when it can be trained with.
 
     Raises:
         RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; if the frame rate is
@@ -71,6 +71,12 @@ def checked(config: Config) -> Config:
             )
     if config.train.keep_context and config.train.keep_picture:
         raise RunError("train.keep-context and train.keep-picture together leave nothing to learn.")
+    if config.generator.mouth and config.generator.decoder.kind != "warping":
+        raise RunError("generator.mouth needs a decoder that warps.")
+    if config.fine_mouth and not config.generator.mouth:
+        raise RunError("fine-mouth needs generator.mouth, whose windows it judges.")
+    if config.generator.mouth and config.train.steps and not config.train.keep_picture:
+        raise RunError("The mouth decoder learns in the picture phase: set train.keep-picture True or train.steps 0.")
     most = min(context.size, 2 * len(LIPS_AND_CHIN))
     if config.warm.code > most:
         raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
@@ -86,9 +92,7 @@ def checked(config: Config) -> Config:
         if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
             many = f"{layers} numbers of" if layers else "numbers of"
             raise RunError(f"{name} must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
-    heard = replace(context, recurrent=True)
-    sequence = config.sequence and replace(config.sequence, context=heard)
-    return replace(config, sequence=sequence, sync=config.sync and replace(config.sync, context=heard))
+    return config
 
 
 def checked_judge(config: JudgeConfig) -> JudgeConfig:

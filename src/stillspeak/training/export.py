@@ -8,7 +8,6 @@ import contextlib
 import copy
 import json
 import shutil
-import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
 from stillspeak.model.generator import FrameDecoder, Generator, Identity, WarpingDecoder
 from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
+from stillspeak.temporary import temporary_folder
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
 from stillspeak.training.tensors import pixels, seeded
@@ -33,7 +33,9 @@ from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read
 from stillspeak.whole import whole
 
 OPSET = 17
-_AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(("frames", "motion", "mask"), "drawn")
+_AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(
+    ("frames", "motion", "mask", "mouth_paint", "mouth_mask"), "drawn"
+)
 _HALF_FROM = 1024  # elements: smaller tensors stay in full precision
 _TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
 
@@ -60,15 +62,14 @@ def export_trained(trained: Trained, destination: str | Path) -> Path:
     config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
     fill_generator(generator, trained)
-    with tempfile.TemporaryDirectory() as part:
-        folder = Path(part)
+    with temporary_folder() as folder:
         _write_graphs(for_runtime(generator), folder)
-        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n")
+        (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n", "utf-8")
         write_generator(folder / GENERATOR, trained)
         worst = difference(generator, Engine(folder, threads=1))
         if worst > _TOLERANCE:
             raise ModelError(f"The exported graphs differ from PyTorch by {worst} of 255.")
-        (folder / "CARD.md").write_text(model_card(config, trained.history, worst))
+        (folder / "CARD.md").write_text(model_card(config, trained.history, worst), "utf-8")
         return install(folder, Path(destination))
 
 
@@ -197,10 +198,17 @@ class _StepGraph(nn.Module):
         if isinstance(last, ExportedWarpingDecoder):
             warped = last.layers(features)
             video, layers = last.blend(warped, photo), (warped.motion.permute(0, 2, 3, 1), warped.mask[:, 0])
+            if self.generator.mouth is not None:
+                mouth = self.generator.mouth(features)
+                layers = *layers, _bytes(mouth.paint), mouth.mask[:, 0]
         else:
             video = last(features, photo)
-        frames = ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        return frames, context_state, noise_state, *layers
+        return _bytes(video), context_state, noise_state, *layers
+
+
+def _bytes(video: Tensor) -> Tensor:
+    """Planes in [-1, 1] -> uint8 ``(n, height, width, 3)``."""
+    return ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def _write_graphs(generator: Generator, folder: Path) -> None:
@@ -213,6 +221,7 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
     inputs = ["windows", "noise", "draw", "context_state", "noise_state", *known]
     warps = isinstance(generator.last, ExportedWarpingDecoder)
     outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]
+    outputs += ["mouth_paint", "mouth_mask"] if generator.mouth else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(

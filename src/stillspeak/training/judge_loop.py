@@ -6,7 +6,6 @@ A run folder as any other; the last checkpoint is what is exported, with its fig
 import contextlib
 import copy
 import json
-import tempfile
 import time
 import warnings
 from collections import Counter
@@ -30,6 +29,7 @@ from stillspeak.model.lipreader import LipReader
 from stillspeak.model.sync import SyncScorer
 from stillspeak.runtime.engine import DESCRIPTION, FORMAT
 from stillspeak.runtime.judge import JudgeModel
+from stillspeak.temporary import temporary_folder
 from stillspeak.training.card import judge_card
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import OPSET, install, store_in_half
@@ -237,8 +237,7 @@ def export_judge(run: str | Path, destination: str | Path) -> Path:
     progress = restore(network, *saved) if saved is not None else None
     if progress is None or not progress.step:
         raise RunError(f"{run} has not been trained yet; train on: stillspeak resume {run}")
-    with tempfile.TemporaryDirectory() as part:
-        folder = Path(part)
+    with temporary_folder() as folder:
         for name, (module, entry, out, example) in graphs(network).items():
             _write_graph(module, entry, out, example, folder / f"{name}.onnx")
         description = {
@@ -247,8 +246,8 @@ def export_judge(run: str | Path, destination: str | Path) -> Path:
             "words": list(GRID_WORDS) if isinstance(network, LipReader) else [],
             "accuracy": progress.figures,
         }
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-        (folder / "CARD.md").write_text(_card(config, progress))
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", "utf-8")
+        (folder / "CARD.md").write_text(_card(config, progress), "utf-8")
         _check_graphs(network, folder)
         return install(folder, Path(destination))
 

@@ -17,8 +17,8 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from stillspeak.cores import granted_cores
 from stillspeak.errors import RunError, StillspeakError
-from stillspeak.runtime.engine import usable_cores
 from stillspeak.training.phase import Part
 
 Draw = Callable[[int], list[Part]]
@@ -31,7 +31,7 @@ def loader_workers(device: torch.device) -> int:
     """Processes that draw: none beside a CPU; beside a GPU this process's cores but one. Windows cannot copy them."""
     if device.type == "cpu" or _COPIES not in multiprocessing.get_all_start_methods():
         return 0
-    return max(1, min(_MOST_WORKERS, usable_cores() // trainers_here() - 1))
+    return max(1, min(_MOST_WORKERS, granted_cores() // trainers_here() - 1))
 
 
 def trainers_here() -> int:

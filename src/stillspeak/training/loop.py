@@ -38,7 +38,7 @@ from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, 
 from stillspeak.training.watch import Say, Watch
 from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
 
-_PROGRESS = ("phase_index", "step", "frames_seen", "seconds", "backed_off")  # of a checkpoint
+_PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # of a checkpoint
 _CALIBRATION = "calibration"
 PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
 
@@ -86,7 +86,7 @@ class Trainer:
         for phase in self.phases:
             phase.require_shares()
         self._prepare_networks()
-        self.phase_index, self.step, self.frames_seen, self.seconds, self.backed_off = 0, 0, 0, 0.0, 0
+        self.phase_index, self.step, self.updates, self.frames_seen, self.seconds, self.backed_off = 0, 0, 0, 0, 0.0, 0
         self.watch = Watch(folder, self.config, data, say, self.team.leads)
         self.say = self.watch.say
         if saved is not None:
@@ -148,11 +148,12 @@ class Trainer:
         began, began_at, last = time.monotonic(), self.step, time.monotonic()
         for parts in batches(phase.draw, self.step, phase.steps, self.device, self.workers):
             scalars = phase.step(self.step, parts)
-            self._update_average(self.step)
+            self._update_average()
             self.step += 1
             last, seconds = time.monotonic(), time.monotonic() - last
             self._count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
-            ends, stopping = self.step == phase.steps, self.team.any(interrupted())
+            stopping, late = self.team.any(interrupted()), self._out_of_time()
+            ends = late or self.step == phase.steps
             samples = ends or (train.sample_every and self.step % train.sample_every == 0)
             epoch = phase.name == AdversarialPhase.name and self._at_epoch_end()
             over = False
@@ -163,21 +164,27 @@ class Trainer:
                     return True
                 pace = (time.monotonic() - began) / (self.step - began_at)
                 self._trouble(self.watch.tick(phase, self.step, values, self._done(), pace))
-                if samples:
-                    self._trouble(self.watch.sample(phase, self.step, self._average_here(), self.code, self._done()))
                 if epoch:
                     over = self.team.any(self.watch.epoch(self.step, self._average_here(), self.code, self.history))
+                if samples or over:
+                    self._trouble(self.watch.sample(phase, self.step, self._average_here(), self.code, self._done()))
                 if stopping or time.monotonic() - self._saved_at > train.save_every_seconds:
                     self.save()
             if stopping:
                 raise RunError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
-            if over or (train.hours and self.team.any(self.seconds > 3600 * train.hours)):
+            if over or late:
                 break
         return False
 
     def _is_over(self, phase: Phase) -> bool:
-        """Whether patience had already ended before the run was stopped."""
-        return phase.name == AdversarialPhase.name and self.team.any(self.watch.patience.over)
+        """Whether a phase takes no step any more: the time of the run is used up, or patience ended before it was stopped."""
+        impatient = phase.name == AdversarialPhase.name and self.team.any(self.watch.patience.over)
+        return impatient or self._out_of_time()
+
+    def _out_of_time(self) -> bool:
+        """Whether the run has trained for ``train.hours``."""
+        hours = self.config.train.hours
+        return bool(hours) and self.team.any(self.seconds > 3600 * hours)
 
     def _done(self) -> dict[str, float]:
         return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
@@ -244,22 +251,25 @@ class Trainer:
         stage["steps"], stage["frames"] = self.step, stage["frames"] + frames
         stage["hours"] += seconds / 3600
 
-    def _update_average(self, step: int) -> None:
-        decay = min(self.config.train.ema, (1 + step) / (10 + step))
+    def _update_average(self) -> None:
+        """Adds the newest weights to the running average, which goes on through all phases of a run."""
+        decay = min(self.config.train.ema, (1 + self.updates) / (10 + self.updates))
         pairs = list(zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True))
         with torch.no_grad():
             kept, new = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
-            get_ema_multi_avg_fn(decay)(kept, new, step)
+            get_ema_multi_avg_fn(decay)(kept, new, self.updates)
             for count, other in pairs:
                 if not count.dtype.is_floating_point:
                     count.copy_(other)
+        self.updates += 1
 
     def _clips(self, data: Path) -> Clips:
         """The training clips; the leader decodes them before the others read them."""
         if not self.team.leads:
             self.team.wait()
         readers = trainers_here() * max(1, self.workers)
-        clips = Clips(data, "train", self.config.generator.context, readers=readers)
+        fine = self.config.generator.mouth is not None
+        clips = Clips(data, "train", self.config.generator.context, readers=readers, fine=fine)
         if self.team.leads:
             self.team.wait()
         return clips
@@ -317,7 +327,7 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         progress = json.loads(metadata["progress"])
         self.watch.patience.restore(progress.pop("patience", None))
-        progress = {"backed_off": 0, **progress}  # older checkpoints do not say it
+        progress = {"backed_off": 0, "updates": progress["step"], **progress}  # older checkpoints lack these two
         for key in _PROGRESS:
             if not isinstance(progress[key], int | float):
                 raise TypeError(key)

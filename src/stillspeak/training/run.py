@@ -26,21 +26,32 @@ from stillspeak.training.checks import checked, checked_judge
 from stillspeak.training.runs import CONFIG, METRICS, flat
 from stillspeak.whole import whole
 
+_MAY_LACK = ("frame", "sequence", "sync", "mouth", "fine_mouth")  # discriminators
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"  # the generator of the best epoch, where validation decides when to stop
 
 
 def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
-    """A config as plain tables; a discriminator that a preset does not have is left out."""
-    return {key: value for key, value in asdict(config).items() if value is not None}
+    """A config as plain tables; a network that a preset does not have is left out."""
+    return _without_none(asdict(config))
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def config_from_dict(table: dict[str, Any]) -> Config:
     """The inverse of ``config_to_dict``. Raises RunError if a value is missing, of the wrong type or out of bounds."""
     try:
         return checked(
-            TypeAdapter(Config).validate_python({"frame": None, "sequence": None, "sync": None, "mouth": None, **table})
+            TypeAdapter(Config).validate_python(
+                {"frame": None, "sequence": None, "sync": None, "mouth": None, "fine_mouth": None, **table}
+            )
         )
     except ValidationError as error:
         raise RunError(_what_is_wrong(error)) from error
@@ -120,7 +131,7 @@ class RunFolder:
         try:
             table = {"prepared": str(data.resolve()), **config_to_dict(config)}
             with whole(self.path / CONFIG) as part:
-                part.write_text(tomli_w.dumps(table))
+                part.write_text(tomli_w.dumps(table), "utf-8", errors="surrogateescape")
         except OSError as error:
             raise RunError(f"{self.path} cannot be written: {error.strerror}.") from error
 
@@ -163,7 +174,7 @@ class RunFolder:
         if not self.exists:
             raise RunError(f"{self.path} holds no training run ({CONFIG} is missing).")
         try:
-            table = tomllib.loads((self.path / CONFIG).read_text())
+            table = tomllib.loads((self.path / CONFIG).read_text("utf-8", errors="surrogateescape"))
             data = Path(table.pop("prepared"))
             return {"name": table["name"], **table}, data
         except KeyError as error:
@@ -174,7 +185,7 @@ class RunFolder:
     def log(self, scalars: dict[str, Any]) -> None:
         """Appends one line to ``metrics.jsonl``. Raises RunError if it cannot be written."""
         try:
-            with (self.path / METRICS).open("a") as file:
+            with (self.path / METRICS).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(scalars) + "\n")
         except OSError as error:
             raise RunError(f"{self.path / METRICS} could not be written: {error.strerror}.") from error

@@ -36,7 +36,7 @@ def find_runs(folders: list[Path]) -> list[Path]:
 def read_config(run: Path) -> dict[str, Any]:
     """A run's config, flat: ``train.steps`` and so on. Raises RunError if it is damaged."""
     try:
-        return flat(tomllib.loads((run / CONFIG).read_text()))
+        return flat(tomllib.loads((run / CONFIG).read_text("utf-8", errors="surrogateescape")))
     except (OSError, ValueError) as error:
         raise RunError(f"{run / CONFIG} is damaged: {error}.") from error
 
@@ -45,7 +45,7 @@ def last_values(run: Path) -> dict[str, Any]:
     """The last value of everything a run has logged; a line that was cut off or damaged is passed over."""
     values: dict[str, Any] = {}
     path = run / METRICS
-    for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
+    for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError):
             said = json.loads(line)
             values |= said if isinstance(said, dict) else {}

@@ -56,7 +56,12 @@ class AdversarialPhase(Phase):
         if config.train.keep_context:
             self.kept += [generator.context]
         if config.train.keep_picture:
-            self.kept += [generator.identity, generator.decoder, generator.last]
+            self.kept += [
+                generator.identity,
+                generator.decoder,
+                generator.last,
+                *([generator.mouth] if generator.mouth else []),
+            ]
         if config.train.keep_picture or config.warm.expression:
             self.kept += [generator.noise]
         fixed = {id(parameter) for network in self.kept for parameter in network.parameters()}

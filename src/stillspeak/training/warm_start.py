@@ -23,6 +23,7 @@ from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.adversary import MouthCritic
+from stillspeak.training.fine_mouth import FineMouth, FineView
 from stillspeak.training.phase import Part, Phase, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
@@ -212,21 +213,24 @@ class PicturePhase(Phase):
         self.warm, self.steps = config.warm, config.warm.picture_steps
         self.batch = (self.warm.picture_clips, "warm.picture-clips")
         self.parameters = [
-            *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters()
+            *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters(),
+            *(generator.mouth.parameters() if generator.mouth else ()),
         ]  # fmt: skip
         self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if self.warm.expression else LIPS_AND_CHIN
         self.optimisers = {"picture": adam(self.parameters, self.warm.picture_learning_rate, (0.9, 0.99))}
         self.critic = MouthCritic(config.mouth, self.device) if config.mouth else None
-        if self.critic:
-            self.networks["mouth"], self.optimisers["mouth"] = self.critic.network, self.critic.optimiser
+        self.fine = FineMouth(config, generator.mouth, self.device) if generator.mouth else None
+        self.critics = [critic for critic in (self.critic, self.fine and self.fine.critic) if critic]
+        for critic in self.critics:
+            self.networks[critic.name], self.optimisers[critic.name] = critic.network, critic.optimiser
 
     def draw_part(self, step: int, share: Share) -> Part:
-        """Stills, frames, landmarks that are tracked, where the mouths are open, codes, expressions."""
+        """Stills, frames, landmarks that are tracked, where the mouths are open, larger mouths if any, codes, expressions."""
         clips, random = self.warm.picture_clips, np.random.default_rng(self.seed(step))
-        batch = self.drawer.pictures(clips, self.warm.picture_frames, random, share.of(clips))
+        batch = self.drawer.pictures(clips, self.warm.picture_frames, random, share.of(clips), self.fine is not None)
         stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
-        points = sounds(batch.points[:, :, self.tracked])
-        return stills, frames, points, interior, sounds(batch.codes), sounds(batch.expressions)
+        points, fine = sounds(batch.points[:, :, self.tracked]), [torch.from_numpy(a) for a in batch.fine or ()]
+        return stills, frames, points, interior, *fine, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
@@ -234,14 +238,15 @@ class PicturePhase(Phase):
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
         rate = self.warm.picture_learning_rate * cosine(step, self.steps)
         norm = self.update("picture", self.parameters, rate, 1.0, len(parts))
-        if self.critic:
-            weights = [*self.critic.network.parameters()]
-            self.update("mouth", weights, self.critic.config.learning_rate, float("inf"), len(parts))
+        for critic in self.critics:
+            weights = [*critic.network.parameters()]
+            self.update(critic.name, weights, critic.config.learning_rate, float("inf"), len(parts))
         return {**mean_scalars(rows), "gradient": norm}
 
     def _learn(self, part: Part, draws: Draws) -> dict[str, Tensor]:
         """The gradient of one part."""
-        stills, frames, (points, interior, codes, expressions) = images(part[0]), images(part[1]), part[2:]
+        stills, frames, points, interior, *fine, codes, expressions = part
+        stills, frames = images(stills), images(frames)
         clips, time = frames.shape[:2]
         context = torch.zeros(clips, time, self.generator.config.context.size, device=self.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
@@ -250,14 +255,20 @@ class PicturePhase(Phase):
             noise[..., :EXPRESSION] = EXPRESSION_SCALE * expressions
         with self.precision():
             features = self.generator.features(self.generator.identify(stills), context, noise)
-            fake, motion = self._draw(features, stills, points)
+            fake, motion, field = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        slope, judged = torch.zeros_like(fake), {}
+        losses, slopes, judged = [l1 + self.warm.motion * motion], [None], {}
         if self.critic:
             with self.precision():
                 slope, judged = self.critic.judge(frames, fake, stills, interior)
-        torch.autograd.backward([l1 + self.warm.motion * motion, fake], [None, slope])
+            losses, slopes = [*losses, fake], [*slopes, slope]
+        if self.fine:
+            assert field is not None
+            with self.precision():
+                loss, mouths, slope, seen = self.fine.learn(features, field, FineView(*fine), frames, interior)
+            losses, slopes, judged = [*losses, loss, mouths], [*slopes, None, slope], judged | seen
+        torch.autograd.backward(losses, slopes)
         return judged | {
             "l1": l1,
             "motion_loss_px": motion,
@@ -265,11 +276,12 @@ class PicturePhase(Phase):
             "still_mouth_l1": region_l1(frames, stills[:, None].expand_as(frames)),
         }
 
-    def _draw(self, features: Tensor, stills: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames ``(n, 3, 128, 96)``, and the motion loss of a decoder that warps (0 of one that paints)."""
+    def _draw(self, features: Tensor, stills: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Frames ``(n, 3, 128, 96)``, and of a decoder that warps the motion loss (else 0) and the motion (else None)."""
         last = self.generator.last
         if not isinstance(last, WarpingDecoder):
-            return last(features, stills), features.new_zeros(())
+            return last(features, stills), features.new_zeros(()), None
         layers = last.layers(features)
         came_from = points[:, :1].expand(-1, points.shape[1] - 1, -1, -1).flatten(0, 1)
-        return last.blend(layers, stills), motion_loss(layers.motion, came_from, points[:, 1:].flatten(0, 1))
+        loss = motion_loss(layers.motion, came_from, points[:, 1:].flatten(0, 1))
+        return last.blend(layers, stills), loss, layers.motion

@@ -3,6 +3,7 @@
 The next training starts from it (``train --init``), and its history goes on with it.
 """
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -20,6 +21,7 @@ from stillspeak.training.run import BEST, CHECKPOINT, config_from_dict, config_t
 from stillspeak.training.trouble import all_numbers
 
 GENERATOR = "generator.safetensors"
+MOUTH = "mouth."  # what the weights of the mouth decoder begin with
 CONTEXT = "context."  # what the weights of the Context Encoder begin with
 ANEW = "sound: begun anew"  # in a history, from where the Context Encoder is another
 Stage = dict[str, Any]  # phase, steps, frames, hours, hardware, speakers: one stretch of training
@@ -89,7 +91,8 @@ def write_generator(path: Path, trained: Trained) -> None:
     tensors["mouth_code.basis"] = torch.from_numpy(trained.code.basis)
     metadata = describe_generator(trained.config, trained.code, trained.history)
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata)
-    path.chmod(0o644)
+    with contextlib.suppress(OSError):  # safetensors gives it to its owner alone; some drives let nobody change that
+        path.chmod(0o644)
 
 
 def load_generator(model: Path, generator: Generator) -> Trained:
@@ -106,6 +109,9 @@ def load_generator(model: Path, generator: Generator) -> Trained:
         kept = {name: value for name, value in generator.state_dict().items() if name.startswith(CONTEXT)}
         weights = {name: value for name, value in trained.weights.items() if not name.startswith(CONTEXT)} | kept
         trained = trained._replace(weights=weights, history=[*trained.history, remark(ANEW)])
+    if generator.mouth is not None and trained.config.generator.mouth is None:  # it is drawn larger from now on
+        begun = {name: value for name, value in generator.state_dict().items() if name.startswith(MOUTH)}
+        trained = trained._replace(weights=trained.weights | begun)
     try:
         fill_generator(generator, trained)
     except ModelError as error:

@@ -176,6 +176,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import OutputError
     from stillspeak.serving.server import serve
     from stillspeak.serving.settings import Settings
+    from stillspeak.temporary import temporary_folder
 
     if arguments.jobs < 1 or min(arguments.sessions, arguments.queue) < 0:
         raise OutputError("--jobs must be at least 1, --sessions and --queue at least 0.")
@@ -183,6 +184,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         raise OutputError(f"--keep-minutes must lie above 0 and be at most {_WEEK_MINUTES}, a week.")
     if arguments.api_key == "":
         raise OutputError("--api-key is empty; leave it out if anybody may ask.")
+    with temporary_folder():
+        pass  # uploads will lie there
     key = os.environ.get("STILLSPEAK_API_KEY", "") if arguments.api_key is None else arguments.api_key
     settings = Settings(
         arguments.model,

@@ -55,7 +55,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             workers=arguments.workers,
             seed=arguments.seed,
         )
-    print((arguments.output / "results.md").read_text())
+    print((arguments.output / "results.md").read_text("utf-8", errors="surrogateescape"))
 
 
 def _add_compare(verbs: Verbs) -> None:
@@ -122,7 +122,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
         split=arguments.split,
         speakers=speakers_of(arguments),
     )
-    print((arguments.output / "results.md").read_text())
+    print((arguments.output / "results.md").read_text("utf-8", errors="surrogateescape"))
 
 
 def _add_figures(verbs: Verbs) -> None:

@@ -44,7 +44,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
         return
     how = arguments.workers, arguments.voices, arguments.readings, arguments.cluster
     prepare(arguments.corpus, arguments.source, arguments.destination, *how)
-    print((arguments.destination / "report.md").read_text())
+    print((arguments.destination / "report.md").read_text("utf-8", errors="surrogateescape"))
 
 
 def _prepare_sentences(arguments: argparse.Namespace) -> None:
@@ -103,7 +103,7 @@ def _draw(arguments: argparse.Namespace) -> None:
     from stillspeak.data.synthetic import draw_corpus
 
     draw_corpus(arguments.folder, arguments.speakers, arguments.clips, arguments.seed)
-    print((arguments.folder / "report.md").read_text())
+    print((arguments.folder / "report.md").read_text("utf-8", errors="surrogateescape"))
 
 
 def _show(arguments: argparse.Namespace) -> None:

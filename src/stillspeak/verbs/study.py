@@ -1,9 +1,18 @@
 """The verb study: build, serve, report."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from stillspeak.verbs import Verbs, add_proxies, choose_clips, proxies_of, speakers_of, verb
+
+_INFORMATION = {
+    "researcher": "who does the study, and for whom",
+    "contact": "where a visitor can ask, such as an e-mail address",
+    "purpose": "what the study is for",
+    "duration": "how long it takes, such as: about 10 minutes",
+    "withdrawal": "how a visitor takes their answers back afterwards",
+}
 
 
 def add(verbs: Verbs) -> None:
@@ -31,11 +40,14 @@ def _add_build(steps: Verbs) -> None:
         "--shown", default="", metavar="G,R", help="generated and real videos a visitor sees (6,4), or pairs (30)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise and of the names (0)")
+    consent = parser.add_argument_group("what visitors read before they agree to take part")
+    for name, what in _INFORMATION.items():
+        consent.add_argument(f"--{name}", default="", metavar="TEXT", help=what)
 
 
 def _build(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import DataError
-    from stillspeak.experiments.study import build_study
+    from stillspeak.experiments.study import Information, build_study
 
     given = arguments.model or ["default=default"]
     if wrong := [one for one in given if not all(one.partition("="))]:
@@ -43,13 +55,7 @@ def _build(arguments: argparse.Namespace) -> None:
     models = dict(one.split("=", 1) for one in given)
     if len(models) < len(given):
         raise DataError("Two models have the same name.")
-    shown = (
-        [int(part) if part.strip().isdecimal() else -1 for part in arguments.shown.split(",")]
-        if arguments.shown
-        else []
-    )
-    if shown and (min(shown) < 0 or len(shown) != {"turing": 2, "preference": 1}[arguments.kind]):
-        raise DataError(f"--shown wants 6,4 for a Turing test and 30 for preference, not {arguments.shown}.")
+    information = Information(**{name: getattr(arguments, name).strip() for name in _INFORMATION})
     study = build_study(
         arguments.kind,
         arguments.data,
@@ -58,10 +64,27 @@ def _build(arguments: argparse.Namespace) -> None:
         split=arguments.split,
         speakers=speakers_of(arguments),
         clips=arguments.clips,
-        shown=(shown[0], shown[-1] if len(shown) > 1 else 0) if shown else None,
+        shown=_shown(arguments),
         seed=arguments.seed,
+        information=information,
     )
+    if missing := information.missing:
+        wanted = ", ".join(f"--{name}" for name in missing)
+        told = f"The page on which visitors agree to take part says nothing of {wanted}; an ethics board will want it."
+        print(f"stillspeak: {told}", file=sys.stderr)
     print(f"{len(study.films)} videos; next: stillspeak study serve {arguments.output}")
+
+
+def _shown(arguments: argparse.Namespace) -> tuple[int, int] | None:
+    """How many videos, or pairs, a visitor sees; None where nothing is said."""
+    from stillspeak.errors import DataError
+
+    if not arguments.shown:
+        return None
+    shown = [int(part) if part.strip().isdecimal() else -1 for part in arguments.shown.split(",")]
+    if min(shown) < 0 or len(shown) != {"turing": 2, "preference": 1}[arguments.kind]:
+        raise DataError(f"--shown wants 6,4 for a Turing test and 30 for preference, not {arguments.shown}.")
+    return shown[0], shown[-1] if len(shown) > 1 else 0
 
 
 def _add_serve(steps: Verbs) -> None:
@@ -90,4 +113,4 @@ def _report(arguments: argparse.Namespace) -> None:
     from stillspeak.experiments.study_report import report
 
     report(arguments.study, arguments.output)
-    print((arguments.output / "report.md").read_text())
+    print((arguments.output / "report.md").read_text("utf-8", errors="surrogateescape"))

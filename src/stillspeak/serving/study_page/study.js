@@ -2,16 +2,28 @@
 
 const $ = (id) => document.getElementById(id);
 const KINDS = {
-  turing: { task: "For each video say whether it is real or was generated.", answers: [["real", "Real (R)", "r"], ["generated", "Generated (G)", "g"]] },
+  turing: {
+    told: (count) => `You will watch ${count} short videos of people who speak. Some are recordings; the others were made by a computer from one photo and a sound. Of each you say whether it is real or was generated.`,
+    task: "For each video say whether it is real or was generated.",
+    answers: [["real", "Real (R)", "r"], ["generated", "Generated (G)", "g"]],
+  },
   preference: {
+    told: (count) => `You will watch ${count} pairs of short videos of people who speak. All were made by a computer from one photo and a sound, by two methods. Of each pair you say which of the two looks more natural.`,
     task: "Two videos play one after the other. Say which of the two looks more natural.",
     answers: [["left", "Left (←)", "ArrowLeft"], ["right", "Right (→)", "ArrowRight"]],
   },
 };
-let visit = null, question = null, shownAt = 0, watched = false, sending = false, run = 0;
+const INFORMATION = [["researcher", "Researcher"], ["contact", "Contact"], ["purpose", "Purpose"], ["duration", "Duration"]];
+let study = null, visit = null, question = null, shownAt = 0, watched = false, sending = false, run = 0;
 
 const say = (text = "") => { $("status").textContent = text; };
-const show = (name) => { for (const id of ["consent", "instructions", "question", "end"]) $(id).hidden = id !== name; };
+
+function show(name) { // one step; who hears the page hears its heading, of every question anew
+  for (const id of ["consent", "instructions", "question", "end"]) $(id).hidden = id !== name;
+  const heading = $(name).querySelector("h2");
+  heading.blur();
+  heading.focus();
+}
 
 async function ask(path, options = {}) {
   for (let wait = 1; ; wait = Math.min(wait * 2, 30)) { // an answer is never lost for want of a network
@@ -42,7 +54,6 @@ async function begin() {
 function instruct() {
   $("task").textContent = KINDS[visit.kind].task;
   show("instructions");
-  $("tone").focus();
 }
 
 function playTone() {
@@ -58,7 +69,6 @@ function playTone() {
 function next() {
   question = visit.questions.find((one) => !one.answered);
   if (!question) { end(); return; }
-  show("question");
   const done = visit.questions.filter((one) => one.answered).length;
   $("where").textContent = `Question ${done + 1} of ${visit.questions.length}`;
   $("progress").value = done / visit.questions.length;
@@ -71,7 +81,7 @@ function next() {
   run += 1;
   shownAt = performance.now();
   enable();
-  $("play").focus();
+  show("question");
 }
 
 function enable() { for (const button of $("answers").children) button.disabled = !watched || sending; }
@@ -91,7 +101,7 @@ async function play() {
     if (run !== mine) return;
     if (!whole) { say("The video could not be loaded; press Play again."); return; }
   }
-  say();
+  say("You can answer now.");
   watched = true;
   enable();
 }
@@ -111,17 +121,33 @@ async function answer(word) {
 }
 
 function end() {
-  show("end");
   $("score").textContent = visit.of ? `You were right about ${visit.right} of ${visit.of} videos.` : "";
+  $("code").hidden = !study.withdrawal;
+  $("code").textContent = `${study.withdrawal}\nThe code of your answers, by which they are found: ${visit.visitor}`;
+  show("end");
+}
+
+function inform() { // what a visitor agrees to: what the study does, and what its researcher says of it
+  $("told").textContent = KINDS[study.kind].told(study.questions);
+  $("information").replaceChildren(...INFORMATION.filter(([name]) => study[name]).flatMap(([name, title]) => {
+    const [term, said] = [document.createElement("dt"), document.createElement("dd")];
+    term.textContent = title;
+    said.textContent = study[name];
+    return [term, said];
+  }));
+  $("leaving").textContent = "You may stop at any moment by closing the page. " +
+    (study.withdrawal || "What you answered until then is kept, without a trace of who you are.");
 }
 
 async function start() {
   const token = location.hash.slice(1);
-  if (!token) { show("consent"); return; }
+  try { study = await ask("study"); } catch (error) { say(error.message); return; }
+  inform();
+  if (!token) { $("consent").hidden = false; return; } // no focus is moved: the page begins at its beginning
   try { visit = await ask(`visitors/${token}`); } catch (error) {
-    say(error.message);
     history.replaceState(null, "", location.pathname);
     show("consent");
+    say(error.message);
     return;
   }
   if (visit.questions.every((one) => one.answered)) end(); else instruct();
@@ -145,7 +171,12 @@ $("heard").addEventListener("click", prepare);
 $("play").addEventListener("click", play);
 document.addEventListener("keydown", (event) => {
   if ($("question").hidden || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === " ") { event.preventDefault(); play(); return; }
+  if (event.key === " ") {
+    if ($("answers").contains(event.target)) return; // space presses the button that has the focus
+    event.preventDefault();
+    play();
+    return;
+  }
   const said = KINDS[visit.kind].answers.find(([, , key]) => key === event.key || key === event.key.toLowerCase());
   if (said) answer(said[0]);
 });

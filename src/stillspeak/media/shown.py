@@ -1,0 +1,90 @@
+"""A decoded frame as players show it: turned and mirrored by its display matrix, its pixels square. Interlaced it stays so."""
+
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+_MOST_STRETCHED = 8  # ours: pixels that are said to be longer than this are not believed
+
+Picture = NDArray[np.uint8]
+
+
+class Screen:
+    """Shows the frames of one film, all at the size of the first one."""
+
+    def __init__(self) -> None:
+        self._to_rgb = VideoReformatter()  # one for all frames: making one takes five times as long as using it
+        self._size: tuple[int, int] | None = None
+
+    def show(self, frame: av.VideoFrame, pixel: Fraction | None) -> Picture:
+        """A frame, uint8 RGB ``(height, width, 3)``. A frame of another shape is shown whole, between black bars.
+
+        Args:
+            frame: as decoded.
+            pixel: a pixel's width by its height.
+        """
+        width, height = square_size(frame.width, frame.height, pixel)
+        if (width, height) == (frame.width, frame.height):
+            rgb = self._to_rgb.reformat(frame, format="rgb24", threads=1)
+        else:
+            rgb = self._to_rgb.reformat(
+                frame, width, height, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1
+            )
+        picture = turned(np.asarray(rgb.to_ndarray(), np.uint8), _display_matrix(frame))
+        self._size = self._size or picture.shape[:2]
+        return picture if picture.shape[:2] == self._size else _between_bars(picture, *self._size)
+
+
+def square_size(width: int, height: int, pixel: Fraction | None) -> tuple[int, int]:
+    """The width and height of a picture with square pixels. One side grows, the other stays, so that no detail is lost.
+
+    So does HTML: html.spec.whatwg.org, "natural dimensions of the media resource".
+
+    Args:
+        width: as stored.
+        height: as stored.
+        pixel: a pixel's width by its height.
+    """
+    if not pixel or not Fraction(1, _MOST_STRETCHED) <= pixel <= _MOST_STRETCHED:
+        return width, height
+    return (round(width * pixel), height) if pixel >= 1 else (width, round(height / pixel))
+
+
+def turned(picture: Picture, matrix: NDArray[np.int32] | None) -> Picture:
+    """A picture turned by quarters and mirrored.
+
+    Args:
+        picture: ``(height, width, 3)``.
+        matrix: a display matrix as FFmpeg has it, ``(3, 3)``: its upper left corner takes (x, y) to (x, y) @ corner. Angles
+            between quarters are taken to the next quarter.
+    """
+    if matrix is None:
+        return picture
+    across, down = matrix[0, :2], matrix[1, :2]  # where x and y go
+    if abs(int(across[1])) + abs(int(down[0])) > abs(int(across[0])) + abs(int(down[1])):
+        picture, across, down = picture.transpose(1, 0, 2), down, across
+    picture = picture[:: -1 if down[1] < 0 else 1, :: -1 if across[0] < 0 else 1]
+    return np.ascontiguousarray(picture)
+
+
+def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    try:
+        data = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item] - any type of side data is a key
+    except KeyError:
+        return None
+    return np.frombuffer(bytes(data), np.int32).reshape(3, 3)
+
+
+def _between_bars(picture: Picture, height: int, width: int) -> Picture:
+    """A picture as large as fits into a size without changing its shape, the rest black."""
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    size = max(1, min(width, round(picture.shape[1] * scale))), max(1, min(height, round(picture.shape[0] * scale)))
+    fitting = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    shown = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    shown[top : top + size[1], left : left + size[0]] = fitting
+    return shown

@@ -1,0 +1,86 @@
+"""The mouth drawn at three times the crop's resolution: a second, small output of the Frame Decoder. Ours.
+
+A 96 x 128 crop keeps a third of the detail between a person's lips. This output covers a window around the mouth and nothing
+else, so that it costs a fraction of a frame. Like ``WarpingDecoder`` it blends: mouth = (1 - mask) * warp(still, motion) + mask *
+paint, with the motion of the frame and the still at the larger resolution.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stillspeak.config import MouthDecoderConfig
+from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_PX
+
+_MARGIN_PX = 2  # of motion around the window, so that its edge is interpolated like its middle
+
+Mouth = Float[Tensor, "n 3 144 144"]
+
+
+class MouthLayers(NamedTuple):
+    """What a ``MouthDecoder`` blends: the mask of paint and the paint, over the window."""
+
+    mask: Float[Tensor, "n 1 144 144"]
+    paint: Float[Tensor, "n 3 144 144"]
+
+
+class MouthDecoder(nn.Module):
+    """Features of the Frame Decoder -> mask and paint of the mouth's window.
+
+    Args:
+        config: Its sizes.
+        channels: How many features the Frame Decoder gives.
+    """
+
+    def __init__(self, config: MouthDecoderConfig, channels: int) -> None:
+        super().__init__()
+        wide, fine, last = config.channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU(inplace=True),  # 24 x 24
+            nn.Conv2d(wide, wide, 3, padding=1), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(wide, fine, 4, stride=2, padding=1), nn.ReLU(inplace=True),  # 48 x 48
+            nn.Conv2d(fine, fine, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(fine, last * FINE**2, 1), nn.PixelShuffle(FINE), nn.ReLU(inplace=True),  # 144 x 144
+        )  # fmt: skip
+        self.last = nn.Conv2d(last, 4, 3, padding=1)
+        with torch.no_grad():  # it starts as the warped still, with little paint
+            self.last.weight.mul_(0.1)
+            assert self.last.bias is not None
+            self.last.bias.zero_()
+            self.last.bias[0] = -2.0
+
+    def forward(self, features: Float[Tensor, "n channels 64 48"]) -> MouthLayers:
+        rows, columns = (slice(first // 2, (first + WINDOW_PX) // 2) for first in (WINDOW_TOP_PX, WINDOW_LEFT_PX))
+        mask, paint = self.last(self.layers(features[..., rows, columns])).float().split((1, 3), dim=1)
+        return MouthLayers(torch.sigmoid(mask), torch.tanh(paint))
+
+
+def blend_mouth(
+    layers: MouthLayers, stills: Float[Tensor, "clips 3 384 288"], motion: Float[Tensor, "n 2 128 96"]
+) -> Mouth:
+    """The mouths that some layers make of large stills, given the frames' motion in pixels of the crop."""
+    return (1 - layers.mask) * warp_mouth(stills, motion) + layers.mask * layers.paint
+
+
+def warp_mouth(stills: Float[Tensor, "clips 3 384 288"], motion: Float[Tensor, "n 2 128 96"]) -> Mouth:
+    """The mouth's window of large stills, moved by the motion of frames in pixels of the crop; bilinear."""
+    clips, _, height, width = stills.shape
+    top, left, size = WINDOW_TOP_PX, WINDOW_LEFT_PX, WINDOW_PX
+    rows, columns = (slice(first - _MARGIN_PX, first + size + _MARGIN_PX) for first in (top, left))
+    enlarged = functional.interpolate(motion[..., rows, columns], scale_factor=FINE, mode="bilinear")
+    inside = slice(FINE * _MARGIN_PX, FINE * (_MARGIN_PX + size))
+    shift = FINE * enlarged[..., inside, inside]
+    place = torch.arange(FINE * size, dtype=stills.dtype, device=stills.device)
+    x = (2 * (FINE * left + place + shift[:, 0]) + 1) / width - 1
+    y = (2 * (FINE * top + place[:, None] + shift[:, 1]) + 1) / height - 1
+    grid = torch.stack([x, y], dim=-1).reshape(clips, -1, FINE * size, 2)  # a clip's frames are one tall grid
+    tall = functional.grid_sample(stills, grid, padding_mode="border", align_corners=False)
+    return tall.reshape(clips, 3, -1, FINE * size, FINE * size).transpose(1, 2).flatten(0, 1)
+
+
+def at_crop(mouths: Mouth) -> Float[Tensor, "n 3 48 48"]:
+    """The means of blocks of pixels: a mouth at the resolution of the crop."""
+    return functional.avg_pool2d(mouths, FINE)

@@ -1,0 +1,75 @@
+"""What teaches the mouth decoder: mouths at three times the resolution where clips have them, crops where they do not. Ours."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stillspeak.config import Config
+from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_PX
+from stillspeak.model.losses import reconstruction_loss
+from stillspeak.model.mouth_decoder import MouthDecoder, at_crop, blend_mouth
+from stillspeak.training.adversary import MouthCritic
+from stillspeak.training.tensors import images
+
+_WINDOW = slice(WINDOW_TOP_PX, WINDOW_TOP_PX + WINDOW_PX), slice(WINDOW_LEFT_PX, WINDOW_LEFT_PX + WINDOW_PX)
+
+
+class FineView(NamedTuple):
+    """The fine part of a batch, as ``data/fine.py`` has it, as tensors."""
+
+    stills: Tensor
+    mouths: Tensor
+    known: Tensor
+
+
+class FineMouth:
+    """The mouth decoder and the discriminator of what it draws.
+
+    Args:
+        config: The run's.
+        decoder: The generator's mouth decoder.
+        device: Where it learns.
+    """
+
+    def __init__(self, config: Config, decoder: MouthDecoder, device: torch.device) -> None:
+        self._decoder, self._interior = decoder, config.loss.interior
+        fine = config.fine_mouth
+        self.critic = MouthCritic(fine, device, "fine_mouth", fine=True) if fine else None
+
+    def learn(
+        self, features: Tensor, motion: Tensor, view: FineView, frames: Tensor, interior: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """The reconstruction loss of the mouths, the mouths, the discriminator's gradient in them, and scalars.
+
+        Clips with large frames are compared at that resolution. Of the others the mouths are made as small as the crops.
+
+        Args:
+            features: of the Frame Decoder, ``(n, channels, 64, 48)`` with n = clips * time.
+            motion: of the frames, ``(n, 2, 128, 96)``.
+            view: the fine part of the batch.
+            frames: the real crops, ``(clips, time, 3, 128, 96)``.
+            interior: where their mouths are open, ``(clips, time, 128, 96)``.
+        """
+        stills, wanted = images(view.stills), images(view.mouths)
+        made = blend_mouth(self._decoder(features), stills, motion).unflatten(0, frames.shape[:2])
+        known = view.known[:, None, None, None, None]
+        inside = interior[..., *_WINDOW].float()
+        larger = functional.interpolate(inside, scale_factor=FINE)
+        small = at_crop(made.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        crop = frames[..., *_WINDOW]
+        at_large = reconstruction_loss(torch.where(known, wanted, made.detach()), made, self._weights(larger))
+        at_small = reconstruction_loss(torch.where(known, small.detach(), crop), small, self._weights(inside))
+        slope, judged = torch.zeros_like(made), {}
+        if self.critic:
+            real = torch.where(known, wanted, made.detach())
+            seen = larger * known[..., 0]  # mouths that nobody knows so large are shut to it
+            slope, judged = self.critic.judge(real, made, stills[..., *_LARGE_WINDOW], seen)
+        return at_large + at_small, made, slope, judged | {"fine_l1": at_large.detach()}
+
+    def _weights(self, interior: Tensor) -> Tensor:
+        return 1.0 + self._interior * interior.unsqueeze(-3)
+
+
+_LARGE_WINDOW = tuple(slice(FINE * part.start, FINE * part.stop) for part in _WINDOW)
