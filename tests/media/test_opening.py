@@ -13,30 +13,12 @@ import soundfile
 from PIL import Image
 
 from helpers import tone, write_video
+from seeds import REFUSED_SOUNDS
 from stillspeak.errors import MediaError
 from stillspeak.media.audio import read_audio, sound_seconds
 from stillspeak.media.inspection import inspect
 from stillspeak.media.opening import open_media
 from stillspeak.media.video import read_video
-
-LISTS = {
-    "concat script": "ffconcat version 1.0\nfile private.ts\n",
-    "concat script without its first line": "file private.ts\n",
-    "HLS": "#EXTM3U\n#EXT-X-TARGETDURATION:20\n#EXTINF:1.0,\nprivate.ts\n#EXT-X-ENDLIST\n",
-    "HLS with a key": '#EXTM3U\n#EXT-X-TARGETDURATION:20\n#EXT-X-KEY:METHOD=AES-128,URI="private.ts"\n#EXTINF:1.0,\n'
-    "private.ts\n#EXT-X-ENDLIST\n",
-    "HLS of the network": "#EXTM3U\n#EXT-X-TARGETDURATION:20\n#EXTINF:1.0,\nhttp://127.0.0.1:PORT/a.ts\n#EXT-X-ENDLIST\n",
-    "DASH": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
-    '<Representation id="0" mimeType="audio/mp2t"><BaseURL>private.ts</BaseURL></Representation></AdaptationSet></Period></MPD>',
-    "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio PORT RTP/AVP 0\n",
-    "list of Winamp": "[playlist]\nFile1=private.ts\nNumberOfEntries=1\nVersion=2\n",
-    "list of Windows": '<asx version="3.0"><entry><ref href="private.ts"/></entry></asx>',
-    "list of Real": "file:private.ts\nhttp://127.0.0.1:PORT/a.rm\n",
-    "SMIL": '<smil><body><audio src="private.ts"/></body></smil>',
-    "edit list of mpv": "# mpv EDL v0\nprivate.ts,0,1\n",
-    "picture that names a sound": '<svg xmlns="http://www.w3.org/2000/svg"><audio href="private.ts"/></svg>',
-    "index of subtitles": "# VobSub index file, v7\nsize: 720x576\n",
-}
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +36,13 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("kind", REFUSED_SOUNDS)
 @pytest.mark.parametrize("suffix", [".wav", ".m3u8", ".sdp", ".mpd", ".ffconcat"])
 def test_a_list_of_files_is_no_sound(beside: Path, kind: str, suffix: str):
     asked: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         path = beside / f"list{suffix}"
-        path.write_text(LISTS[kind].replace("PORT", str(server.getsockname()[1])))
+        path.write_text(REFUSED_SOUNDS[kind].replace("PORT", str(server.getsockname()[1])))
         server.settimeout(0.01)
         with pytest.raises(MediaError, match="not a sound or video file"):
             read_audio(path)

@@ -58,11 +58,12 @@ class _Kind(NamedTuple):
 
 
 _AVIF = _Kind("AVIF", PIL.AvifImagePlugin.AvifImageFile, without_avif_exif, 6)
+_WEBP = _Kind("WebP", PIL.WebPImagePlugin.WebPImageFile, more_bytes=12)
 _HEIC = _Kind("HEIC", pillow_heif.HeifImageFile, more_bytes=4)
 _KINDS = (
     (re.compile(rb"\xff\xd8\xff"), _Kind("JPEG", PIL.JpegImagePlugin.jpeg_factory, without_jpeg_extras)),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), _Kind("PNG", PIL.PngImagePlugin.PngImageFile, without_png_extras)),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), _Kind("WebP", PIL.WebPImagePlugin.WebPImageFile, more_bytes=12)),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), _WEBP),
     (re.compile(rb"II[*+]\0|MM\0[*+]"), _Kind("TIFF", PIL.TiffImagePlugin.TiffImageFile)),
     (re.compile(rb"GIF8[79]a"), _Kind("GIF", PIL.GifImagePlugin.GifImageFile)),
     (re.compile(rb"BM"), _Kind("BMP", PIL.BmpImagePlugin.BmpImageFile)),
@@ -95,8 +96,7 @@ def load_photo(file: IO[bytes], name: str, most_px: int, most_bytes: int) -> Loa
     Raises:
         MediaError: if it is no picture of a kind in the list, is damaged, or takes too much memory.
     """
-    head = file.read(_HEAD_BYTES)
-    kind = _kind_of(head)
+    kind = _kind_of(file.read(_HEAD_BYTES))
     if kind is None:
         raise MediaError(f"{name} is not a picture that can be read: {_KINDS_READ} can be.")
     if file.seek(0, io.SEEK_END) > most_bytes:
@@ -108,16 +108,15 @@ def load_photo(file: IO[bytes], name: str, most_px: int, most_bytes: int) -> Loa
         try:
             with allowing():
                 loaded = _loaded(kind, mend(data), name, most_px, most_bytes)
+            if allowing is _missing_end:
+                _require_more_than_half(loaded.picture, name)
+            return loaded
         except MediaError:
             raise
         except MemoryError as error:
             raise MediaError(f"{name} takes more memory to read than there is; make it smaller first.") from error
         except Exception as error:  # what a decoder says of a damaged file has no common base
             failure = error
-            continue
-        if allowing is _missing_end:
-            _require_more_than_half(loaded.picture, name)
-        return loaded
     raise MediaError(f"{name} is not a picture that can be read: its {kind.name} is damaged.") from failure
 
 
@@ -134,6 +133,9 @@ def _kind_of(head: bytes) -> _Kind | None:
 def _loaded(kind: _Kind, data: bytes, name: str, most_px: int, most_bytes: int) -> Loaded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, on which nobody waits
+        if kind is _WEBP:
+            size = _webp_size(data)
+            _require_room(size, (kind.more_bytes + 4) * size[0] * size[1], name, most_bytes)
         picture = kind.open(io.BytesIO(data))
         size, taken = picture.size, len(data)
         if size[0] * size[1] > _MOST_PIXELS:
@@ -143,13 +145,27 @@ def _loaded(kind: _Kind, data: bytes, name: str, most_px: int, most_bytes: int) 
             _make_smaller(picture, most_px, most_bytes - taken)
         a_pixel = kind.more_bytes + _PIXEL_BYTES.get(picture.mode, 4)
         taken += a_pixel * picture.size[0] * picture.size[1]
-        if taken > most_bytes:
-            raise MediaError(
-                f"{name} has {size[0]} x {size[1]} pixels and takes {taken / 1e6:.0f} MB of memory to read; "
-                f"{most_bytes / 1e6:.0f} MB are the most. Make it smaller first."
-            )
+        _require_room(size, taken, name, most_bytes)
         picture.load()
     return Loaded(picture, size)
+
+
+def _require_room(size: tuple[int, int], taken_bytes: float, name: str, most_bytes: int) -> None:
+    if taken_bytes > most_bytes:
+        raise MediaError(
+            f"{name} has {size[0]} x {size[1]} pixels and takes {taken_bytes / 1e6:.0f} MB of memory to read; "
+            f"{most_bytes / 1e6:.0f} MB are the most. Make it smaller first."
+        )
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height by a WebP's header (RFC 9649): its decoder takes memory for them before it says them."""
+    numbers = int.from_bytes(data[20:30], "little")
+    if data[12:16] == b"VP8X":  # after four bytes of flags
+        return (numbers >> 32 & 0xFFFFFF) + 1, (numbers >> 56 & 0xFFFFFF) + 1
+    if data[12:16] == b"VP8L":  # after a signature
+        return (numbers >> 8 & 0x3FFF) + 1, (numbers >> 22 & 0x3FFF) + 1
+    return numbers >> 48 & 0x3FFF, numbers >> 64 & 0x3FFF
 
 
 def _coefficient_bytes(picture: PIL.JpegImagePlugin.JpegImageFile) -> float:
