@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from stillspeak.errors import StillspeakError
 from stillspeak.media.covers import features
-from stillspeak.media.faces import align, find_faces, is_grey, read_image, similarity
+from stillspeak.media.faces import align, find_faces, is_grey, similarity
+from stillspeak.media.images import read_image
 
 Array = NDArray[np.floating]
 Image = NDArray[np.uint8]

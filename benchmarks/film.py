@@ -23,7 +23,7 @@ import soundfile
 import stillspeak
 from stillspeak.jobs import Job, run_job
 from stillspeak.media.audio import read_audio
-from stillspeak.media.faces import write_image
+from stillspeak.media.images import write_image
 from stillspeak.media.writer import VideoWriter
 from stillspeak.runtime.scene import open_scene
 

@@ -1,5 +1,8 @@
 """Throws damaged files at everything that opens files: ``make fuzz``. What it finds becomes a test beside the others.
 
+It begins with small files of every kind that is read (``seeds.py``), and with playlists, PostScript and other files that must be
+refused: one that is read as it stands is a fault.
+
 python tests/fuzz.py image|sound|video|inspect|manifest|list [libFuzzer options] CORPUS_FOLDER
 """
 
@@ -17,9 +20,11 @@ with atheris.instrument_imports(include=["stillspeak"]):
     from stillspeak.data.manifest import from_parquet
     from stillspeak.errors import StillspeakError
     from stillspeak.media.audio import read_audio, sound_seconds
-    from stillspeak.media.faces import read_alpha, read_image
+    from stillspeak.media.images import read_alpha, read_image
     from stillspeak.media.inspection import inspect
     from stillspeak.media.video import iterate_video
+
+from seeds import REFUSED_PICTURES, REFUSED_SOUNDS, write_seeds
 
 OPENERS: dict[str, Callable[[Path], object]] = {
     "image": lambda path: (read_image(path), read_alpha(path)),
@@ -31,8 +36,25 @@ OPENERS: dict[str, Callable[[Path], object]] = {
 }
 
 
+def refuse(name: str) -> None:
+    """Raises AssertionError if an opener reads what leads to other files or programs."""
+    bad = {"image": REFUSED_PICTURES, "sound": REFUSED_SOUNDS, "video": REFUSED_SOUNDS}.get(name, {})
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, content in bad.items():
+            path = Path(folder) / kind
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            try:
+                OPENERS[name](path)
+            except StillspeakError:
+                continue
+            raise AssertionError(f"{kind} was read")
+
+
 def main() -> None:
-    opener = OPENERS[sys.argv.pop(1)]
+    name = sys.argv.pop(1)
+    opener = OPENERS[name]
+    write_seeds(name, Path(sys.argv[-1]))
+    refuse(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
 

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -112,3 +114,16 @@ def killed_by_a(row: batch.Row, model: str, threads: int) -> None:
     if row.job.output.endswith("a.mp4"):
         os.kill(os.getpid(), 9)
     _make_row(row, model, threads)
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file with its length and checksum."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png_bomb(width: int, height: int, colour_type: int, channels: int) -> bytes:
+    """A PNG of 16 bits whose pixels are all 0: a megabyte at most, whatever its size."""
+    row, packer = bytes(1 + width * channels * 2), zlib.compressobj(1)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", packed) + png_chunk(b"IEND", b"")

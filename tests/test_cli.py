@@ -48,7 +48,7 @@ BAD = {
     "photo is sound": ("speech.wav", "speech.wav", "not a picture"),
     "photo is empty": ("empty", "speech.wav", "empty"),
     "photo is a folder": (".", "speech.wav", "folder"),
-    "photo is cut off": ("cut.png", "speech.wav", "not a picture|no face"),
+    "photo is cut off": ("cut.png", "speech.wav", "cut off"),
     "photo is one pixel": ("dot.png", "speech.wav", "no face"),
     "photo has no face": ("meadow.png", "speech.wav", "no face"),
     "speech is a picture": ("face.png", "face.png", "no sound"),

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from stillspeak.animate import Animator
 from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.audio import open_sound, sound_seconds
-from stillspeak.media.faces import read_alpha, read_image
+from stillspeak.media.images import read_alpha, read_image
 from stillspeak.media.kinds import require_order, require_picture, require_sound
 from stillspeak.media.label import labelled
 from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stillspeak.evaluation.identity import acd, embeddings
-from stillspeak.media.faces import read_image
+from stillspeak.media.images import read_image
 from stillspeak.runtime.scene import still
 
 

@@ -9,7 +9,8 @@ import skimage.data
 
 from stillspeak.errors import FaceError
 from stillspeak.media.covers import is_covered, mouth_score
-from stillspeak.media.faces import align, every_face, find_faces, read_image, similarity
+from stillspeak.media.faces import align, every_face, find_faces, similarity
+from stillspeak.media.images import read_image
 from stillspeak.media.portrait import mouth_share, require_faces, trouble
 from stillspeak.runtime.scene import numbered, open_scene
 

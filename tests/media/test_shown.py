@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from stillspeak.media.shown import square_size, turned
+from stillspeak.media.shown import Screen, square_size, turned
 from stillspeak.media.video import read_video
 
 
@@ -117,3 +117,13 @@ def test_pixels_that_change_their_shape_on_the_way_are_followed(tmp_path: Path):
     assert bars > 10
     assert last[10, : bars - 2].max() < 20
     assert last[10, bars + 4].min() > 200
+
+
+def test_colours_by_a_rule_that_nobody_knows_are_shown_as_usual():
+    """Found by fuzzing: such a frame ended the film with an error."""
+    ramp = np.add.outer(np.arange(32), np.arange(32))[..., None] * np.array([3, 2, 1])
+    usual, odd = (
+        av.VideoFrame.from_ndarray(ramp.astype(np.uint8), "rgb24").reformat(format="yuv420p") for _ in range(2)
+    )
+    odd.colorspace = 193
+    np.testing.assert_array_equal(Screen().show(odd, None), Screen().show(usual, None))

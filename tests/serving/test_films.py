@@ -133,12 +133,13 @@ def test_speech_is_as_long_as_its_file_says_and_long_if_it_says_nothing(
 
 
 def test_what_goes_wrong_later_is_told_to_who_fetches(client: TestClient, short: dict[str, bytes]):
-    asked = client.post("/animate", files=short | {"photo": b"no picture"}, headers=ASYNC)
+    grey = files(np.full((300, 300, 3), 90, np.uint8), 0.1)["photo"]
+    asked = client.post("/animate", files=short | {"photo": grey}, headers=ASYNC)
     assert asked.status_code == 202
     for _ in range(2):
         failed = fetched(client, asked.headers["Location"])
         assert failed.status_code == 400
-        assert "The photo is not a picture" in failed.json()["detail"]
+        assert "The photo shows no face" in failed.json()["detail"]
     told = client.get(f"/animate/{asked.json()['job']}/events").text
     assert '"state": "failed"' in told
 
@@ -146,6 +147,8 @@ def test_what_goes_wrong_later_is_told_to_who_fetches(client: TestClient, short:
 def test_what_is_wrong_at_once_is_said_at_once(client: TestClient, short: dict[str, bytes]):
     assert client.post("/animate", files={"speech": short["speech"]}, headers=ASYNC).status_code == 422
     assert client.post("/animate", files=short, headers=ASYNC, data={"fps": "fast"}).status_code == 400
+    picture = client.post("/animate", files=short | {"photo": b"no picture"}, headers=ASYNC)
+    assert (picture.status_code, "The photo is not a picture" in picture.json()["detail"]) == (400, True)
     sound = client.post("/animate", files=short | {"speech": b"no sound"}, headers=ASYNC)
     assert (sound.status_code, "The speech is not a sound" in sound.json()["detail"]) == (400, True)
     assert client.post("/animate", files=short, headers=ASYNC, data={"job": "../x"}).status_code == 422

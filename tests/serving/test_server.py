@@ -439,9 +439,9 @@ def test_a_port_that_is_taken_and_places_that_are_none_are_said(capsys: pytest.C
 
 
 @pytest.mark.parametrize("rate_hz", [44_100, 88_200, 96_000, 176_400, 192_000, 384_000])
-def test_a_sound_card_at_its_own_rate_gives_the_same_frames(animator: Animator, face: bytes, rate_hz: int):
+def test_a_sound_card_at_its_own_rate_gives_the_same_frames(animator: Animator, astronaut: np.ndarray, rate_hz: int):
     def frames(at_hz: int) -> np.ndarray:
-        session = Session(animator, Hello(rate_hz=at_hz, crop=True), face)
+        session = Session(animator, Hello(rate_hz=at_hz, crop=True), astronaut)
         samples = tone(1.0, animator.rate_hz).at(at_hz).samples
         pieces = [samples[start : start + at_hz // 50] for start in range(0, len(samples), at_hz // 50)]
         drawn = [one for piece in pieces for one in session.hear(piece)]
@@ -456,7 +456,5 @@ def test_a_sound_card_at_its_own_rate_gives_the_same_frames(animator: Animator, 
 
 
 def test_a_frame_may_be_far_smaller_than_the_photo(tiny_model: Path, astronaut: np.ndarray):
-    photo = io.BytesIO()
-    Image.fromarray(astronaut).resize((2048, 2048)).save(photo, "jpeg")
-    session = Session(load(tiny_model), Hello(side=64), photo.getvalue())
+    session = Session(load(tiny_model), Hello(side=64), cv2.resize(astronaut, (2048, 2048)))
     assert session.size == (64, 64)

@@ -75,7 +75,7 @@ def test_a_peer_that_speaks_sees_the_face_move(
 
         watching: list[asyncio.Task[None]] = []
         await peer.setLocalDescription(await peer.createOffer())
-        with service.opened():
+        async with service.opened():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
                 files, data = {"photo": ("a", photo.getvalue())}, {"sdp": peer.localDescription.sdp, "side": "256"}
                 answer = (await client.post("/offer", files=files, data=data)).json()
@@ -134,7 +134,7 @@ def test_nothing_outside_is_asked_and_candidates_that_are_names_are_not_looked_u
         await peer.setLocalDescription(await peer.createOffer())
         named = re.sub(r"(a=candidate:\S+ \S+ \S+ \S+ )\S+", r"\1f2a8c9de.local", peer.localDescription.sdp)
         assert ".local" in named
-        with app.state.service.opened():
+        async with app.state.service.opened():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
                 data = {"sdp": named, "side": "64"}
                 answer = await client.post("/offer", files={"photo": ("a", photo.getvalue())}, data=data)

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from stillspeak.data.landmarks import crop_landmarks
 from stillspeak.errors import DataError, StillspeakError
-from stillspeak.media.faces import align, read_image, similarity
+from stillspeak.media.faces import align, similarity
+from stillspeak.media.images import read_image
 from stillspeak.media.portrait import require_faces
 from stillspeak.whole import whole
 

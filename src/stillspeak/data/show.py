@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.data.manifest import ClipRecord, read_manifest
-from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX, write_image
+from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX
+from stillspeak.media.images import write_image
 from stillspeak.media.video import read_video
 
 EYES_AND_NOSE = (45, 42, 36, 39, 33)  # of the 68 points, in the order of ``CANONICAL``

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, SpeechError
 from stillspeak.media.channels import joined
+from stillspeak.media.opening import open_media
 from stillspeak.media.streams import decoded, frame_seconds, heard_stream, shown_stream, timed, timeline_of
 from stillspeak.media.timeline import Timeline
 
@@ -47,38 +48,6 @@ class Sound:
         if rate_hz == self.rate_hz:
             return self
         return Sound(soxr.resample(self.samples, self.rate_hz, rate_hz, quality="VHQ").astype(np.float32), rate_hz)
-
-
-def open_media(path: str | Path) -> av.container.InputContainer:
-    """Opens a media file.
-
-    Raises:
-        MediaError: if it is missing, a folder, empty, or of no format that FFmpeg knows.
-    """
-    path = Path(path)
-    require_file(path)
-    try:
-        return av.open(str(path.absolute()))  # absolute: FFmpeg takes "a:" for a protocol
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"{path} is not a sound or video file that can be read.") from error
-
-
-def require_file(path: Path) -> None:
-    """Raises MediaError unless ``path`` is a readable, non-empty file."""
-    try:
-        if path.is_dir():
-            raise MediaError(f"{path} is a folder, not a file.")
-        if not path.exists():
-            raise MediaError(f"There is no file {path}.")
-        if path.is_fifo():
-            raise MediaError(f"{path} is a pipe; keep what comes through it in a file first.")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise MediaError(f"{path} is empty.")
-    except (OSError, ValueError) as error:
-        if isinstance(error, MediaError):
-            raise
-        raise MediaError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def read_audio(path: str | Path) -> Sound:

@@ -5,8 +5,9 @@ from pathlib import Path
 import av
 import av.error
 
-from stillspeak.media.audio import first_frame_seconds, lead_seconds, open_media
+from stillspeak.media.audio import first_frame_seconds, lead_seconds
 from stillspeak.media.channels import GAP_SECONDS
+from stillspeak.media.opening import open_media
 from stillspeak.media.streams import frame_seconds, heard_stream, timeline_of
 from stillspeak.media.timeline import packets
 

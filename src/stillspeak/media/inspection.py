@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 
-from stillspeak.media.audio import require_file
+from stillspeak.media.files import require_file
+from stillspeak.media.opening import open_media
 
 _BLOCK, _OVERLAP = 1 << 20, 1 << 10
 _XMP_TYPE = re.compile(rb'DigitalSourceType(?:="|>|&quot;)?\s*(?:rdf:resource=")?(https?://[^"<\s]{1,200})')
@@ -54,9 +54,9 @@ def inspect(path: str | Path) -> dict[str, Any]:
 def _tags(path: Path) -> dict[str, Any]:
     """Of a media container."""
     try:
-        with av.open(str(path.absolute())) as container:
+        with open_media(path) as container:
             tags = {key.lower(): value for key, value in container.metadata.items()}
-    except (av.error.FFmpegError, OSError, ValueError):
+    except (av.error.FFmpegError, OSError, ValueError):  # MediaError is one: any file may be asked about
         return {}
     with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(tags.get("comment", ""))
@@ -91,7 +91,8 @@ def _c2pa(path: Path) -> dict[str, Any]:
     import c2pa
 
     try:
-        store = json.loads(c2pa.Reader(path).json())
+        here = c2pa.Context.from_dict({"verify": {"remote_manifest_fetch": False}})  # a file names no server to ask
+        store = json.loads(c2pa.Reader(path, context=here).json())
         return _said_by(store, store["manifests"][store["active_manifest"]])
     except (c2pa.C2paError, KeyError, TypeError, AttributeError, ValueError, OSError):  # a manifest may hold anything
         return {}

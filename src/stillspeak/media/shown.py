@@ -3,9 +3,10 @@
 from fractions import Fraction
 
 import av
+import av.error
 import cv2
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 _MOST_STRETCHED = 8  # ours: pixels that are said to be longer than this are not believed
@@ -26,17 +27,25 @@ class Screen:
         Args:
             frame: as decoded.
             pixel: a pixel's width by its height.
+
+        Raises:
+            av.error.FFmpegError: if the frame is too damaged to be shown.
         """
         width, height = square_size(frame.width, frame.height, pixel)
-        if (width, height) == (frame.width, frame.height):
-            rgb = self._to_rgb.reformat(frame, format="rgb24", threads=1)
-        else:
-            rgb = self._to_rgb.reformat(
-                frame, width, height, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1
-            )
+        try:
+            rgb = self._rgb(frame, width, height)
+        except av.error.FFmpegError:  # colours by a rule that nobody knows: players take the usual one
+            frame.colorspace = Colorspace.ITU601
+            rgb = self._rgb(frame, width, height)
         picture = turned(np.asarray(rgb.to_ndarray(), np.uint8), _display_matrix(frame))
         self._size = self._size or picture.shape[:2]
         return picture if picture.shape[:2] == self._size else _between_bars(picture, *self._size)
+
+    def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        if (width, height) == (frame.width, frame.height):
+            return self._to_rgb.reformat(frame, format="rgb24", threads=1)
+        how = Interpolation.BICUBIC
+        return self._to_rgb.reformat(frame, width, height, format="rgb24", interpolation=how, threads=1)
 
 
 def square_size(width: int, height: int, pixel: Fraction | None) -> tuple[int, int]:

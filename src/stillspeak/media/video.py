@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av.error
 import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError
-from stillspeak.media.audio import open_media
+from stillspeak.media.opening import open_media
 from stillspeak.media.shown import Screen
 from stillspeak.media.streams import shown_stream, timed, timeline_of
 
@@ -38,8 +39,12 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
         stream.thread_type = "AUTO"
         screen, first = Screen(), None
         for seconds, frame, pixel in timed(container, stream, timeline):
+            try:
+                picture = screen.show(frame, pixel)
+            except av.error.FFmpegError:
+                continue
             first = seconds if first is None else first
-            yield seconds - first, screen.show(frame, pixel)
+            yield seconds - first, picture
         if first is None:
             raise MediaError(f"{path} holds no frame that can be decoded.")
 

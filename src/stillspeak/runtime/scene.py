@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError, MediaError, StillspeakWarning
-from stillspeak.media.faces import Face, read_image, similarity
+from stillspeak.media.faces import Face, similarity
+from stillspeak.media.images import read_image
 from stillspeak.media.kinds import require_picture
 from stillspeak.media.portrait import require_faces, trouble
 from stillspeak.runtime.compose import Composer

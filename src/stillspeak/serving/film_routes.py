@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import PIL.Image
 from fastapi import FastAPI, File, Form, Header, HTTPException, Request, Response, UploadFile
 from fastapi import Path as PathField
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
@@ -19,6 +20,7 @@ from starlette.background import BackgroundTask
 
 from stillspeak.errors import MediaError
 from stillspeak.jobs import Job, frame_rate
+from stillspeak.media.images import Image
 from stillspeak.serving.films import Film, without_paths
 from stillspeak.serving.length import speech_seconds
 from stillspeak.serving.refusals import BusyError, UnknownFilmError, refusals
@@ -133,7 +135,8 @@ async def _started(service: Service, film: Film, photo: UploadFile, speech: Uplo
     """Keeps the client's files and begins a film; returns how long the speech says that it is."""
     seconds: float | None = None
     try:
-        await service.begin(_keep, photo, film.folder / "photo")
+        pixels, _ = await service.photo(await photo.read())
+        await service.begin(_keep_picture, pixels, film.folder / "photo")
         await service.begin(_keep, speech, film.folder / "speech")
         seconds = await speech_seconds(film.folder / "speech")
     except (MediaError, OSError) as error:
@@ -150,6 +153,11 @@ async def _started(service: Service, film: Film, photo: UploadFile, speech: Uplo
 def _keep(upload: UploadFile, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file)
+
+
+def _keep_picture(pixels: Image, path: Path) -> None:
+    """Keeps a photo as PNG, packed little: what else a stranger's file holds goes no further."""
+    PIL.Image.fromarray(pixels).save(path, "PNG", compress_level=1)
 
 
 def _patience(request: Request, short: bool) -> float:

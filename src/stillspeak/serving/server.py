@@ -12,7 +12,6 @@ from fastapi import FastAPI, File, Response, UploadFile
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 
-from stillspeak.media.faces import decode_image
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
 from stillspeak.serving.film_routes import add_films, require_small
@@ -70,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with service.opened():
+        async with service.opened():
             async with service.films.opened():
                 yield
             for caller in [*app.state.callers]:
@@ -128,11 +127,11 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     async def faces(photo: Annotated[UploadFile, File(description="a picture with faces in it")]) -> list[FoundFace]:
         """The faces of a photo, best first."""
         require_small(photo, service)
-        data = await photo.read()
-        found = (await service.begin(lambda: numbered(decode_image(data, "The photo"))))[1]
+        pixels, smaller = await service.photo(await photo.read())
+        found = (await service.begin(numbered, pixels))[1]
+        boxes = [[round(edge * smaller) for edge in face.box] for face in found]
         return [
-            FoundFace(number=n, left=f.box[0], top=f.box[1], right=f.box[2], bottom=f.box[3])
-            for n, f in enumerate(found, 1)
+            FoundFace(number=n, left=box[0], top=box[1], right=box[2], bottom=box[3]) for n, box in enumerate(boxes, 1)
         ]
 
 

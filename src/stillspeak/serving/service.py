@@ -2,23 +2,28 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from stillspeak.animate import load
 from stillspeak.cores import usable_cores
+from stillspeak.media.images import Image
+from stillspeak.runtime.scene import MOST_PX
 from stillspeak.serving.counts import Counts
+from stillspeak.serving.decoding import Decoders
 from stillspeak.serving.films import Films
 from stillspeak.serving.refusals import BusyError
 from stillspeak.serving.settings import Settings
 
 Result = TypeVar("Result")
 _MOST_BEGINNING = 64  # ours: requests that wait for their photo to be looked at
+_LOOKING = 2  # ours: photos looked at for faces at once; a large one without a face takes a second
 _BEHIND = 10  # the niceness of threads that stand back
 
 
@@ -44,29 +49,45 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._drawing, work, *arguments)
 
     async def begin(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Runs a function, one at a time, behind those that draw: however many come, talks that go on keep their rate.
+        """Runs a function, two at a time, behind those that draw: however many come, talks that go on keep their rate.
 
         Raises:
             BusyError: if too many wait already.
         """
+        with self._counted():
+            return await asyncio.get_running_loop().run_in_executor(self._beginning, _tidily, work, *arguments)
+
+    async def photo(self, data: bytes) -> tuple[Image, float]:
+        """Decodes a client's photo in a process of its own, as ``Decoders.decode``.
+
+        Raises:
+            BusyError: if too many wait already.
+            MediaError: if the photo cannot be used.
+        """
+        with self._counted():
+            return await self._decoders.decode(data)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
         if self._begun >= _MOST_BEGINNING:
             self.counts.refused.labels("begin").inc()
             raise BusyError("Too many photos are looked at already; come back in a while.")
         self._begun += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._beginning, work, *arguments)
+            yield
         finally:
             self._begun -= 1
 
-    @contextlib.contextmanager
-    def opened(self) -> Iterator[None]:
-        """The threads, for as long as the server runs."""
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """The threads and the processes that decode photos, for as long as the server runs."""
         self._drawing = ThreadPoolExecutor(usable_cores(), "draw")
-        self._beginning = ThreadPoolExecutor(1, "begin", _stand_back)
+        self._beginning = ThreadPoolExecutor(_LOOKING, "begin", _stand_back)
         gc.collect()
         gc.freeze()  # the collector need not look at all that was imported again: it would hold frames up
         try:
-            yield
+            async with Decoders(MOST_PX) as self._decoders:
+                yield
         finally:
             self._drawing.shutdown(wait=False, cancel_futures=True)
             self._beginning.shutdown(wait=False, cancel_futures=True)
@@ -85,6 +106,16 @@ class Service:
         finally:
             self.counts.live -= 1
             self.counts.sessions.set(self.counts.live)
+
+
+def _tidily(work: Callable[..., Result], *arguments: object) -> Result:
+    """Runs a function, and gives what it freed back to the system; glibc keeps 50 MB a thread after a large photo."""
+    try:
+        return work(*arguments)
+    finally:
+        if sys.platform == "linux":
+            with contextlib.suppress(AttributeError):  # other C libraries keep less
+                ctypes.CDLL(None).malloc_trim(0)
 
 
 def _stand_back() -> None:

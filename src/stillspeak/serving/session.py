@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stillspeak.animate import Animator
 from stillspeak.errors import MediaError
-from stillspeak.media.faces import decode_image
+from stillspeak.media.images import Image
 from stillspeak.media.provenance import marked_jpeg, marked_webp
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import open_scene
@@ -40,16 +40,15 @@ class Session:
     Args:
         animator: shared by all sessions.
         hello: how the client wants it.
-        photo: the bytes of a picture.
+        photo: the pixels of a picture, RGB.
 
     Raises:
-        MediaError, FaceError: if the photo is none, or shows no face.
+        MediaError, FaceError: if the photo shows no face, or too many.
     """
 
-    def __init__(self, animator: Animator, hello: Hello, photo: bytes) -> None:
+    def __init__(self, animator: Animator, hello: Hello, photo: Image) -> None:
         self._animator, self._hello = animator, hello
-        image = decode_image(photo, "The photo")
-        self._scene = open_scene(image, hello.face, longest=hello.side)
+        self._scene = open_scene(photo, hello.face, longest=hello.side)
         if len(self._scene.faces) > _MOST_FACES:
             raise MediaError(
                 f"A live talk moves at most {_MOST_FACES} faces, not {len(self._scene.faces)}; choose one."

@@ -68,7 +68,8 @@ class Conversation:
             raise MediaError("A talk begins with a JSON text and then the photo as one binary message.") from error
         if len(photo) > settings.photo_mb * 1e6:
             raise MediaError(f"The photo is larger than {settings.photo_mb:g} MB.")
-        session = await self._service.begin(Session, self._service.animator, hello, photo)
+        pixels, _ = await self._service.photo(photo)
+        session = await self._service.begin(Session, self._service.animator, hello, pixels)
         height, width = session.size
         ready = {"ready": True, "fps": self._service.animator.fps, "width": width, "height": height}
         await self._socket.send_text(json.dumps(ready))

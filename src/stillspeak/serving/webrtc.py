@@ -96,7 +96,8 @@ class Caller:
         """
         self._place.enter_context(self._service.session())
         try:
-            session = await self._service.begin(Session, self._service.animator, hello, photo)
+            pixels, _ = await self._service.photo(photo)
+            session = await self._service.begin(Session, self._service.animator, hello, pixels)
             return await self._connected(offer, session, hello)
         except BaseException:
             await self.close()

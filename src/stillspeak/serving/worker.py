@@ -13,14 +13,17 @@ import time
 from stillspeak.animate import load
 from stillspeak.errors import StillspeakError
 from stillspeak.jobs import Job, run_job
+from stillspeak.serving.decoder import limit_memory
 from stillspeak.temporary import full_sentence, is_full
 
 _EVERY_SECONDS = 0.2
+_MOST_BYTES = 6_000_000_000  # ours: a film of 3840 x 3840 pixels takes 1.8 GB
 
 
 def main() -> None:
     with contextlib.suppress(OSError, AttributeError):  # Windows has no such call, and some places refuse it
         os.nice(5)  # live talks go first
+    limit_memory(_MOST_BYTES)
     asked = json.load(sys.stdin)
     said, made = 0.0, 0
 

@@ -20,7 +20,7 @@ from stillspeak.data.mouth_code import MouthCode, Points
 from stillspeak.errors import DataError
 from stillspeak.evaluation.mouth import match
 from stillspeak.evaluation.quality import psnr, ssim
-from stillspeak.media.faces import write_image
+from stillspeak.media.images import write_image
 from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
 from stillspeak.training.tensors import images, pixels, sounds

@@ -119,7 +119,7 @@ def _add_faces(verbs: Verbs) -> None:
 
 def _faces(arguments: argparse.Namespace) -> None:
     from stillspeak.jobs import input_file, require_other
-    from stillspeak.media.faces import write_image
+    from stillspeak.media.images import write_image
     from stillspeak.runtime.scene import numbered
 
     output = arguments.output or Path("faces.png")

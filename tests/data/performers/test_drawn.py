@@ -14,7 +14,7 @@ from stillspeak.data.performers.render import Stage, frame, stage_of
 from stillspeak.data.performers.sitter import MARGIN_PX, SMOOTH, Sitter, sit
 from stillspeak.data.performers.tracking import BLENDSHAPES, Tracker
 from stillspeak.errors import FaceError
-from stillspeak.media.faces import read_image
+from stillspeak.media.images import read_image
 
 pytestmark = pytest.mark.corpus
 

@@ -20,7 +20,7 @@ from stillspeak.data.performers.variety import MOODS
 from stillspeak.data.prepare import aligned, write_clip
 from stillspeak.errors import DataError
 from stillspeak.media.audio import Sound, read_audio
-from stillspeak.media.faces import write_image
+from stillspeak.media.images import write_image
 from stillspeak.media.video import read_video
 from stillspeak.presets import tiny
 

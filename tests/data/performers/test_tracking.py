@@ -8,7 +8,7 @@ import pytest
 from stillspeak.data.performers import tracking
 from stillspeak.data.performers.tracking import BLENDSHAPES, Tracker
 from stillspeak.errors import DataError
-from stillspeak.media.faces import read_image
+from stillspeak.media.images import read_image
 
 # people/female_10.jpg by mediapipe 1.2.2: x and y in pixels.
 REFERENCE_POINTS = {

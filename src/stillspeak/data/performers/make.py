@@ -35,7 +35,8 @@ from stillspeak.data.records import earlier_records, load_record, publish_record
 from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError, OutputError, StillspeakError
 from stillspeak.media.audio import read_audio
-from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, read_image
+from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.images import read_image
 from stillspeak.media.video import read_video
 from stillspeak.media.writer import VideoWriter
 from stillspeak.whole import whole
