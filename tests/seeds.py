@@ -9,6 +9,8 @@ import numpy as np
 import PIL.Image
 import pillow_heif
 
+from stillspeak.media.provenance import container_metadata, marked_gif, marked_jpeg, marked_png
+
 PICTURES = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "JPEG2000", "PPM")
 SOUNDS = {"wav": "pcm_s16le", "aiff": "pcm_s16be", "flac": "flac", "ogg": "libopus", "mp3": "libmp3lame", "adts": "aac"}
 FILMS = {"mp4": "aac", "matroska": "libopus", "avi": "pcm_s16le", "mpegts": "mp2", "flv": "libmp3lame"}
@@ -57,10 +59,18 @@ def pictures() -> dict[str, bytes]:
     return made | {"HEIC": file.getvalue()}
 
 
+def marked() -> dict[str, bytes]:
+    """Pictures that say that they are synthetic."""
+    plain = pictures()
+    png, jpeg = marked_png(plain["PNG"]), marked_jpeg(plain["JPEG"])
+    return {"marked_png": png, "marked_jpeg": jpeg, "marked_gif": plain["GIF"][:-1] + marked_gif(plain["GIF"][-1:])}
+
+
 def sound(kind: str, codec: str, film: bool = False) -> bytes:
     """A quarter of a second of sound in a container, with a picture beside it in a film."""
     file = io.BytesIO()
     with av.open(file, "w", format=kind) as container:
+        container.metadata.update(container_metadata())
         stream = container.add_stream(codec, rate=48_000, layout="mono")
         pictures = container.add_stream("mpeg4" if kind != "flv" else "flv", rate=25) if film else None
         if isinstance(pictures, av.VideoStream):
@@ -87,7 +97,7 @@ def seeds(opener: str) -> dict[str, bytes]:
         "image": pictures() | REFUSED_PICTURES,
         "sound": sounds | films | playlists,
         "video": films | playlists,
-        "inspect": pictures() | sounds | films | playlists,
+        "inspect": marked() | pictures() | sounds | films | playlists,
     }.get(opener, {})
 
 

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
+from starlette.applications import Starlette
 
 from helpers import png_chunk
 from stillspeak.errors import MediaError
 from stillspeak.media.images import decode_image
 from stillspeak.media.provenance import PNG_SIGNATURE
-from stillspeak.serving import decoding
+from stillspeak.serving import decoding, listen
 from stillspeak.serving.decoding import Decoders
+from stillspeak.serving.refusals import BusyError
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n{ } loop\nshowpage\n%%EOF\n"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes under /proc")
@@ -146,3 +149,19 @@ def test_what_a_broken_process_says_is_not_believed(said: bytes, monkeypatch: py
             await decoders.decode(b"photo")
 
     during(work)
+
+
+def test_a_server_that_is_to_end_does_not_wait_for_a_photo(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decoding, "_COMMAND", ["-c", "import time; time.sleep(600)"])
+
+    async def work(decoders: Decoders) -> None:
+        app = Starlette()
+        app.state.service = decoders
+        asking = asyncio.create_task(decoders.decode(b"hostile"))
+        while not any(decoder.photos for decoder in decoders._all):
+            await asyncio.sleep(0.01)
+        listen._Server(uvicorn.Config(app)).handle_exit(signal.SIGTERM, None)
+        with pytest.raises(BusyError, match="The server stops"):
+            await asking
+
+    during(work, seconds=60.0)

@@ -16,6 +16,7 @@ import numpy as np
 
 from stillspeak.errors import MediaError
 from stillspeak.media.images import Image
+from stillspeak.serving.refusals import BusyError
 
 _PLACES = 4  # ours: photos decoded at once; the system shares the processor out, so small photos pass large ones
 _KEPT = 3  # ours: processes that are there when nothing is decoded; each has 45 MB, most of it shared
@@ -47,9 +48,15 @@ class Decoders:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closed = True
+        self.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(decoder.end() for decoder in self._all))
+
+    def stop(self) -> None:
+        """Ends all processes now, whatever they do; who waits for a photo hears it."""
+        self._closed = True
+        for decoder in self._all:
+            decoder.kill()
 
     async def decode(self, photo: bytes) -> tuple[Image, float]:
         """Decodes a photo.
@@ -59,6 +66,7 @@ class Decoders:
 
         Raises:
             MediaError: if it is no picture, takes too much memory or too long, or breaks the process that decodes it.
+            BusyError: if the server stops meanwhile.
         """
         async with self._places:
             with contextlib.suppress(_BrokenError):
@@ -66,6 +74,8 @@ class Decoders:
             with contextlib.suppress(_BrokenError):  # the system may have ended processes while they waited
                 await self._start()
                 return await self._decoded(photo)
+        if self._closed:
+            raise BusyError("The server stops; come back in a while.")
         raise MediaError("The photo is not a picture that can be read: it breaks its decoder.")
 
     async def _decoded(self, photo: bytes) -> tuple[Image, float]:
@@ -147,8 +157,12 @@ class _Decoder:
             raise _BrokenError from error
         return np.frombuffer(pixels, np.uint8).reshape(height, width, 3), smaller
 
-    async def end(self) -> None:
-        """Ends the process, whatever it does."""
+    def kill(self) -> None:
+        """Ends the process now, whatever it does."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
+
+    async def end(self) -> None:
+        """Ends the process and waits until it is gone."""
+        self.kill()
         await self._process.wait()

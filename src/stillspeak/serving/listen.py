@@ -101,7 +101,10 @@ class _Server(uvicorn.Server):
             one.listen(_WAITING)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.config.app.state.stopping = True  # type: ignore[union-attr]
+        state = self.config.app.state  # type: ignore[union-attr]
+        state.stopping = True
+        if hasattr(state, "service"):
+            state.service.stop()
         super().handle_exit(sig, frame)
 
 

@@ -67,6 +67,10 @@ class Service:
         with self._counted():
             return await self._decoders.decode(data)
 
+    def stop(self) -> None:
+        """Gives up the photos that are being decoded, since the server is to end."""
+        self._decoders.stop()
+
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
         if self._begun >= _MOST_BEGINNING:
