@@ -144,13 +144,13 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, name: str, said: s
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace, which refuses calls of the system, is not installed")
 @pytest.mark.parametrize("output", ["a.mp4", "a.gif", "a_%03d.png"])
 def test_a_drive_without_rights_times_and_locks_takes_every_kind_of_film(
-    tmp_path: Path, photo: Path, speech: Path, tiny_model: Path, output: str
+    tmp_path: Path, photo: Path, speech: Path, output: str
 ) -> None:
     (tmp_path / "out").mkdir()
     calls = "chmod,fchmod,fchmodat,utimensat,flock,fsync,fdatasync,link,linkat,chown,fchown,fchownat,setpriority"
     command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:error=EPERM"]
     command += [sys.executable, "-m", "stillspeak.cli", "animate", str(photo), str(speech), "--crop"]
-    done = subprocess.run([*command, "--model", tiny_model, "-o", tmp_path / "out" / output], capture_output=True)
+    done = subprocess.run([*command, "-o", tmp_path / "out" / output], capture_output=True)
     if b"ptrace" in done.stderr:
         pytest.skip("strace may not look into processes here")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SpeechError,
         StillspeakError,
         StillspeakWarning,
+        TemporaryFolderError,
     )
     from stillspeak.media.audio import Sound
 
@@ -44,6 +45,7 @@ __all__ = [
     "SpeechError",
     "StillspeakError",
     "StillspeakWarning",
+    "TemporaryFolderError",
     "Video",
     "__version__",
     "load",

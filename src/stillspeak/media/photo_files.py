@@ -46,13 +46,13 @@ class _Kind(NamedTuple):
 
     Attributes:
         name: what people call it.
-        open: reads the header.
+        read: reads the header.
         mend: takes out what no viewer looks at.
         more_bytes: a pixel, that the decoder takes beside the pixels (measured with Pillow 13).
     """
 
     name: str
-    open: Callable[[io.BytesIO], PIL.Image.Image]
+    read: Callable[[io.BytesIO], PIL.Image.Image]
     mend: Callable[[bytes], bytes] = as_it_is
     more_bytes: int = 0
 
@@ -136,7 +136,7 @@ def _loaded(kind: _Kind, data: bytes, name: str, most_px: int, most_bytes: int) 
         if kind is _WEBP:
             size = _webp_size(data)
             _require_room(size, (kind.more_bytes + 4) * size[0] * size[1], name, most_bytes)
-        picture = kind.open(io.BytesIO(data))
+        picture = kind.read(io.BytesIO(data))
         size, taken = picture.size, len(data)
         if size[0] * size[1] > _MOST_PIXELS:
             raise MediaError(f"{name} has too many pixels; {_MOST_PIXELS // 10**6} million are the most.")

@@ -1,0 +1,56 @@
+"""Trains the next ``default``: pictures of real speakers and of performers, with mouths at three times the resolution.
+
+The weights that ship were not made by it yet; their ``CARD.md`` says how they were.
+
+    stillspeak prepare grid GRID prepared
+    stillspeak prepare performers HEAD PEOPLE prepared --from prepared
+    python recipes/default.py prepared runs/default --init src/stillspeak/weights/default -o my-default
+
+The sound comes from the model that ``--init`` names. The picture stage teaches the Identity Encoder, the Frame Decoder and the
+mouth decoder. It runs until its steps or its hours are over, and goes on where it was stopped when the command is given again.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from stillspeak.config import Config, MouthDecoderConfig, MouthDiscriminatorConfig
+from stillspeak.presets import sharp
+from stillspeak.training.export import export
+from stillspeak.training.loop import resume, train
+from stillspeak.training.run import RunFolder
+
+
+def picture_stage(steps: int, hours: float) -> Config:
+    """Pictures alone: speakers evenly, many open mouths, a discriminator for crops and one for larger mouths."""
+    base = sharp()
+    return replace(
+        base,
+        name="default",
+        generator=replace(base.generator, mouth=MouthDecoderConfig()),
+        mouth=MouthDiscriminatorConfig(weight=0.012),
+        fine_mouth=MouthDiscriminatorConfig((32, 64, 96), weight=0.012),
+        data=replace(base.data, evenness=0.9),
+        warm=replace(base.warm, sound_steps=0, picture_steps=steps, picture_clips=8, picture_frames=3),
+        train=replace(base.train, steps=0, hours=hours, keep_context=False, sample_every=350, log_every=10),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="the prepared folder")
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--init", type=Path, required=True, help="the model whose sound and pictures it starts from")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder of the exported model")
+    parser.add_argument("--steps", type=int, default=2000, help="how many picture steps it takes (2000)")
+    parser.add_argument("--hours", type=float, default=0.0, help="hours of training after which it stops (no limit)")
+    arguments = parser.parse_args()
+    if RunFolder(arguments.run).began:
+        resume(arguments.run)
+    else:
+        train(picture_stage(arguments.steps, arguments.hours), arguments.data, arguments.run, arguments.init)
+    print(export(arguments.run, arguments.output))
+
+
+if __name__ == "__main__":
+    main()
