@@ -11,6 +11,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -203,22 +204,23 @@ def _require_more_than_half(picture: PIL.Image.Image, name: str) -> None:
 @contextlib.contextmanager
 def _large_extras() -> Iterator[None]:
     """Lets PNG files have longer texts and colour profiles than Pillow takes."""
-    with _GLOBAL:
-        before = PIL.PngImagePlugin.MAX_TEXT_CHUNK
-        PIL.PngImagePlugin.MAX_TEXT_CHUNK = _MOST_EXTRA_BYTES
-        try:
-            yield
-        finally:
-            PIL.PngImagePlugin.MAX_TEXT_CHUNK = before
+    with _GLOBAL, _set(PIL.PngImagePlugin, "MAX_TEXT_CHUNK", _MOST_EXTRA_BYTES):
+        yield
 
 
 @contextlib.contextmanager
 def _missing_end() -> Iterator[None]:
     """Lets a picture end too early: what is missing stays empty."""
-    with _large_extras():
-        before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
-        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
-        try:
-            yield
-        finally:
-            PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+    with _large_extras(), _set(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True):
+        yield
+
+
+@contextlib.contextmanager
+def _set(module: ModuleType, name: str, value: int) -> Iterator[None]:
+    """Sets a variable of one of Pillow's modules and restores it at the end."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
