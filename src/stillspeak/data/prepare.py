@@ -21,9 +21,9 @@ from stillspeak.data.manifest import ClipRecord
 from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.records import (
-    bytes_of,
     earlier_records,
     load_record,
+    new_record,
     publish_records,
     record_path,
     require_same,
@@ -114,10 +114,7 @@ def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings:
 
 def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
-    done = ClipRecord(
-        clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level,
-        source_bytes=bytes_of(clip.path),
-    )  # fmt: skip
+    done = new_record(clip)
     try:
         raw = read_video(clip.path, FPS)
         require_moving(raw)

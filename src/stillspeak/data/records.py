@@ -14,6 +14,14 @@ def record_path(destination: Path, clip: SourceClip) -> Path:
     return destination / "clips" / clip.corpus / clip.speaker / f"{clip.clip}.json"
 
 
+def new_record(clip: SourceClip) -> ClipRecord:
+    """Begins the record of a clip with what its corpus says of it."""
+    return ClipRecord(
+        clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level,
+        source_bytes=bytes_of(clip.path),
+    )  # fmt: skip
+
+
 def load_record(path: Path) -> ClipRecord:
     """What became of a clip."""
     fields = json.loads(path.read_text("utf-8"))

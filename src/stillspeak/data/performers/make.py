@@ -31,7 +31,7 @@ from stillspeak.data.performers.variety import Variety, draw_variety, filmed, mo
 from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
 from stillspeak.data.portraits import find_photos
 from stillspeak.data.prepare import FPS, sharpness, write_clip
-from stillspeak.data.records import earlier_records, load_record, publish_records, record_path, require_same
+from stillspeak.data.records import earlier_records, load_record, new_record, publish_records, record_path, require_same
 from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError, OutputError, StillspeakError
 from stillspeak.media.audio import read_audio
@@ -211,11 +211,7 @@ def _tracker(path: Path) -> Tracker:
 
 
 def _record(clip: SourceClip, **known: object) -> ClipRecord:
-    plain = ClipRecord(
-        clip.clip, clip.corpus, clip.speaker, clip.split, spoken=clip.spoken, emotion=clip.emotion, level=clip.level,
-        source_bytes=clip.path.stat().st_size,
-    )  # fmt: skip
-    return replace(plain, **known)  # type: ignore[arg-type]
+    return replace(new_record(clip), **known)  # type: ignore[arg-type]
 
 
 def _write(destination: Path, record: ClipRecord) -> None:
