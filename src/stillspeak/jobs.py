@@ -22,6 +22,7 @@ from stillspeak.media.kinds import require_order, require_picture, require_sound
 from stillspeak.media.label import labelled
 from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over
 from stillspeak.media.signing import Signature
+from stillspeak.runtime.engine import require_gain
 from stillspeak.temporary import temporary_folder
 
 _FPS_LIMITS = (1, 120)
@@ -38,7 +39,7 @@ class Job:
         photo: a file, or ``-`` for stdin.
         speech: a file, or ``-``; or files by the number of the face that says each.
         output: as of ``open_writer``.
-        face, seed, fps, crop, scale: as of ``Animator.frames``.
+        face, seed, fps, crop, scale, mouth: as of ``Animator.frames``.
         label: whether anybody can see that it is synthetic.
         signature: signs the file (C2PA), if given.
     """
@@ -52,6 +53,7 @@ class Job:
     crop: bool = False
     scale: float | None = None
     label: bool = False
+    mouth: float = 1.0
     signature: Signature | None = None
 
 
@@ -71,6 +73,7 @@ def run_job(
     """
     if job.seed < 0:
         raise OutputError(f"--seed must not be negative, got {job.seed}.")
+    require_gain(job.mouth)
     several = isinstance(job.speech, Mapping)
     if several and job.face != "largest":
         raise OutputError("--speech N:FILE says which faces speak; leave --face out.")
@@ -92,7 +95,7 @@ def run_job(
         animator = load()
         fps = wanted or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
-        how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale}
+        how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale, "mouth": job.mouth}
         with warnings.catch_warnings(
             record=True
         ) as noted:  # said below: what cannot work at all is said first, and alone
