@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import ModelError

@@ -20,7 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from stillspeak.cli import main
 from stillspeak.config import Config, SyncDiscriminatorConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator

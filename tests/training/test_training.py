@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from stillspeak.cli import main
 from stillspeak.config import Config, MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import OutputError, RunError
 from stillspeak.model.generator import Generator, WarpingDecoder

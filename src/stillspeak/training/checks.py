@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 
 from stillspeak.config import Config, ContextConfig, JudgeConfig
-from stillspeak.data.clips import MOST_THROATS
+from stillspeak.data.drawer import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
 from stillspeak.training.runs import flat

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import Config
-from stillspeak.data.clips import Drawer
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import ModelError
