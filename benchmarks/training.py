@@ -37,8 +37,8 @@ from stillspeak.model.losses import adversarial_loss, discriminator_loss, recons
 from stillspeak.presets import PRESETS
 from stillspeak.training import adversary as adversary_module
 from stillspeak.training import step as step_module
+from stillspeak.training.build import chosen_device, prepare_device
 from stillspeak.training.loader import batches, loader_workers
-from stillspeak.training.loop import chosen_device, prepare_device
 from stillspeak.training.phase import Part, chosen_bfloat16
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
