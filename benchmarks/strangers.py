@@ -4,18 +4,23 @@ For every pair: does it work, does the mouth move, is it still the same person (
 descriptor is the photo's own), does the upper half keep its colour. Photos are those that ``prepare portraits`` keeps back
 from training. One table, and a contact sheet: a row for each of some pairs, with the photo first.
 
-    python benchmarks/strangers.py PORTRAITS VOICES [--photos 50] [--voices 5] [--model default] [--sheet FILE] [--json FILE]
+    python benchmarks/strangers.py PORTRAITS VOICES [--photos 50] [--voices 5] [--model default] [--sheet FILE]
+
+With ``--landmarker face_landmarker.task`` it looks at whole pictures instead, at the size a user sees, and prints what shows
+between the lips and how far mouths open, by skin tone and by smile (``mouths.py``). ``--prepared FOLDER`` leaves out the people
+it trains on.
 """
 
 import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 import stillspeak
+from stillspeak.animate import Animator
+from stillspeak.data.manifest import read_manifest
 from stillspeak.data.portraits import find_photos, kept_back
 from stillspeak.errors import StillspeakError
 from stillspeak.evaluation.identity import embeddings, sampled_embeddings
@@ -100,28 +105,26 @@ def table(pairs: list[Pair], failed: int) -> str:
     return "\n".join(["| what | figure |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("portraits", type=Path)
-    parser.add_argument("speech", type=Path)
-    parser.add_argument("--photos", type=int, default=50)
-    parser.add_argument("--voices", type=int, default=5)
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--sheet", type=Path, default=None)
-    parser.add_argument("--json", type=Path, default=None)
-    arguments = parser.parse_args()
-    animator = stillspeak.load(arguments.model)
-    portraits = find_photos(arguments.portraits)
-    voices = spread(sorted(p for p in arguments.speech.iterdir() if p.suffix in _SOUNDS), arguments.voices)
-    sounds: dict[Path, Sound] = {voice: read_audio(voice) for voice in voices}
+def never_trained_on(photos: list[Path], prepared: Path | None) -> list[Path]:
+    """The photos of people of whom a prepared folder holds no training clip; without one, those that are always kept back."""
+    if prepared is None:
+        return [path for path in photos if kept_back(path.name)]
+    trained = {record.speaker for record in read_manifest(prepared) if record.split == "train"}
+    return [path for path in photos if path.stem not in trained]
+
+
+def judge_crops(
+    animator: Animator, portraits: list[Path], photos: int, sounds: dict[Path, Sound]
+) -> tuple[str, Frames]:
+    """The table of ``Pair`` figures, and a sheet of aligned crops."""
     gallery = known_faces(portraits)
     pairs: list[Pair] = []
     rows: list[Frames] = []
     failed = 0
-    photos = spread([path for path in portraits if path.name in gallery and kept_back(path.name)], arguments.photos)
-    for number, photo in enumerate(photos):
+    chosen = spread([path for path in portraits if path.name in gallery and kept_back(path.name)], photos)
+    for number, photo in enumerate(chosen):
         crop = still(photo)
-        for voice, sound in sounds.items():
+        for place, (voice, sound) in enumerate(sounds.items()):
             try:
                 frames = np.stack(list(animator.frames(photo, sound, crop=True)))
             except StillspeakError as error:
@@ -129,15 +132,60 @@ def main() -> None:
                 print(f"  {photo.name} x {voice.name}: {error}", flush=True)
                 continue
             pairs.append(judge(photo, crop, voice, frames, gallery))
-            if voice == voices[number % len(voices)] and len(rows) < _ROWS:
+            if place == number % len(sounds) and len(rows) < _ROWS:
                 shown = np.linspace(8, min(len(frames), 100) - 5, _COLUMNS).astype(int)
                 rows.append(np.hstack([crop, *frames[shown]]))
-    print(table(pairs, failed))
+    return table(pairs, failed), np.vstack(rows)
+
+
+def judge_mouths(
+    animator: Animator, task: Path, portraits: list[Path], photos: list[Path], sounds: dict[Path, Sound]
+) -> tuple[str, Frames]:
+    """The table of ``mouths.py``, and a sheet of the widest mouths, 400 pixels a face."""
+    import mouths
+
+    tracker = mouths.Tracker(task)
+    real = [one.look for one in mouths.find_people(portraits, tracker) if one.smiles]
+    spoken, rows = [], []
+    for number, person in enumerate(mouths.find_people(photos, tracker)):
+        for place, sound in enumerate(sounds.values()):
+            try:
+                said, widest = mouths.speak(animator, person, sound, tracker)
+            except StillspeakError as error:
+                print(f"  {person.path.name}: {error}", flush=True)
+                break
+            spoken.append(said)
+            if place == number % len(sounds):
+                rows.append(np.hstack([mouths.tile(picture, person) for picture in [person.photo, *widest]]))
+    return f"{len(real)} real open mouths, {len(sounds)} sounds\n\n{mouths.table(spoken, real)}", np.vstack(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("portraits", type=Path)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("--photos", type=int, default=50)
+    parser.add_argument("--voices", type=int, default=5)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--landmarker", type=Path, metavar="TASK", help="judge mouths in whole pictures by this model")
+    parser.add_argument(
+        "--prepared", type=Path, help="with --landmarker: a prepared folder, whose training people are left out"
+    )
+    parser.add_argument("--sheet", type=Path)
+    arguments = parser.parse_args()
+    animator = stillspeak.load(arguments.model)
+    portraits = find_photos(arguments.portraits)
+    voices = spread(sorted(p for p in arguments.speech.iterdir() if p.suffix in _SOUNDS), arguments.voices)
+    sounds = {voice: read_audio(voice) for voice in voices}
+    if arguments.landmarker:
+        photos = spread(never_trained_on(portraits, arguments.prepared), arguments.photos)
+        figures, sheet = judge_mouths(animator, arguments.landmarker, portraits, photos, sounds)
+    else:
+        figures, sheet = judge_crops(animator, portraits, arguments.photos, sounds)
+    print(figures)
     if arguments.sheet:
         arguments.sheet.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(arguments.sheet), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(pair) for pair in pairs], indent=1) + "\n")
+        cv2.imwrite(str(arguments.sheet), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def picture_stage(steps: int, hours: float) -> Config:
         generator=replace(base.generator, mouth=MouthDecoderConfig()),
         mouth=MouthDiscriminatorConfig(weight=0.012),
         fine_mouth=MouthDiscriminatorConfig((32, 64, 96), weight=0.012),
-        data=replace(base.data, evenness=0.9),
+        data=replace(base.data, evenness=0.9, recombined=0.2),
         warm=replace(base.warm, sound_steps=0, picture_steps=steps, picture_clips=8, picture_frames=3),
         train=replace(base.train, steps=0, hours=hours, keep_context=False, sample_every=350, log_every=10),
     )

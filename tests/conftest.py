@@ -1,5 +1,6 @@
 """Shared fixtures. Types of tensors are checked at run time in the tests and nowhere else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ import stillspeak  # noqa: E402
 from helpers import tone, write_video  # noqa: E402
 from stillspeak.animate import Animator  # noqa: E402
 from stillspeak.cli import main  # noqa: E402
+from stillspeak.config import Config  # noqa: E402
 from stillspeak.data.mouth_code import MouthCode  # noqa: E402
 from stillspeak.data.prepare import aligned  # noqa: E402
 from stillspeak.media.video import read_video  # noqa: E402
-from stillspeak.model.generator import Generator  # noqa: E402
+from stillspeak.model.generator import Generator, WarpingDecoder  # noqa: E402
 from stillspeak.presets import tiny  # noqa: E402
 from stillspeak.runtime.engine import Engine  # noqa: E402
 from stillspeak.training.export import export  # noqa: E402
@@ -61,12 +63,24 @@ def speech(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported model of random weights: enough for everything but looks."""
-    folder = tmp_path_factory.mktemp("tiny")
+    return random_model(tiny(), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def unwarmed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights, of a model that had no warm start, as the paper's had none."""
     config = tiny()
+    config = replace(config, warm=replace(config.warm, sound_steps=0, picture_steps=0))
+    return random_model(config, tmp_path_factory.mktemp("unwarmed"))
+
+
+def random_model(config: Config, folder: Path) -> Path:
+    """An exported model of random weights whose frames differ visibly with the sound."""
     torch.manual_seed(0)
     generator = Generator(config.generator)
     with torch.no_grad():
-        generator.last.last.weight.mul_(20)  # so that frames differ visibly with the sound
+        assert isinstance(generator.last, WarpingDecoder)
+        generator.last.last.weight.mul_(20)
         generator.decoder.first.weight[: config.generator.context.size] *= 50
     basis = np.eye(config.warm.code, 58, dtype=np.float32)
     trained = Trained(config, generator.state_dict(), MouthCode(basis, 1.0), [])

@@ -11,7 +11,7 @@ import skimage.data
 
 import stillspeak
 from helpers import tone
-from stillspeak.animate import Animator, at_rate
+from stillspeak.animate import Animator, at_rate, load
 from stillspeak.errors import FaceError, MediaError, ModelError, SpeechError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.video import read_video
@@ -105,6 +105,25 @@ def test_no_sound_is_left_without_a_frame(seconds: float, fps: int, count: int):
     assert len(list(at_rate(iter(frames), 25, fps, lambda: seconds))) == count
 
 
+def test_how_far_the_mouth_opens_is_the_same_live_and_offline(animator: Animator, astronaut: np.ndarray):
+    sound = tone(0.8, animator.rate_hz)
+    one, plain, wide = (
+        animator(astronaut, sound, crop=True, **how).frames for how in ({"mouth": 1}, {}, {"mouth": 1.6})
+    )
+    assert np.array_equal(one, plain)
+    assert not np.array_equal(wide, plain)
+    live = list(animator.stream(astronaut, np.split(sound.samples, 10), crop=True, mouth=1.6))
+    assert np.abs(np.stack(live).astype(int) - wide).max() <= 1
+
+
+def test_a_model_that_cannot_open_its_mouth_more_says_so_before_it_draws(unwarmed_model: Path, astronaut: np.ndarray):
+    plain, sound = load(unwarmed_model, threads=1), tone(0.4)
+    for animate in (plain, plain.frames, lambda *_, mouth: plain.begin(astronaut, mouth=mouth)):
+        with pytest.raises(ModelError, match="leave the mouth at 1"):
+            animate(astronaut, sound, mouth=1.2)
+    assert len(plain(astronaut, sound, mouth=1.0).frames) == 10
+
+
 def test_silence_is_valid_and_too_little_sound_is_not(animator: Animator, astronaut: np.ndarray):
     assert len(animator(astronaut, Sound(np.zeros(16_000, np.float32), 16_000)).frames) == 25
     with pytest.raises(SpeechError):
@@ -113,9 +132,12 @@ def test_silence_is_valid_and_too_little_sound_is_not(animator: Animator, astron
 
 def test_what_makes_no_sense_is_said(animator: Animator, astronaut: np.ndarray):
     speech = tone(0.5)
-    for wrong in ({"fps": 0}, {"fps": -5}, {"fps": float("nan")}, {"fps": float("inf")}, {"seed": -1}):
-        with pytest.raises(MediaError, match=r"frame rate must|seed must"):
-            animator(astronaut, speech, **wrong)
+    not_numbers = float("nan"), float("inf")
+    wrong = [*({"fps": fps} for fps in (0, -5, *not_numbers)), {"seed": -1}]
+    wrong += [{"mouth": mouth} for mouth in (-0.1, 2.1, "wide", *not_numbers)]
+    for how in wrong:
+        with pytest.raises(MediaError, match=r"frame rate must|seed must|mouth opens must"):
+            animator(astronaut, speech, **how)
     for photo in (astronaut[..., 0], np.dstack([astronaut, astronaut[..., :1]]), astronaut / 255):
         with pytest.raises(MediaError, match="uint8"):
             animator(photo, speech)
@@ -135,6 +157,10 @@ def test_live_sound_is_looked_at_as_closely(animator: Animator, astronaut: np.nd
             animator.push(talk, chunk)
     with pytest.raises(MediaError, match="seed"):
         animator.begin(astronaut, seed=-1)
+    with pytest.raises(MediaError, match="mouth opens must"):
+        animator.begin(astronaut, mouth=3)
+    with pytest.raises(MediaError, match="mouth opens must"):
+        next(animator.stream(astronaut, [samples], mouth=3))
     with pytest.raises(MediaError, match="file or RGB pixels, not bytes"):
         animator.begin(b"photo")
     with pytest.raises(MediaError, match="file or a Sound, not ndarray"):

@@ -53,6 +53,20 @@ def test_a_second_run_makes_only_what_is_missing_or_has_changed(jobs: Path, tiny
     assert (jobs.parent / "b.mp4").exists()
 
 
+def test_a_mouth_that_is_to_open_further_makes_its_video_again_and_one_that_cannot_is_one_rows_fault(
+    jobs: Path, tiny_model: Path
+):
+    text = "photo,speech,output,crop,mouth\nface.png,speech.wav,a.mp4,yes,{}\nface.png,speech.wav,b.mp4,yes,{}\n"
+    jobs.write_text(text.format("", 1.2))
+    run_batch(jobs, str(tiny_model), 1)
+    before = [(jobs.parent / name).stat().st_mtime_ns for name in ("a.mp4", "b.mp4")]
+    jobs.write_text(text.format(5, 1.4))
+    with pytest.raises(OutputError, match=r"1 of 2 .* line 2: How far the mouth opens must be a number from 0 to 2"):
+        run_batch(jobs, str(tiny_model), 1)
+    after = [(jobs.parent / name).stat().st_mtime_ns for name in ("a.mp4", "b.mp4")]
+    assert [one != other for one, other in zip(before, after, strict=True)] == [False, True]
+
+
 def test_a_row_that_ends_its_process_is_the_only_one_lost(
     jobs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ):

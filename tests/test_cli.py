@@ -90,6 +90,9 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
         (["-o", "out.mp4", "--fps", "fast"], "frame rate"),
         (["-o", "out.mp4", "--seed", "-1"], "--seed"),
         (["-o", "out.mp4", "--scale", "100"], "is the most"),
+        (["-o", "out.mp4", "--mouth", "-0.1"], "from 0 to 2, not -0.1"),
+        (["-o", "out.mp4", "--mouth", "2.5"], "from 0 to 2"),
+        (["-o", "out.mp4", "--mouth", "nan"], "from 0 to 2"),
         (["-o", "out.png"], "need a number"),
         (["-o", "out.gif", "--fps", "60"], "at most 50"),
         (["-o", "out.mp4", "--speech", "1:speech.wav"], "PHOTO and SPEECH, or"),
@@ -114,6 +117,26 @@ def test_bad_arguments_get_one_sentence_too(
     said = capfd.readouterr().err.strip()
     assert len(said.splitlines()) == 1
     assert reason in said
+
+
+def test_a_mouth_opens_as_far_as_it_is_told_where_the_model_can(
+    inputs: Path, tiny_model: Path, unwarmed_model: Path, capfd: pytest.CaptureFixture[str]
+):
+    def animate(model: Path, *how: str) -> int:
+        files = [str(inputs / name) for name in ("face.png", "speech.wav", "%d.png")]
+        return main(["animate", *files[:2], "-o", files[2], "--crop", "--model", str(model), *how])
+
+    drawn = []
+    for how in ([], ["--mouth", "1"], ["--mouth", "1.7"]):
+        assert animate(tiny_model, *how) == 0
+        drawn.append((inputs / "9.png").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+    capfd.readouterr()
+    assert animate(unwarmed_model, "--mouth", "1.2") == 2
+    said = capfd.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    assert "leave the mouth at 1" in said
+    assert (inputs / "9.png").read_bytes() == drawn[2]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +457,15 @@ def test_nothing_is_told_to_the_makers_of_the_runtime(tmp_path: Path, tiny_model
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["sing"], ["prepare"], ["bench", "--seconds"], ["animate", "a", "b", "--mute"]]
+    "arguments",
+    [
+        [],
+        ["sing"],
+        ["prepare"],
+        ["bench", "--seconds"],
+        ["animate", "a", "b", "--mute"],
+        ["animate", "a", "b", "--mouth", "wide"],
+    ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as ended:

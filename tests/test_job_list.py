@@ -71,6 +71,12 @@ def test_columns_stand_in_any_order_and_defaults_fill_what_is_empty(tmp_path: Pa
     ]
 
 
+def test_how_far_a_mouth_opens_is_a_column(tmp_path: Path):
+    (tmp_path / "jobs.csv").write_text("photo;speech;output;mouth\na;b;c.mp4;1,2\na;b;d.mp4;\n")
+    rows = read_rows(tmp_path / "jobs.csv", Job("", "", "", mouth=0.8))
+    assert [row.job.mouth for row in rows] == [1.2, 0.8]
+
+
 def test_a_photo_whose_name_begins_with_a_number_sign_is_a_photo(tmp_path: Path):
     (tmp_path / "#1.jpg").touch()
     assert names(read(tmp_path, "photo,speech,output\n#1.jpg,b,c.mp4\n#2.jpg,b,d.mp4\n")) == [("#1.jpg", "b", "c.mp4")]
@@ -102,6 +108,7 @@ def test_paths_of_windows_lead_to_the_same_folders(tmp_path: Path):
         ("photo;speech;output\n\na;b\n", "Line 3 .* has no output"),
         ("photo,speech,output,seed\na,b,c.mp4,x\n", "Line 2 .* makes no sense: the seed x is no whole number"),
         ("photo,speech,output,scale\na,b,c.mp4,big\n", "Line 2 .* the scale big is no number"),
+        ("photo,speech,output,mouth\na,b,c.mp4,wide\n", "Line 2 .* the mouth wide is no number"),
         ("photo,speech,output,label\na,b,c.mp4,perhaps\n", "Line 2 .* perhaps is neither yes nor no"),
         ("photo,speech,output\na,b,c.mp4\n\na,d,c.mp4\n", "writes .*c.mp4 more than once: on lines 2 and 4"),
         ("photo,speech,output\na,b,c.mp4\na,d,x/../c.mp4\n", "more than once"),

@@ -72,6 +72,7 @@ class Talk:
     seed: int
     frame: int = 0
     loudness: LoudnessState = field(default_factory=LoudnessState)
+    mouth: float = 1.0  # how far it opens; 1 is as far as the sound says
 
 
 class Animator:
@@ -102,6 +103,7 @@ class Animator:
         face: str | int = "largest",
         crop: bool = False,
         scale: float | None = None,
+        mouth: float = 1.0,
     ) -> Video:
         """Animates a photo; the whole of it.
 
@@ -113,15 +115,17 @@ class Animator:
             face: ``largest``, ``all``, or the number of a face, best first, from 1.
             crop: the model's own aligned 96 x 128 frames and not the photo.
             scale: of the photo before it moves; by default 1, or less for photos longer than 3840 pixels.
+            mouth: how far it opens, from 0 to 2: 1 is as far as the speech says, 0 keeps it at rest.
 
         Raises:
             MediaError, FaceError, SpeechError: if the input cannot be used, or a number makes no sense.
+            ModelError: if ``mouth`` is not 1 and the model cannot open its mouth more or less.
         """
         require_kind(speech)
         require_order(photo, speech)
         sound = speech if isinstance(speech, Sound) else read_audio(speech)
-        frames = list(self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale))
-        return Video(np.stack(frames), float(fps or self.fps), sound.samples, sound.rate_hz)
+        frames = self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale, mouth=mouth)
+        return Video(np.stack(list(frames)), float(fps or self.fps), sound.samples, sound.rate_hz)
 
     def frames(
         self,
@@ -133,6 +137,7 @@ class Animator:
         face: str | int = "largest",
         crop: bool = False,
         scale: float | None = None,
+        mouth: float = 1.0,
     ) -> Iterator[Frames]:
         """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory however long the speech is.
 
@@ -141,10 +146,11 @@ class Animator:
         if fps is not None and not (isinstance(fps, Real) and 0 < fps < math.inf):
             raise MediaError(f"The frame rate must be a number above 0, not {fps}.")
         _require_seed(seed)
+        self.engine.require_mouth(mouth)
         scene = self._open(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
         voices = [*speech.values()] if isinstance(speech, Mapping) else [speech]
         heard = Voices(voices, self.rate_hz, 1 / float(min(self.fps, fps or self.fps)))
-        return at_rate(self._drawn(scene, heard, seed, crop), self.fps, fps or self.fps, lambda: heard.seconds)
+        return at_rate(self._drawn(scene, heard, seed, mouth, crop), self.fps, fps or self.fps, lambda: heard.seconds)
 
     def stream(
         self,
@@ -155,27 +161,31 @@ class Animator:
         face: str | int = "largest",
         crop: bool = False,
         scale: float | None = None,
+        mouth: float = 1.0,
     ) -> Iterator[Frames]:
         """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
         _require_seed(seed)
+        self.engine.require_mouth(mouth)
         scene = self._open(photo, face, scale)
         faces = scene.faces[:1] if crop else scene.faces
-        talks = [self.begin_aligned(one.still, seed=seed + number) for number, one in enumerate(faces)]
+        talks = [self.begin_aligned(one.still, seed=seed + number, mouth=mouth) for number, one in enumerate(faces)]
         for chunk in chunks:
             steps = [self.push(talk, chunk) for talk in talks]
             talks = [talk for talk, _ in steps]
             yield from scene.film([made for _, made in steps], crop)
         yield from scene.film([self.finish(talk)[1] for talk in talks], crop)
 
-    def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest") -> Talk:
-        """Finds the face and encodes it once. Raises MediaError or FaceError."""
-        return self.begin_aligned(self._open(photo, face).faces[0].still, seed=seed)
+    def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest", mouth: float = 1.0) -> Talk:
+        """Finds the face and encodes it once. Raises MediaError, FaceError, or ModelError."""
+        self.engine.require_mouth(mouth)
+        return self.begin_aligned(self._open(photo, face).faces[0].still, seed=seed, mouth=mouth)
 
-    def begin_aligned(self, crop: Frames, *, seed: int = 0) -> Talk:
+    def begin_aligned(self, crop: Frames, *, seed: int = 0, mouth: float = 1.0) -> Talk:
         """As ``begin``, for a face that is aligned already, ``(128, 96, 3)`` uint8."""
         _require_seed(seed)
+        self.engine.require_mouth(mouth)
         identity = self.engine.identify(crop)
-        return Talk(identity, self.windows.begin(), self.engine.begin(), seed)
+        return Talk(identity, self.windows.begin(), self.engine.begin(), seed, mouth=mouth)
 
     def animate_aligned(self, crop: Frames, sound: Sound, *, seed: int = 0) -> Frames:
         """All frames of an aligned face, ``(128, 96, 3)`` uint8, saying a sound: ``(time, 128, 96, 3)`` at the model's rate."""
@@ -217,27 +227,26 @@ class Animator:
         for start in range(0, len(windows), _CHUNK_FRAMES):
             loudness, piece = self.loudness.raised(loudness, windows[start : start + _CHUNK_FRAMES])
             noise = self.engine.noise(talk.seed, frame, len(piece))
-            made, memory = self.engine.step(talk.identity, piece, noise, memory)
+            made, memory = self.engine.step(talk.identity, piece, noise, memory, talk.mouth)
             pieces.append(eased(made, talk.identity["still"], frame, round(_EASE_SECONDS * self.fps)))
             frame += len(piece)
         if not pieces:
             pieces = [Layers.painted(np.zeros((0, HEIGHT_PX, WIDTH_PX, 3), np.uint8))]
         return replace(talk, memory=memory, frame=frame, loudness=loudness), Layers.joined(pieces)
 
-    def _drawn(self, scene: Scene, heard: Voices, seed: int, crop: bool) -> Iterator[Frames]:
+    def _drawn(self, scene: Scene, heard: Voices, seed: int, mouth: float, crop: bool) -> Iterator[Frames]:
         """The frames of a scene, each face with the voice it has."""
         faces = scene.faces[:1] if crop else scene.faces
         voices = heard.for_faces(len(faces))
         talks = [
-            self._offline(face.still, voice, seed + number)
+            self._offline(self.begin_aligned(face.still, seed=seed + number, mouth=mouth), voice)
             for number, (face, voice) in enumerate(zip(faces, voices, strict=True))
         ]
         for layers in zip(*talks, strict=True):
             yield from scene.film(layers, crop)
 
-    def _offline(self, still: Frames, pieces: Iterator[NDArray[np.float32]], seed: int) -> Iterator[Layers]:
-        """All frames of a talk, about a second at a time."""
-        talk = self.begin_aligned(still, seed=seed)
+    def _offline(self, talk: Talk, pieces: Iterator[NDArray[np.float32]]) -> Iterator[Layers]:
+        """All frames of a talk that begins, about a second at a time."""
         last = next(pieces)
         for piece in pieces:
             talk, layers = self.push(talk, last)

@@ -22,7 +22,7 @@ from stillspeak.jobs import Job
 from stillspeak.media.pictures import first_png, writes_over
 
 NEEDED = ("photo", "speech", "output")
-OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label")
+OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label", "mouth")
 _YES, _NO = ("1", "true", "yes", "y", "on"), ("0", "false", "no", "n", "off")
 _SEPARATORS = ",;\t|"
 _CHOSEN = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # Excel's own first line
@@ -239,10 +239,18 @@ def _seed(cell: str) -> int:
 
 
 def _scale(cell: str) -> float:
+    return _float(cell, "scale")
+
+
+def _mouth(cell: str) -> float:
+    return _float(cell, "mouth")
+
+
+def _float(cell: str, name: str) -> float:
     try:
         return float(_number(cell))
     except ValueError:
-        raise ValueError(f"the scale {cell[:80]} is no number") from None
+        raise ValueError(f"the {name} {cell[:80]} is no number") from None
 
 
 def _yes(cell: str) -> bool:
@@ -259,6 +267,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "crop": _yes,
     "scale": _scale,
     "label": _yes,
+    "mouth": _mouth,
 }
 
 

@@ -23,6 +23,7 @@ from stillspeak.media.kinds import require_order, require_picture, require_sound
 from stillspeak.media.label import labelled
 from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over
 from stillspeak.media.signing import Signature
+from stillspeak.runtime.engine import require_gain
 from stillspeak.temporary import temporary_folder
 
 _FPS_LIMITS = (1, 120)
@@ -39,7 +40,7 @@ class Job:
         photo: a file, or ``-`` for stdin.
         speech: a file, or ``-``; or files by the number of the face that says each.
         output: as of ``open_writer``.
-        face, seed, fps, crop, scale: as of ``Animator.frames``.
+        face, seed, fps, crop, scale, mouth: as of ``Animator.frames``.
         label: whether anybody can see that it is synthetic.
         signature: signs the file (C2PA), if given.
     """
@@ -53,6 +54,7 @@ class Job:
     crop: bool = False
     scale: float | None = None
     label: bool = False
+    mouth: float = 1.0
     signature: Signature | None = None
 
 
@@ -77,7 +79,7 @@ def run_job(
         animator = load()
         fps = wanted or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
-        how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale}
+        how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale, "mouth": job.mouth}
         with warnings.catch_warnings(record=True) as noted:  # shown below: an error comes first, and alone
             warnings.simplefilter("always")
             frames = animator.frames(image, speech, **how)
@@ -100,6 +102,7 @@ def _checked_rate(job: Job) -> Fraction | None:
     """The frame rate of a job, if it names one. Raises OutputError if its settings make no sense, together or alone."""
     if job.seed < 0:
         raise OutputError(f"--seed must not be negative, got {job.seed}.")
+    require_gain(job.mouth)
     several = isinstance(job.speech, Mapping)
     if several and job.face != "largest":
         raise OutputError("--speech N:FILE says which faces speak; leave --face out.")

@@ -38,6 +38,8 @@ def truth(real: Reference, judges: Judges) -> Row:
 
 def test_the_real_video_is_its_own_best(truth: Row):
     assert truth["opening_correlation"] == pytest.approx(1, abs=1e-4)
+    assert truth["width_correlation"] == pytest.approx(1, abs=1e-4)
+    assert truth["width_spread"] == pytest.approx(1, abs=1e-4)
     assert abs(truth["av_offset"]) <= 1
     assert truth["wer"] <= 1 / 6
     assert truth["acd_ratio_people"] < 0.5
@@ -49,6 +51,7 @@ def test_a_frozen_mouth_is_caught_by_its_opening_and_by_the_lip_reader(real: Ref
     found = measure(frozen, real, judges)
     assert found["opening_spread"] < 0.3
     assert found["opening_correlation"] < 0.7
+    assert found["width_spread"] < 0.3
     assert found["wer"] > truth["wer"] + 0.3
     assert found["av_confidence"] < 0.5 * truth["av_confidence"]
 

@@ -86,15 +86,17 @@ def test_a_film_is_waited_for_through_a_broken_connection_and_plays(shown: Alone
     assert seconds == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("change", ["photo", "speech", "face"])
+@pytest.mark.parametrize("change", ["photo", "speech", "face", "mouth"])
 def test_what_is_chosen_anew_withdraws_the_old_film(shown: Alone, files: Path, change: str):
     page, film = shown.page, make(shown, files / "film.mp4")
     if change == "photo":
         page.set_input_files("#photo", files / "other.png")
     elif change == "speech":
         page.set_input_files("#speech", files / "again.wav")
-    else:
+    elif change == "face":
         page.locator("#faces input[value='2']").check()
+    else:
+        page.get_by_label("Mouth opens").fill("1.3")
     expect(page.locator("#download")).to_be_hidden()
     expect(page.locator("#film")).to_be_hidden()
     expect(page.locator("#screen")).to_be_visible()

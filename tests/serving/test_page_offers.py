@@ -144,6 +144,28 @@ def test_the_face_that_speaks_by_default_is_chosen_and_a_click_chooses_another(o
     expect(opened.page.locator("#status")).to_have_text("Face 2 speaks.")
 
 
+def test_the_mouth_opens_as_far_as_its_slider_says_in_talk_and_video(opened: Alone, files: Path):
+    page = opened.page
+    slider = page.get_by_label("Mouth opens")
+    assert [slider.get_attribute(name) for name in ("min", "max", "step", "value")] == ["0.5", "1.5", "0.1", "1"]
+    slider.focus()
+    for key, value, said in (
+        *(("ArrowRight", 1.1, "1.1 times as far"), ("ArrowRight", 1.2, "1.2 times as far")),
+        *(("Home", 0.5, "0.5 times as far"), ("End", 1.5, "1.5 times as far")),
+    ):
+        page.keyboard.press(key)
+        expect(page.locator("#status")).to_contain_text(said)
+        assert float(slider.input_value()) == float(page.locator("#mouth-said").inner_text()) == value
+    opened.drop(files / "face.png", files / "hello.wav")
+    expect(page.locator("#status")).to_have_text("hello.wav is being said.")
+    assert json.loads(opened.talks[1])["mouth"] == 1.5
+    slider.fill("1")
+    expect(page.locator("#status")).to_have_text("The mouth opens as far as speech says when you begin again.")
+    page.click("#make")
+    expect(page.locator("#status")).to_have_text("no answer was given")
+    assert [one["body"]["mouth"] for one in opened.sent("POST") if one["where"] == "animate"] == ["1"]
+
+
 def test_the_talk_is_asked_for_at_the_page_s_own_path_in_the_device_s_own_rate(opened: Alone, files: Path):
     opened.page.evaluate("""() => { const Real = window.AudioContext;  // as Firefox with a studio's interface
         window.AudioContext = class extends Real {
@@ -164,7 +186,7 @@ def test_the_talk_is_asked_for_at_the_page_s_own_path_in_the_device_s_own_rate(o
     expect(opened.page.locator("#status")).to_have_text("Speak: the photo says it with you.")
     address, hello = opened.talks[:2]
     assert address == BASE.replace("https", "wss") + "talk?key=s+p"
-    assert json.loads(hello) == {"rate_hz": 96_000, "face": "1", "side": 512}
+    assert json.loads(hello) == {"rate_hz": 96_000, "face": "1", "mouth": 1, "side": 512}
     opened.page.evaluate("window.microphone.port.onmessage({ data: new Float32Array(3 * 96000) })")
     opened.page.click("#talk")
     expect(opened.page.locator("#speech-name")).to_have_text("your voice, 0:03")
@@ -222,7 +244,7 @@ def test_everything_can_be_reached_by_keyboard_has_a_name_and_is_told(opened: Al
     for _ in range(30):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
-    wanted = {"screen", "film", "photo", "face", "talk", "speech", "make", "download", "stop", "key"}
+    wanted = {"screen", "film", "photo", "face", "mouth", "talk", "speech", "make", "download", "stop", "key"}
     assert wanted <= set(reached), wanted - set(reached)
     nameless = page.evaluate("""() => [...document.querySelectorAll("button, a, input, video, canvas, progress")].filter(
         (one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.[0]?.textContent.trim())).map((one) => one.id)""")

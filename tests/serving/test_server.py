@@ -206,6 +206,8 @@ def test_who_asks_for_progress_is_let_go_when_the_server_ends(tiny_model: Path):
         ("{}", b"no picture", "not a picture"),
         ("{}", "text", "begins with"),
         ('{"face": "9"}', None, "no face 9"),
+        ('{"mouth": 2.5}', None, "mouth: Input should be less than or equal to 2"),
+        ('{"mouth": NaN}', None, "mouth"),
     ],
 )
 def test_a_first_message_that_makes_no_sense_is_answered_in_a_sentence(
@@ -277,6 +279,9 @@ def test_a_video_is_made_and_nothing_is_left(
         ({"photo": None}, {}, 422, "speech: Field required"),
         ({"photo": None}, {"speech": "a.wav"}, 422, "speech: a file is needed"),
         ({"photo": None, "speech": wav()}, {"seed": "-1"}, 422, "seed"),
+        ({"photo": None, "speech": wav()}, {"mouth": "2.1"}, 422, "mouth: Input should be less than or equal to 2"),
+        ({"photo": None, "speech": wav()}, {"mouth": "nan"}, 422, "mouth"),
+        ({"photo": None, "speech": wav()}, {"mouth": "wide"}, 422, "mouth: Input should be a valid number"),
         ({"photo": None, "speech": bytes(4_000_000)}, {}, 413, "3 MB"),
     ],
 )
@@ -288,6 +293,36 @@ def test_what_cannot_be_made_is_a_sentence(
     )
     assert answer.status_code == status
     assert said in answer.json()["detail"]
+
+
+def test_a_mouth_opens_as_far_as_it_is_told_in_videos_and_in_talks(client: TestClient, face: bytes, tmp_path: Path):
+    def video(**how: float) -> bytes:
+        files, data = {"photo": ("a", face), "speech": ("b", wav(0.6))}, {name: str(one) for name, one in how.items()}
+        (tmp_path / "talk.mp4").write_bytes(client.post("/animate", files=files, data={"crop": "1", **data}).content)
+        return read_video(tmp_path / "talk.mp4").tobytes()
+
+    def live(**how: float) -> list[bytes]:
+        with client.websocket_connect("/talk") as socket:
+            assert greet(socket, face, samples="f32", quality=100, idle=False, crop=True, **how)["ready"]
+            socket.send_bytes(tone(0.6).samples.astype("<f4").tobytes())
+            socket.send_text('{"end": true}')
+            return [frame.picture for frame in rest(socket)[0]]
+
+    for made in (video, live):
+        assert made() == made(mouth=1) != made(mouth=1.8)
+
+
+def test_a_model_that_cannot_open_its_mouth_more_says_so_before_anything_is_made(unwarmed_model: Path, face: bytes):
+    with TestClient(create_app(Settings(str(unwarmed_model)))) as client:
+        files = {"photo": ("a", face), "speech": ("b", wav(0.4))}
+        answer = client.post("/animate", files=files, data={"mouth": "1.2", "job": "mine"})
+        assert (answer.status_code, "leave the mouth at 1" in answer.json()["detail"]) == (400, True)
+        assert client.get("/animate/mine").status_code == 404
+        assert client.post("/animate", files=files, data={"mouth": "1.0"}).status_code == 200
+        with client.websocket_connect("/talk") as socket:
+            assert "leave the mouth at 1" in str(greet(socket, face, mouth=1.2)["error"])
+        with client.websocket_connect("/talk") as socket:
+            assert greet(socket, face, mouth=1)["ready"]
 
 
 def test_a_body_that_lies_about_its_length_is_refused_all_the_same(client: TestClient):

@@ -77,10 +77,15 @@ def test_a_peer_that_speaks_sees_the_face_move(
         await peer.setLocalDescription(await peer.createOffer())
         async with service.opened():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-                files, data = {"photo": ("a", photo.getvalue())}, {"sdp": peer.localDescription.sdp, "side": "256"}
+                files, data = (
+                    {"photo": ("a", photo.getvalue())},
+                    {"sdp": peer.localDescription.sdp, "side": "256", "mouth": "1.5"},
+                )
                 answer = (await client.post("/offer", files=files, data=data)).json()
                 refused = await client.post("/offer", files=files, data={"sdp": "hello"})
                 assert refused.status_code == 400
+                too_wide = {**data, "mouth": "2.5"}
+                assert (await client.post("/offer", files=files, data=too_wide)).status_code == 422
                 for wrong in wrong_offers(peer.localDescription.sdp):
                     refused = await client.post("/offer", files=files, data={"sdp": wrong, "side": "256"})
                     assert refused.status_code == 400, wrong

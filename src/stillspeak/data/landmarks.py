@@ -18,6 +18,7 @@ CROP_BOX = (8.5, 28.0, 96.5, 116.0)
 _ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, its points are whole pixels there
 _NUDGES_PX = ((-2, 0), (2, 0), (0, 2), (0, -2))  # ours: the mean over four boxes halves the predictor's jitter
 UPPER_INNER, LOWER_INNER = (61, 62, 63), (67, 66, 65)
+_CORNERS = 48, 54  # of the mouth
 _EYES = (36, 42)  # first of six points each
 _OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
 
@@ -58,6 +59,12 @@ def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Inner-lip opening in crop pixels: mean distance of the three facing pairs, ``(time, 68, 2)`` -> ``(time,)``."""
     gap = landmarks[:, LOWER_INNER] - landmarks[:, UPPER_INNER]
     return np.linalg.norm(gap, axis=2).mean(axis=1).astype(np.float32)
+
+
+def mouth_width(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distance of the mouth's outer corners in crop pixels, ``(time, 68, 2)`` -> ``(time,)``."""
+    left, right = _CORNERS
+    return np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=1).astype(np.float32)
 
 
 def eye_aspect_ratio(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

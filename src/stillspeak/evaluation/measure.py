@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
+from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening, mouth_width
 from stillspeak.evaluation.blinks import blinks
 from stillspeak.evaluation.identity import Embeddings, acd, embeddings, sampled_embeddings
 from stillspeak.evaluation.mouth import match, silence_motion, silent_frames
@@ -47,6 +47,8 @@ METRICS: dict[str, Metric] = {
     "blink_s": Metric("blink length", "s", "near real"),
     "opening_correlation": Metric("opening correlation", "", "higher"),
     "opening_spread": Metric("opening spread", "", "near 1"),
+    "width_correlation": Metric("width correlation", "", "higher"),
+    "width_spread": Metric("width spread", "", "near 1"),
     "silence_motion_px": Metric("mouth motion in silence", "px a frame", "near real"),
 }
 
@@ -60,7 +62,7 @@ class Reference:
         sound: of the clip.
         fps: frames a second.
         text: what is said; empty if unknown.
-        opening: of the real mouth, ``(time,)``.
+        opening, width: of the real mouth, ``(time,)`` each.
         still: descriptor of the first frame, ``(128,)``.
         acd: of the real video.
         strangers: descriptors of other people, ``(n, 128)``; n may be 0.
@@ -71,6 +73,7 @@ class Reference:
     fps: float
     text: str
     opening: NDArray[np.float32]
+    width: NDArray[np.float32]
     still: Embeddings
     acd: float
     strangers: Embeddings
@@ -80,7 +83,8 @@ def reference(frames: Frames, sound: Sound, fps: float, text: str, strangers: Em
     """Prepares a real clip for comparison."""
     still = embeddings(frames[:1])[0]
     own = acd(still, sampled_embeddings(frames))
-    return Reference(frames, sound, fps, text, mouth_opening(crop_landmarks(frames)), still, own, strangers)
+    points = crop_landmarks(frames)
+    return Reference(frames, sound, fps, text, mouth_opening(points), mouth_width(points), still, own, strangers)
 
 
 class Judges:
@@ -142,7 +146,7 @@ def _ratio(value: float, unit: float) -> float:
 def _landmarks(made: Frames, real: Reference, _: Judges) -> Row:
     points = crop_landmarks(made)
     opened = mouth_opening(points)
-    found = match(opened, real.opening)
+    found, wide = match(opened, real.opening), match(mouth_width(points), real.width)
     blinked = blinks(eye_aspect_ratio(points), real.fps)
     silent = silent_frames(real.sound.samples, real.sound.rate_hz, real.fps, len(made))
     return {
@@ -150,6 +154,8 @@ def _landmarks(made: Frames, real: Reference, _: Judges) -> Row:
         "blink_s": blinked.seconds,
         "opening_correlation": found.correlation,
         "opening_spread": found.spread,
+        "width_correlation": wide.correlation,
+        "width_spread": wide.spread,
         "silence_motion_px": silence_motion(opened, silent),
     }
 

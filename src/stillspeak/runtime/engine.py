@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib.resources import files
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.cores import usable_cores
-from stillspeak.errors import ModelError
+from stillspeak.errors import MediaError, ModelError
 from stillspeak.media.windows import Windows
 from stillspeak.runtime.graph import Graph
 
 FORMAT = 3  # of model.json and of the graphs' inputs and outputs
 IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
+MOUTH_GAIN = "mouth_gain"  # an input of the step graph, float32 (1,), of models whose z_c begins with a mouth code
+MOST_GAIN = 2.0  # ours: twice as far as speech says
 _MOST_THREADS = 4  # ours: a call of about a second has so many parts; one frame is drawn by one thread
 _PART_FRAMES = 6  # ours: from twice as many on, a call is split over the threads; less would wait more than it works
 Float = NDArray[np.float32]
@@ -118,7 +121,7 @@ class Engine:
             cv2.setNumThreads(usable_cores())
         self._pools: dict[int, ThreadPoolExecutor] = {}
         self._identity, self._step = Graph(folder / IDENTITY), Graph(folder / STEP)
-        self._step_wants = set(self._step.inputs)  # a decoder that paints has no use for the still
+        self._step_wants = set(self._step.inputs)  # not all: a decoder that paints has no use for the still
         made = self._step.outputs  # a decoder that paints gives frames alone
         self._layers = tuple(name for name in Layers._fields if name in made)
 
@@ -157,7 +160,18 @@ class Engine:
         ]
         return np.array(rows, np.float32).reshape(count, self.description.noise_size)
 
-    def step(self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory) -> tuple[Layers, Memory]:
+    def require_mouth(self, mouth: float) -> None:
+        """Raises MediaError as ``require_gain`` does, and ModelError if ``mouth`` is not 1 and this model has no such gain."""
+        require_gain(mouth)
+        if mouth != 1 and MOUTH_GAIN not in self._step_wants:
+            said = f"The model {self.description.name} opens its mouth only as far as speech says"
+            raise ModelError(
+                f"{said}; leave the mouth at 1, or export the model again if it was trained with a warm start."
+            )
+
+    def step(
+        self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory, mouth: float = 1.0
+    ) -> tuple[Layers, Memory]:
         """The next frames. Many at once are split over the threads: each listens to all up to its part, which is cheap, and
         draws its part.
 
@@ -166,24 +180,33 @@ class Engine:
             windows: ``(n, samples)``, n at least 1.
             noise: ``(n, noise size)``.
             memory: from ``begin`` or the step before.
+            mouth: how far it opens, as ``require_mouth`` takes it; 1 is as far as the sound says.
 
         Returns:
             n frames with how they were made, and the memory after them.
+
+        Raises:
+            MediaError, ModelError: as of ``require_mouth``.
         """
-        made, memory = self._draw(self._layers, identity, windows, noise, memory)
+        self.require_mouth(mouth)
+        fixed = {**identity, MOUTH_GAIN: np.array([mouth], np.float32)}
+        made, memory = self._draw(self._layers, fixed, windows, noise, memory)
         return Layers(*made) if len(made) > 1 else Layers.painted(made[0]), memory
 
     def _draw(
-        self, names: tuple[str, ...], identity: dict[str, Float], windows: Float, noise: Float, memory: Memory
+        self, names: tuple[str, ...], fixed: dict[str, Float], windows: Float, noise: Float, memory: Memory
     ) -> tuple[list[NDArray], Memory]:
-        """Outputs of the step graph that have a row for each frame, and the memory after them."""
+        """Outputs of the step graph that have a row for each frame, and the memory after them.
+
+        Of what is fixed for all frames the graph is given what it wants.
+        """
         parts = max(1, min(self.threads, len(windows) // _PART_FRAMES))
 
         def draw(index: NDArray[np.int64]) -> list[NDArray]:
             heard = index[-1] + 1
             inputs = {"windows": windows[:heard], "noise": noise[:heard], "draw": index}
             inputs |= {"context_state": memory.context, "noise_state": memory.noise}
-            inputs |= {name: value for name, value in identity.items() if name in self._step_wants}
+            inputs |= {name: value for name, value in fixed.items() if name in self._step_wants}
             return self._step.run([*names, "context_out", "noise_out"], inputs)
 
         drawn = np.array_split(np.arange(len(windows)), parts)
@@ -191,6 +214,12 @@ class Engine:
         rows = zip(*(result[: len(names)] for result in results), strict=True)
         made = [pieces[0] if parts == 1 else np.concatenate(pieces) for pieces in rows]
         return made, Memory(*results[-1][len(names) :])
+
+
+def require_gain(mouth: float) -> None:
+    """Raises MediaError if how far a mouth is to open is not a number from 0 to 2."""
+    if not (isinstance(mouth, Real) and 0 <= mouth <= MOST_GAIN):
+        raise MediaError(f"How far the mouth opens must be a number from 0 to {MOST_GAIN:g}, not {mouth}.")
 
 
 def read_description(folder: Path) -> Description:

@@ -21,6 +21,7 @@ from starlette.background import BackgroundTask
 from stillspeak.errors import MediaError
 from stillspeak.jobs import Job, frame_rate
 from stillspeak.media.images import Image
+from stillspeak.runtime.engine import MOST_GAIN
 from stillspeak.serving.films import Film, without_paths
 from stillspeak.serving.length import speech_seconds
 from stillspeak.serving.refusals import BusyError, UnknownFilmError, refusals
@@ -85,6 +86,7 @@ def _add_making(app: FastAPI, service: Service) -> None:
         fps: Annotated[str | None, Form(max_length=16, description="25, 29.97, 30000/1001")] = None,
         crop: Annotated[bool, Form(description="the model's own 96 x 128 frames")] = False,
         label: Annotated[bool, Form(description='"AI-generated" in a corner')] = False,
+        mouth: Annotated[float, Form(ge=0, le=MOST_GAIN, description="how far it opens; 1 is as speech says")] = 1.0,
         job: Annotated[str | None, Form(pattern=_NAME, description="a name to fetch the video by later")] = None,
         prefer: Annotated[str | None, Header(description="respond-async: answer at once; wait=N: in N s")] = None,
     ) -> Response:
@@ -95,9 +97,10 @@ def _add_making(app: FastAPI, service: Service) -> None:
         require_small(photo, service)
         if fps is not None:
             frame_rate(fps)
+        service.animator.engine.require_mouth(mouth)
         film = service.films.begin(job)
         try:
-            asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label)
+            asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label, mouth=mouth)
             seconds = await _started(service, film, photo, speech, asked)
             short = seconds is not None and seconds <= service.settings.direct_seconds
             await _until_over(request, film, _patience(request, short))

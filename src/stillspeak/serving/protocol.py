@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stillspeak.errors import MediaError
+from stillspeak.runtime.engine import MOST_GAIN
 
 HEADER = struct.Struct("<IdB")
 MOST_HZ = 768_000  # of a client's sound: what browsers open at most; studio interfaces have 384,000
@@ -32,6 +33,7 @@ class Hello(BaseModel):
         side: of a frame's longer side in pixels, at most; larger photos are made smaller.
         face: largest, all, or a number.
         seed: of the noise.
+        mouth: how far it opens; 1 is as far as the sound says.
         crop: the model's own 96 x 128 frames and not the photo.
         idle: whether frames go on, of silence, while no sound comes.
     """
@@ -45,6 +47,7 @@ class Hello(BaseModel):
     side: int = Field(512, ge=64, le=1920)
     face: str = Field("largest", max_length=8)
     seed: int = Field(0, ge=0, le=2**32)
+    mouth: float = Field(1.0, ge=0, le=MOST_GAIN)
     crop: bool = False
     idle: bool = True
 

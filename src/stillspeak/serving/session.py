@@ -44,6 +44,7 @@ class Session:
 
     Raises:
         MediaError, FaceError: if the photo shows no face, or too many.
+        ModelError: if the model cannot open its mouth as ``hello`` asks.
     """
 
     def __init__(self, animator: Animator, hello: Hello, photo: Image) -> None:
@@ -54,7 +55,7 @@ class Session:
                 f"A live talk moves at most {_MOST_FACES} faces, not {len(self._scene.faces)}; choose one."
             )
         self._talks = [
-            animator.begin_aligned(face.still, seed=hello.seed + number)
+            animator.begin_aligned(face.still, seed=hello.seed + number, mouth=hello.mouth)
             for number, face in enumerate(self._scene.faces)
         ]
         self._resampler = soxr.ResampleStream(hello.rate_hz, animator.rate_hz, 1, quality=_QUALITY)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, File, Form, Query, UploadFile, WebSocket
 from pydantic import BaseModel
 
+from stillspeak.runtime.engine import MOST_GAIN
 from stillspeak.serving.film_routes import require_small
 from stillspeak.serving.limits import key_of, knows_key
 from stillspeak.serving.origins import Origin, may_ask
@@ -56,11 +57,13 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         sdp: Annotated[str, Form(max_length=65536, description="an offer that sends audio and receives video")],
         face: Annotated[str, Form(max_length=8, description="largest, all, or a number")] = "largest",
         side: Annotated[int, Form(ge=64, le=1920, description="of a frame's longer side, at most")] = 512,
+        mouth: Annotated[float, Form(ge=0, le=MOST_GAIN, description="how far it opens; 1 is as sound says")] = 1.0,
     ) -> Answer:
         """A live talk over WebRTC."""
         from stillspeak.serving.webrtc import Caller
 
-        hello = Hello.model_validate({"face": face, "side": side, "rate_hz": min(service.animator.rate_hz, MOST_HZ)})
+        rate_hz = min(service.animator.rate_hz, MOST_HZ)
+        hello = Hello.model_validate({"face": face, "side": side, "mouth": mouth, "rate_hz": rate_hz})
         require_small(photo, service)
         picture = await photo.read()
         caller = Caller(service, callers.discard)

@@ -6,6 +6,8 @@ from stillspeak.training.weights import Stage
 _CORPORA = {
     "grid": "the GRID audio-visual sentence corpus (M. Cooke, J. Barker, S. Cunningham, X. Shao, 2006), licence CC BY 4.0. "
     "Changes: faces aligned and cropped, sound revoiced and varied",
+    "performers": "portraits of people who do not exist, which a 3D head with drawn teeth (ICT-FaceKit, MIT licence, Copyright "
+    "(c) 2020 USC Institute for Creative Technologies) moves as real speakers move; see the portraits' own terms",
     "portraits": "aligned photos, moved by the mouths of clips, see their own terms",
     "sentences": "a text that synthetic voices read aloud; what mouths do in it was learnt from the clips above",
 }

@@ -24,11 +24,12 @@ from stillspeak.errors import ModelError, OutputError, StillspeakWarning
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, UNetBlock, UpBlock
 from stillspeak.model.generator import FrameDecoder, Generator, Identity, WarpingDecoder
-from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, STEP, Description, Engine
+from stillspeak.runtime.engine import DESCRIPTION, IDENTITY, MOUTH_GAIN, STEP, Description, Engine
 from stillspeak.runtime.motion import moves_mouth
 from stillspeak.temporary import temporary_folder
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
+from stillspeak.training.mouth_gain import code_at_rest, learnt_code, opened
 from stillspeak.training.tensors import pixels, seeded
 from stillspeak.training.warm_start import SoundPhase
 from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
@@ -73,7 +74,7 @@ def export_trained(trained: Trained, destination: str | Path) -> Path:
     generator = Generator(config.generator).eval().requires_grad_(False)
     fill_generator(generator, trained)
     with temporary_folder() as folder:
-        _write_graphs(for_runtime(generator), folder)
+        _write_graphs(for_runtime(generator), learnt_code(trained), folder)
         (folder / DESCRIPTION).write_text(json.dumps(asdict(describe(config)), indent=2) + "\n", "utf-8")
         write_generator(folder / GENERATOR, trained)
         worst = difference(generator, Engine(folder, threads=1))
@@ -182,12 +183,14 @@ class _StepGraph(nn.Module):
     """Listens to all windows, and draws the frames whose numbers are in ``draw``.
 
     ``photo`` is the still, or its ``neighbours`` for a decoder that warps; that one also says where each pixel came from and
-    how much of it is paint.
+    how much of it is paint. ``mouth_gain`` becomes an input of the graph only where z_c begins with a mouth code, of ``code``
+    elements.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, code: int) -> None:
         super().__init__()
         self.generator = generator
+        self.rest = code_at_rest(generator, code) if code else None
 
     def forward(
         self,
@@ -196,6 +199,7 @@ class _StepGraph(nn.Module):
         draw: Tensor,
         context_state: Tensor,
         noise_state: Tensor,
+        mouth_gain: Tensor,
         code: Tensor,
         photo: Tensor,
         *constants: Tensor,
@@ -203,7 +207,10 @@ class _StepGraph(nn.Module):
         identity = Identity(code, constants, photo)
         context, context_state = self.generator.context(windows[None], context_state)
         codes, noise_state = self.generator.noise(noise[None], noise_state)
-        features = self.generator.features(identity, context.index_select(1, draw), codes.index_select(1, draw))
+        context = context.index_select(1, draw)
+        if self.rest is not None:
+            context = opened(context, self.rest, mouth_gain)
+        features = self.generator.features(identity, context, codes.index_select(1, draw))
         last, layers = self.generator.last, ()
         if isinstance(last, ExportedWarpingDecoder):
             warped = last.layers(features)
@@ -221,14 +228,14 @@ def _bytes(video: Tensor) -> Tensor:
     return ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _write_graphs(generator: Generator, folder: Path) -> None:
+def _write_graphs(generator: Generator, code: int, folder: Path) -> None:
     config = generator.config
     still = torch.zeros(1, 3, HEIGHT_PX, WIDTH_PX)
     identify = _IdentityGraph(generator)
     known = ["code", "photo", *(f"constant{i}" for i in range(len(generator.decoder.unet_blocks)))]
     state = generator.begin(1)
     windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise.size)
-    inputs = ["windows", "noise", "draw", "context_state", "noise_state", *known]
+    inputs = ["windows", "noise", "draw", "context_state", "noise_state", MOUTH_GAIN, *known]
     warps = isinstance(generator.last, ExportedWarpingDecoder)
     outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]
     outputs += ["mouth_paint", "mouth_mask"] if generator.mouth else []
@@ -239,8 +246,8 @@ def _write_graphs(generator: Generator, folder: Path) -> None:
             output_names=known, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
         torch.onnx.export(
-            _StepGraph(generator),
-            (windows, noise, torch.arange(3), state.context, state.noise, *identify(still)),
+            _StepGraph(generator, code),
+            (windows, noise, torch.arange(3), state.context, state.noise, torch.ones(1), *identify(still)),
             str(folder / STEP),
             input_names=inputs,
             output_names=outputs,

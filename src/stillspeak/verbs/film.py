@@ -3,7 +3,7 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillspeak.verbs import Verbs, add_proxies, proxies_of, verb
 
@@ -45,6 +45,9 @@ def _add_animate(verbs: Verbs) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise behind blinks and brows (0)")
     parser.add_argument("--fps", default=None, help="frames a second: 25, 29.97, 30000/1001 (the model's own)")
     parser.add_argument("--scale", type=float, default=None, help="of the photo (1; less if longer than 3840 pixels)")
+    parser.add_argument(
+        "--mouth", type=float, default=1.0, help="how far the mouth opens, 0 to 2; 1 is as far as speech says (1)"
+    )
     parser.add_argument("--label", action="store_true", help='writes "AI-generated" in a corner, for anybody to see')
     parser.add_argument("--sign-key", type=Path, default=None, help="PEM of a private key: signs a C2PA manifest")
     parser.add_argument("--sign-certificates", type=Path, default=None, help="PEM of its certificate chain")
@@ -60,12 +63,12 @@ def _animate(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import OutputError
     from stillspeak.jobs import Job, run_job
 
-    how = arguments.face, arguments.seed, arguments.fps, arguments.crop, arguments.scale, arguments.label
-    signature = _signature(arguments)
+    names = "face", "seed", "fps", "crop", "scale", "label", "mouth"
+    how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": _signature(arguments)}
     if arguments.batch is not None:
         if arguments.photo is not None or arguments.voices or arguments.output is not None:
             raise OutputError("--batch takes photos, speech and outputs from its list.")
-        _animate_batch(arguments, Job("", "", "", *how, signature))
+        _animate_batch(arguments, Job("", "", "", **how))
         return
     if arguments.workers is not None or arguments.cluster:
         raise OutputError("--workers and --cluster belong to --batch.")
@@ -74,7 +77,7 @@ def _animate(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise OutputError("animate needs -o OUTPUT, such as -o talk.mp4.")
     speech = _by_face(arguments.voices) if arguments.voices else arguments.speech
-    run_job(Job(arguments.photo, speech, arguments.output, *how, signature), lambda: load(arguments.model))
+    run_job(Job(arguments.photo, speech, arguments.output, **how), lambda: load(arguments.model))
     if arguments.output != "-":
         print(arguments.output)
 

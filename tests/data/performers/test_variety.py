@@ -28,11 +28,32 @@ def test_heads_turn_slowly_and_little():
     assert 0.5 < whole[:, 0].std() < 5
 
 
-def test_a_clip_has_at_most_one_mood_and_some_have_none():
-    shown = [(draw_variety(f"person{k}", "clip", 10).moods != 0).any(axis=0) for k in range(200)]
+def test_a_clip_has_at_most_one_mood_throughout_and_some_have_none():
+    shown = [(draw_variety(f"person{k}", "clip", 10).moods[:, :-1] != 0).any(axis=0) for k in range(200)]
     assert max(one.sum() for one in shown) == 1
     assert 0.25 < np.mean([not one.any() for one in shown]) < 0.55
-    assert all(np.any([one[mood] for one in shown]) for mood in range(len(MOODS)))
+    assert all(np.any([one[mood] for one in shown]) for mood in range(len(MOODS) - 1))
+
+
+def test_some_clips_begin_with_a_grin_that_is_gone_before_the_speech():
+    grins = np.stack([draw_variety(f"person{k}", "clip", 75).moods[:, MOODS.index("grin")] for k in range(200)])
+    begun = grins[:, 0] > 0
+    assert 0.35 < begun.mean() < 0.65
+    assert grins[begun, 0].min() >= 0.7
+    assert (np.diff(grins, axis=1) <= 0).all()
+    assert not grins[:, 34:].any()
+    assert not grins[~begun].any()
+
+
+def test_a_grin_shows_teeth():
+    names = ("mouthUpperUp_L", "mouthLowerDown_R", "jawOpen", "browDown_L")
+    moods = np.zeros((1, len(MOODS)), np.float32)
+    moods[0, MOODS.index("grin")] = 1
+    upper, lower, jaw, brow = mood_coefficients(moods, names)[0]
+    assert upper > 0.3
+    assert lower > 0.2
+    assert 0 < jaw < 0.1
+    assert brow == 0
 
 
 def test_a_smile_raises_the_corners_of_the_mouth_and_no_brows():

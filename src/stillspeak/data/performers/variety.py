@@ -25,8 +25,12 @@ _MOODS = {  # expressions of one unit of each mood, by ARKit's names
     "smile": {"mouthSmile": 0.45, "cheekSquint": 0.25},
     "frown": {"mouthFrown": 0.35, "browDown": 0.5},
     "brows": {"browInnerUp": 0.45, "browOuterUp": 0.35},
+    "grin": {"mouthSmile": 0.8, "mouthUpperUp": 0.4, "mouthLowerDown": 0.25, "jawOpen": 0.06, "cheekSquint": 0.35},
 }
 MOODS = tuple(_MOODS)
+_HELD = 3  # moods that last a whole clip; a grin only begins one
+_GRINS = 0.5  # ours: share of clips that begin with a grin, from which a photo's open smile learns to close
+_GRIN_SECONDS, _FADE_SECONDS = (0.3, 0.8), (0.2, 0.5)  # ours: how long it is held, and how long it takes to go
 
 
 class Camera(NamedTuple):
@@ -54,7 +58,7 @@ class Variety(NamedTuple):
         lip_gloss: by how much the lips' contrast grows.
         camera: how it is filmed.
         turns: yaw, pitch and roll in degrees, frame by frame, ``(time, 3)``.
-        moods: how much of smile, frown and raised brows, frame by frame, ``(time, 3)``.
+        moods: how much of smile, frown, raised brows and grin, frame by frame, ``(time, 4)``.
     """
 
     look: Look
@@ -77,20 +81,30 @@ def draw_variety(person: str, clip: str, time: int) -> Variety:
     camera = Camera(float(abs(random.normal(0, 0.5))), float(abs(random.normal(0, 1.5))), quality)
     moods = np.zeros((time, len(MOODS)))
     if random.random() < _MOODY:
-        which = int(random.integers(len(MOODS)))
+        which = int(random.integers(_HELD))
         level = random.uniform(0.2, 1.0) * (-0.6 if MOODS[which] == "brows" and random.random() < 0.3 else 1)  # noqa: PLR2004
         moods[:, which] = level * (1 + 0.1 * _drift(time, random)).clip(0, 1.5)
     turns = _TURNS * random.uniform(0.2, 1.0) * np.stack([_drift(time, random) for _ in _TURNS], axis=1)
+    gamma, gloss = float(np.exp(random.normal(0, 0.06))), float(max(0.0, random.normal(0, 0.15)))
+    if random.random() < _GRINS:
+        moods[:, MOODS.index("grin")] = _grin(time, random)
     return Variety(
         draw_look(person),
         (float(light[0]), float(light[1]), float(light[2])),
         (float(exposure[0]), float(exposure[1]), float(exposure[2])),
-        float(np.exp(random.normal(0, 0.06))),
-        float(max(0.0, random.normal(0, 0.15))),
+        gamma,
+        gloss,
         camera,
         turns.astype(np.float32),
         moods.astype(np.float32),
     )
+
+
+def _grin(time: int, random: Random) -> NDArray[np.float64]:
+    """A grin that begins a clip and fades before the speech, ``(time,)``."""
+    held, fading = random.uniform(*_GRIN_SECONDS) * FPS, random.uniform(*_FADE_SECONDS) * FPS
+    left = (1 - (np.arange(time) - held) / fading).clip(0, 1)
+    return random.uniform(0.7, 1.15) * left * left * (3 - 2 * left)
 
 
 def draw_look(person: str) -> Look:
@@ -130,7 +144,7 @@ def _drift(time: int, random: Random) -> NDArray[np.float64]:
 
 
 def mood_coefficients(moods: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.float32]:
-    """Moods ``(time, 3)`` as expressions of the head, ``(time, expressions)``."""
+    """Moods ``(time, 4)`` as expressions of the head, ``(time, expressions)``."""
     rows = np.zeros((len(MOODS), len(names)), np.float32)
     for row, expressions in zip(rows, _MOODS.values(), strict=True):
         for k, name in enumerate(names):

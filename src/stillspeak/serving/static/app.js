@@ -2,7 +2,7 @@
 
 import { $, say, state } from "./page.js";
 import { kindOf, understand } from "./offer.js";
-import { makeFilm, resumeFilm, stopFilm } from "./film.js";
+import { makeFilm, resumeFilm, stopFilm, withdraw } from "./film.js";
 import { pick, usePhoto } from "./photo.js";
 import { faceAt } from "./stage.js";
 import { speakOrStop, useSpeech } from "./voice.js";
@@ -34,6 +34,12 @@ $("make").addEventListener("click", async () => {
 });
 $("stop").addEventListener("click", stopFilm);
 $("key").addEventListener("change", resumeFilm);
+$("mouth").addEventListener("input", ({ target }) => { $("mouth-said").textContent = Number(target.value).toFixed(1); });
+$("mouth").addEventListener("change", ({ target: { value } }) => {
+  withdraw(); // its mouth opened differently
+  const far = Number(value) === 1 ? "as far as speech says" : `${value} times as far as speech says`;
+  say(`The mouth opens ${far}${state.talk ? " when you begin again" : ""}.`);
+});
 $("screen").addEventListener("keydown", ({ key }) => { if (state.faces.some((face) => String(face.number) === key)) pick(key); });
 $("screen").addEventListener("click", ({ clientX, clientY }) => pick(String(faceAt(clientX, clientY))));
 

@@ -14,7 +14,7 @@ export async function makeFilm() {
   withdraw();
   const making = { job: freshName(), title: `${state.photo.name} says ${state.speech.name}` };
   const { photo, speech, face } = state, body = new FormData();
-  for (const [name, value] of Object.entries({ photo, speech, face, job: making.job })) body.append(name, value);
+  for (const [name, value] of Object.entries({ photo, speech, face, mouth: $("mouth").value, job: making.job })) body.append(name, value);
   await follow(making, async (signal) => {
     const asked = { method: "POST", body, headers: { ...headers(), Prefer: "respond-async" }, signal };
     try { return await read(await fetch("animate", asked)); } catch (error) {

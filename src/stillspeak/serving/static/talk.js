@@ -24,7 +24,7 @@ export class Talk {
       this.socket.onopen = async () => {
         this.begun = true;
         const side = state.picture ? Math.min(LEAST_PX, Math.max($("screen").width, $("screen").height)) : LEAST_PX;
-        this.socket.send(JSON.stringify({ rate_hz: this.rate, face: state.face, side }));
+        this.socket.send(JSON.stringify({ rate_hz: this.rate, face: state.face, mouth: Number($("mouth").value), side }));
         this.socket.send(await state.photo.arrayBuffer());
       };
       this.socket.onmessage = (event) => this.hear(event.data, done, failed);
