@@ -28,7 +28,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.model.blocks import UNetBlock
 from stillspeak.model.generator import Generator
@@ -36,8 +37,8 @@ from stillspeak.model.losses import adversarial_loss, discriminator_loss, recons
 from stillspeak.presets import PRESETS
 from stillspeak.training import adversary as adversary_module
 from stillspeak.training import step as step_module
+from stillspeak.training.build import chosen_device, prepare_device
 from stillspeak.training.loader import batches, loader_workers
-from stillspeak.training.loop import chosen_device, prepare_device
 from stillspeak.training.phase import Part, chosen_bfloat16
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team

@@ -116,6 +116,7 @@ def refused(status: int, detail: str) -> Callable[[Route], None]:
     return lambda route: route.fulfill(status=status, json={"detail": detail})
 
 
-def made(film: Path) -> Callable[[Route], None]:
-    """The answer that is the video."""
-    return lambda route: route.fulfill(body=film.read_bytes(), content_type="video/mp4")
+def made(film: Path, *notes: str) -> Callable[[Route], None]:
+    """The answer that is the video, with what the server says about its photo."""
+    headers = {"Content-Type": "video/mp4"} | ({"X-Stillspeak-Notes": json.dumps(notes)} if notes else {})
+    return lambda route: route.fulfill(body=film.read_bytes(), headers=headers)

@@ -4,7 +4,7 @@ import contextlib
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stillspeak.animate import Animator
@@ -71,34 +72,15 @@ def run_job(
     Raises:
         StillspeakError: if an input cannot be used or the output cannot be written.
     """
-    if job.seed < 0:
-        raise OutputError(f"--seed must not be negative, got {job.seed}.")
-    require_gain(job.mouth)
-    several = isinstance(job.speech, Mapping)
-    if several and job.face != "largest":
-        raise OutputError("--speech N:FILE says which faces speak; leave --face out.")
-    if job.crop and (job.face == "all" or several):
-        raise OutputError("A crop shows one face: choose it by its number, and give one speech.")
-    if job.signature is not None:
-        job.signature.check(job.output)
-    wanted = frame_rate(job.fps) if job.fps is not None else None
+    wanted = _checked_rate(job)
     with _files(job) as (photo, speeches):
-        require_other(job.output, [photo, *speeches.values()])
-        for path in speeches.values():
-            require_order(photo, path)
-            require_sound(path)
-        require_picture(photo)
-        image = read_image(photo, opaque=job.crop or not keeps_alpha(job.output))
-        for path in speeches.values():
-            open_sound(path)  # a wrong file is named before anything heavy is loaded
+        image = _readable_photo(job, photo, speeches.values())
         alpha = None if job.crop else read_alpha(photo)
         animator = load()
         fps = wanted or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
         how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale, "mouth": job.mouth}
-        with warnings.catch_warnings(
-            record=True
-        ) as noted:  # said below: what cannot work at all is said first, and alone
+        with warnings.catch_warnings(record=True) as noted:  # shown below: an error comes first, and alone
             warnings.simplefilter("always")
             frames = animator.frames(image, speech, **how)
         sound = speech if isinstance(speech, Path) else [*speech.values()]
@@ -114,6 +96,34 @@ def run_job(
                 writer.write(labelled(frame) if job.label else frame)
                 if tell is not None:
                     tell(number, total)
+
+
+def _checked_rate(job: Job) -> Fraction | None:
+    """The frame rate of a job, if it names one. Raises OutputError if its settings make no sense, together or alone."""
+    if job.seed < 0:
+        raise OutputError(f"--seed must not be negative, got {job.seed}.")
+    require_gain(job.mouth)
+    several = isinstance(job.speech, Mapping)
+    if several and job.face != "largest":
+        raise OutputError("--speech N:FILE says which faces speak; leave --face out.")
+    if job.crop and (job.face == "all" or several):
+        raise OutputError("A crop shows one face: choose it by its number, and give one speech.")
+    if job.signature is not None:
+        job.signature.check(job.output)
+    return frame_rate(job.fps) if job.fps is not None else None
+
+
+def _readable_photo(job: Job, photo: Path, speeches: Collection[Path]) -> NDArray[np.uint8]:
+    """The pixels of the photo. Raises MediaError if a file cannot be used: before anything heavy is loaded."""
+    require_other(job.output, [photo, *speeches])
+    for path in speeches:
+        require_order(photo, path)
+        require_sound(path)
+    require_picture(photo)
+    image = read_image(photo, opaque=job.crop or not keeps_alpha(job.output))
+    for path in speeches:
+        open_sound(path)
+    return image
 
 
 def frame_rate(text: str) -> Fraction:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from stillspeak.config import DataConfig
-from stillspeak.data import clips as clips_module
+from stillspeak.data import drawer as drawer_module
 from stillspeak.data.augment import change_speed
-from stillspeak.data.clips import Clips, Drawer, Order
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer, Order
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import DataError
 from stillspeak.presets import tiny
@@ -85,7 +86,7 @@ def test_short_clips_are_heard_at_every_speed_too(clips: Clips, monkeypatch: pyt
         speeds.append(speed)
         return change_speed(samples, speed)
 
-    monkeypatch.setattr(clips_module, "change_speed", noted)
+    monkeypatch.setattr(drawer_module, "change_speed", noted)
     drawer = Drawer(clips, tiny().data, fit_mouth_code(clips.points, 4))
     windows, codes = drawer.sounds(12, 56, np.random.default_rng(0), 1)
     assert 0.78 <= min(speeds) < 1 < max(speeds) <= 1.3

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import expression, move_eyes
 from stillspeak.data.landmarks import crop_landmarks
 from stillspeak.data.mouth_code import fit_mouth_code

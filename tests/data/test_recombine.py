@@ -8,7 +8,8 @@ import pytest
 import skimage.io
 
 from stillspeak.cli import main
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import EXPRESSION
 from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
 from stillspeak.data.mouth_code import fit_mouth_code

@@ -12,7 +12,8 @@ import pytest
 
 from stillspeak.cli import main
 from stillspeak.config import ContextConfig, DataConfig, TeacherConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.manifest import read_manifest
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.data.phonemes import PHONEMES, NothingToSayError, occupancy, phonemes_along, read_sentence

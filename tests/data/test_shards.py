@@ -11,7 +11,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from stillspeak.cli import main
 from stillspeak.data import shards
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.manifest import read_manifest, write_manifest
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.data.sentences import FOLDER, Sentences, write_sentences

@@ -70,19 +70,19 @@ def test_a_second_run_judges_nothing_again(
 
 
 def test_a_damaged_result_or_another_seed_is_judged_again(judged: Path, prepared: Path, tiny_model: Path):
-    jobs = module._jobs(module.read_manifest(prepared, "validation"), None, 0)
-    done = module._Done(judged, module._fingerprint(tiny_model, module.read_manifest(prepared)), prepared)
+    jobs = module.list_jobs(module.read_manifest(prepared, "validation"), None, 0)
+    done = module.Done(judged, module._fingerprint(tiny_model, module.read_manifest(prepared)), prepared)
     assert all(done.figures(job) is not None for job in jobs)
-    other = module._jobs(module.read_manifest(prepared, "validation"), None, 1)
+    other = module.list_jobs(module.read_manifest(prepared, "validation"), None, 1)
     assert all(done.figures(job) is None for job in other)
-    assert module._Done(judged, "another model", prepared).figures(jobs[0]) is None
+    assert module.Done(judged, "another model", prepared).figures(jobs[0]) is None
 
 
 def test_the_other_clip_says_something_else(prepared: Path):
-    jobs = module._jobs(module.read_manifest(prepared), 3, 0)
+    jobs = module.list_jobs(module.read_manifest(prepared), 3, 0)
     assert len(jobs) == 3
     assert all(job.other is not None and job.other.path != job.record.path for job in jobs)
-    assert module._jobs(module.read_manifest(prepared, "test"), None, 0)[0].other is None
+    assert module.list_jobs(module.read_manifest(prepared, "test"), None, 0)[0].other is None
 
 
 def test_a_clip_that_cannot_be_judged_is_left_out_and_named(prepared: Path, tiny_model: Path, tmp_path: Path):

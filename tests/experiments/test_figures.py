@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from stillspeak.cli import main
-from stillspeak.experiments import figures
-from stillspeak.experiments.figures import Clip, make_figures
+from stillspeak.data.manifest import read_manifest
+from stillspeak.experiments.figures import make_figures
+from stillspeak.experiments.moments import Clip, Moment, further
 from stillspeak.media.inspection import inspect
 
 
@@ -37,14 +38,14 @@ def test_what_is_missing_is_said(prepared: Path, tiny_model: Path, tmp_path: Pat
 
 
 def test_a_mouth_that_opens_in_silence_is_found(prepared: Path):
-    record = figures.read_manifest(prepared, "validation")[0]
+    record = read_manifest(prepared, "validation")[0]
     clip = Clip(prepared, record)
     made = {"static": clip.real, "ours": clip.real}
     curve = np.where(np.arange(len(clip.real)) == 7, 3.0, 0.0)
-    found = figures._further(None, curve, made, clip)
+    found = further(None, curve, made, clip)
     assert found is not None
     assert (found.by, found.where) == (3.0, f"{clip.name}, 0.28 s")
     assert np.array_equal(found.rows[0][1][2], clip.real[7])
-    further = figures.Moment(4.0, [], "")
-    assert figures._further(further, curve, made, clip) is further
-    assert figures._further(None, np.full(len(clip.real), -np.inf), made, clip) is None
+    higher = Moment(4.0, [], "")
+    assert further(higher, curve, made, clip) is higher
+    assert further(None, np.full(len(clip.real), -np.inf), made, clip) is None

@@ -8,8 +8,9 @@ import pytest
 import skimage.data
 
 from stillspeak.errors import FaceError
+from stillspeak.media import portrait
 from stillspeak.media.covers import is_covered, mouth_score
-from stillspeak.media.faces import align, every_face, find_faces, similarity
+from stillspeak.media.faces import Face, align, every_face, find_faces, similarity
 from stillspeak.media.images import read_image
 from stillspeak.media.portrait import mouth_share, require_faces, trouble
 from stillspeak.runtime.scene import numbered, open_scene
@@ -91,6 +92,29 @@ def test_half_a_face_is_said_to_be_cut_off(astronaut: np.ndarray):
     middle = int(place(astronaut, [(49, 90)])[0, 0])
     with pytest.raises(FaceError, match="cut off by the edge"):
         require_faces(np.ascontiguousarray(astronaut[:300, :middle]))
+
+
+def test_half_a_face_in_a_large_photo_is_said_to_be_cut_off_though_only_small_copies_are_searched(
+    astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+    """The first search sees the whole photo, the turned ones a copy as large as the detector looks at, the mirrored one less."""
+    middle = int(place(astronaut, [(49, 90)])[0, 0])
+    large = cv2.resize(np.ascontiguousarray(astronaut[:300, :middle]), None, fx=12, fy=12)
+    longest: list[int] = []
+
+    def noted(image: np.ndarray, *limit: int) -> list[Face]:
+        longest.append(max(image.shape[:2]))
+        return find_faces(image, *limit)
+
+    monkeypatch.setattr(portrait, "find_faces", noted)
+    with pytest.raises(FaceError, match="cut off by the edge"):
+        require_faces(large)
+    assert longest == [2560, 2560, 2560, 960]
+
+
+def test_a_photo_that_is_a_strip_is_refused_with_a_sentence():
+    with pytest.raises(FaceError, match="no face that can be found"):
+        require_faces(np.full((40, 60_000, 3), 127, np.uint8))
 
 
 @pytest.mark.parametrize(

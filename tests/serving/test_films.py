@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import signal
 import tempfile
@@ -80,7 +81,7 @@ def test_a_video_is_asked_for_and_fetched_later_as_often_as_one_likes(
     asked = client.post("/animate", files=short, headers=ASYNC, data={"crop": "true"})
     name = asked.json()["job"]
     assert asked.status_code == 202
-    assert asked.json() == {"job": name, "state": asked.json()["state"], "done": 0, "total": None}
+    assert asked.json() == {"job": name, "state": asked.json()["state"], "done": 0, "total": None, "notes": []}
     assert asked.headers["Location"] == f"/at/animate/{name}"
     assert len(name) == 32
     film = fetched(client, asked.headers["Location"])
@@ -132,6 +133,51 @@ def test_speech_is_as_long_as_its_file_says_and_long_if_it_says_nothing(
     assert client.post("/animate", files=short).status_code == (200 if said == 30.0 else 202)
 
 
+def test_clients_hear_what_the_command_says_of_a_photo(client: TestClient, astronaut: np.ndarray):
+    head = astronaut[20:220, 130:330]
+    two = files(np.concatenate([head, np.full_like(head, 200), head], axis=1), 0.1)
+    direct = client.post("/animate", files=two)
+    assert direct.status_code == 200
+    said = json.loads(direct.headers["X-Stillspeak-Notes"])
+    assert said[0] == "2 faces; face 1 speaks (face chooses another)."
+    assert [note[:10] for note in said[1:]] == ["The model "]  # the tests' own is hardly trained
+    asked = client.post("/animate", files=two, headers=ASYNC).json()
+    assert asked["notes"] == []
+    told = [
+        json.loads(line[6:])
+        for line in client.get(f"/animate/{asked['job']}/events").text.splitlines()
+        if line[:5] == "data:"
+    ]
+    assert (told[-1]["state"], told[-1]["notes"]) == ("done", said)
+    video = client.get(f"/animate/{asked['job']}")
+    assert json.loads(video.headers["X-Stillspeak-Notes"]) == said
+    chosen = client.post("/animate", files=two, data={"face": "2"})
+    assert json.loads(chosen.headers["X-Stillspeak-Notes"]) == said[1:]
+
+
+def test_the_header_of_notes_holds_any_text_and_is_short_enough_for_a_proxy(
+    client: TestClient, short: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+):
+    notes = [
+        'Zoë\'s "face"\r\nSet-Cookie: x=1 \u2028 \U0001f600',
+        *(f"Face {number} {'is covered' * 30}." for number in range(9)),
+    ]
+
+    async def make(job: Job, settings: Settings, film: Film) -> None:
+        film.video.write_bytes(b"a few bytes")
+        film.notes = notes
+
+    monkeypatch.setattr(films, "make", make)
+    answer = client.post("/animate", files=short)
+    header = answer.headers["X-Stillspeak-Notes"]
+    told = json.loads(header)
+    assert header.isascii()
+    assert header.isprintable()
+    assert len(header) <= 2000 < len(json.dumps(notes[: len(told) + 1]))
+    assert told == notes[: len(told)]
+    assert "Set-Cookie" not in answer.headers
+
+
 def test_what_goes_wrong_later_is_told_to_who_fetches(client: TestClient, short: dict[str, bytes]):
     grey = files(np.full((300, 300, 3), 90, np.uint8), 0.1)["photo"]
     asked = client.post("/animate", files=short | {"photo": grey}, headers=ASYNC)
@@ -160,7 +206,8 @@ def test_more_than_may_wait_are_told_to_come_back_and_names_are_not_shared(clien
         assert client.post("/animate", files=long, data={"job": name}, headers=ASYNC).status_code == 202
     full = client.post("/animate", files=long, headers=ASYNC)
     assert (full.status_code, "come back" in full.json()["detail"]) == (503, True)
-    assert client.get("/animate/three").json() == {"job": "three", "state": "waiting", "done": 0, "total": None}
+    stands = {"job": "three", "state": "waiting", "done": 0, "total": None, "notes": []}
+    assert client.get("/animate/three").json() == stands
     assert client.delete("/animate/three").status_code == 204
     again = client.post("/animate", files=long, data={"job": "one"}, headers=ASYNC)
     assert (again.status_code, "give this one another" in again.json()["detail"]) == (400, True)

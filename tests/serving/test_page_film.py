@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from playwright.sync_api import Browser, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Route, expect, sync_playwright
 
 from helpers import CHROMIUM, tone, write_video
 from page_alone import FACE, Alone, alone, made, refused, stands
@@ -103,6 +103,37 @@ def test_what_is_chosen_anew_withdraws_the_old_film(shown: Alone, files: Path, c
     assert page.locator("#film").get_attribute("src") is None
     assert page.locator("#download").get_attribute("href") is None
     assert film in page.evaluate("window.revoked")
+
+
+def test_what_the_server_says_of_the_photo_stands_below_the_film_and_goes_with_it(shown: Alone, files: Path):
+    page, told = shown.page, page_notes(shown)
+    shown.answers = [
+        stands(1, 10),
+        made(files / "film.mp4", "Zoë's face seems to have its mouth covered.", "<b>2</b> faces."),
+    ]
+    page.click("#make")
+    expect(told).to_have_text("Zoë's face seems to have its mouth covered. <b>2</b> faces.")
+    expect(told).to_be_visible()
+    expect(page.locator("#status")).to_have_text("The video is ready.")
+    page.reload()
+    expect(told).to_contain_text("mouth covered")
+    shown.answers = [made(files / "film.mp4")]
+    page.reload()
+    expect(page.locator("#film")).to_be_visible()
+    expect(told).to_be_empty()
+
+
+def test_what_is_chosen_anew_withdraws_what_was_said_of_the_old_photo(shown: Alone, files: Path):
+    shown.answers = [made(files / "film.mp4", "The face has its mouth cut off.")]
+    shown.page.click("#make")
+    expect(page_notes(shown)).to_have_text("The face has its mouth cut off.")
+    shown.page.set_input_files("#photo", files / "other.png")
+    expect(page_notes(shown)).to_be_empty()
+
+
+def page_notes(shown: Alone) -> Locator:
+    """The place for what the server says about a photo; screen readers read out what changes there."""
+    return shown.page.locator("#notes[role=status]")
 
 
 def test_the_film_is_shown_though_speech_was_still_heard_when_it_was_asked_for(shown: Alone, files: Path):

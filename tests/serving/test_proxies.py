@@ -137,9 +137,11 @@ def test_a_video_is_followed_and_fetched_through_nginx(page: httpx.Client, photo
     assert answer.headers["Location"] == f"/talk/animate/{name}"
     with page.stream("GET", f"animate/{name}/events") as events:
         told = [json.loads(line[6:]) for line in events.iter_lines() if line.startswith("data: ")]
-    assert told[-1] == {"state": "done", "done": 25, "total": 25}
+    (said,) = told[-1]["notes"]  # that the model of the tests is hardly trained
+    assert told[-1] == {"state": "done", "done": 25, "total": 25, "notes": [said]}
     film = page.get(page.base_url.join(answer.headers["Location"]))
     assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
+    assert json.loads(film.headers["X-Stillspeak-Notes"]) == [said]
     assert page.post("animate", files=files).content[4:8] == b"ftyp"
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import ModelError
@@ -86,7 +87,7 @@ def test_a_set_generator_is_set_again_by_a_model_to_start_from(prepared: Path, t
     shut = []
     for trainer in (often, seldom):
         with torch.no_grad():
-            made, _ = trainer.generator.noise(noise, torch.zeros(1, 1, 10))
+            made, _ = trainer.state.generator.noise(noise, torch.zeros(1, 1, 10))
         shut.append(float((made[..., 0] > 0.3 * EXPRESSION_SCALE).float().mean()))
     assert shut[0] > 5 * shut[1]
 
@@ -122,9 +123,9 @@ def test_adversaries_leave_the_noise_generator_as_it_was_set(prepared: Path, tmp
     folder = RunFolder(tmp_path / "run")
     folder.create(tiny(), prepared)
     trainer = Trainer(folder, None, lambda _: None)
-    before = [parameter.clone() for parameter in trainer.generator.noise.parameters()]
+    before = [parameter.clone() for parameter in trainer.state.generator.noise.parameters()]
     trainer.run()
-    for was, now in zip(before, trainer.generator.noise.parameters(), strict=True):
+    for was, now in zip(before, trainer.state.generator.noise.parameters(), strict=True):
         assert torch.equal(was, now)
 
 

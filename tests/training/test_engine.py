@@ -20,7 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from stillspeak.cli import main
 from stillspeak.config import Config, SyncDiscriminatorConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
@@ -39,11 +40,12 @@ from stillspeak.training.adversary import (
     own_sound,
 )
 from stillspeak.training.blend import blend
+from stillspeak.training.build import PHASES
 from stillspeak.training.calibration import Factors
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import difference, export
 from stillspeak.training.loader import batches, ended_workers_said, loader_workers
-from stillspeak.training.loop import PHASES, Trainer, train
+from stillspeak.training.loop import Trainer, train
 from stillspeak.training.patience import Patience
 from stillspeak.training.run import BEST, RunFolder
 from stillspeak.training.team import Draws, Share, Team
@@ -281,8 +283,8 @@ def test_gradients_of_accumulated_parts_are_the_whole_batchs(prepared: Path, tmp
     gradients = []
     for parts in (1, 2):
         made = trainer(short(tiny(), accumulate=parts), prepared, tmp_path / str(parts))
-        made.generator.eval()  # batch norms of parts see parts
-        phase = made.phases[1]
+        made.state.generator.eval()  # batch norms of parts see parts
+        phase = made.state.phases[1]
         phase.optimisers["picture"].step = lambda: None  # type: ignore[method-assign]
         phase.optimisers["picture"].zero_grad = lambda: None  # type: ignore[method-assign]
         phase.step(0, phase.draw(0))
@@ -394,7 +396,7 @@ def test_the_quick_adam_takes_adams_steps():
 
 def break_step(made: Trainer, index: int, at: int, times: int = 1) -> None:
     """Makes a phase's step give not-a-number, so many times, once it is at a step."""
-    phase, left = made.phases[index], [times]
+    phase, left = made.state.phases[index], [times]
     original = phase.step
 
     def broken(step: int, parts: list) -> dict[str, torch.Tensor]:
@@ -402,7 +404,7 @@ def break_step(made: Trainer, index: int, at: int, times: int = 1) -> None:
         if step == at and left[0]:
             left[0] -= 1
             with torch.no_grad():
-                next(made.generator.parameters()).fill_(float("nan"))
+                next(made.state.generator.parameters()).fill_(float("nan"))
             scalars["l1"] = torch.tensor(float("nan"))
         return scalars
 
@@ -415,8 +417,8 @@ def test_not_a_number_goes_back_to_the_checkpoint_at_half_the_learning_rate(prep
     break_step(made, 2, at=2)
     made.run()
     assert any("0.5 of the learning rates" in line for line in said)
-    assert made.phases[2].rate == 0.5
-    assert all(torch.isfinite(value).all() for value in made.generator.state_dict().values())
+    assert made.state.phases[2].rate == 0.5
+    assert all(torch.isfinite(value).all() for value in made.state.generator.state_dict().values())
 
 
 def test_not_a_number_that_comes_back_ends_the_run(prepared: Path, tmp_path: Path):
@@ -480,7 +482,7 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
 
 def test_a_run_whose_patience_has_ended_takes_no_more_steps(prepared: Path, tmp_path: Path):
     made = trainer(short(tiny(), steps=4, patience_epochs=1, calibrate=False), prepared, tmp_path / "r")
-    made.phase_index, made.watch.patience.waited = 2, 1
+    made.state.phase_index, made.watch.patience.waited = 2, 1
     made.run()
     assert (tmp_path / "r" / "metrics.jsonl").exists() is False
 
@@ -497,7 +499,7 @@ def test_a_mouth_is_widened_once_however_often_the_end_is_lost(
                 FullAtTheEnd(RunFolder(tmp_path / name), say=quiet).run()
             made = Trainer(RunFolder(tmp_path / name), say=quiet)
         made.run()
-        assert sum(stage["phase"].startswith("calibration") for stage in made.history) == 1
+        assert sum(stage["phase"].startswith("calibration") for stage in made.state.history) == 1
     whole, lost = (read_generator(tmp_path / name / BEST).weights for name in ("whole", "lost"))
     assert all(torch.equal(whole[key], lost[key]) for key in whole)
 
@@ -512,7 +514,7 @@ class FullAtTheEnd(Trainer):
     """A run for whose last checkpoint there is no room."""
 
     def save(self) -> None:
-        if self.phase_index == len(self.phases):
+        if self.state.phase_index == len(self.state.phases):
             raise RunError("The disk is full.")
         super().save()
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from stillspeak.config import MouthDecoderConfig, MouthDiscriminatorConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.files import large_path
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import RunError

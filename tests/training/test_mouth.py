@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from stillspeak.config import MouthDiscriminatorConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.model.discriminators import mouth_of
 from stillspeak.model.generator import Generator

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from stillspeak.config import MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.model.generator import Generator
 from stillspeak.presets import tiny
-from stillspeak.training.loop import PHASES
+from stillspeak.training.build import PHASES
 from stillspeak.training.phase import Phase, chosen_bfloat16
 from stillspeak.training.team import Team
 

@@ -15,18 +15,20 @@ from safetensors.torch import load_file, save_file
 
 from stillspeak.cli import main
 from stillspeak.config import Config, MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import OutputError, RunError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training import loop
+from stillspeak.training import state
 from stillspeak.training.adversary import adversaries
+from stillspeak.training.build import chosen_device
 from stillspeak.training.calibration import calibrate
 from stillspeak.training.export import difference, export, fold_batch_norms
 from stillspeak.training.exported_warp import ExportedWarpingDecoder
-from stillspeak.training.loop import Trainer, chosen_device, train
+from stillspeak.training.loop import Trainer, train
 from stillspeak.training.overrides import overridden
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict, load_tensors
 from stillspeak.training.warm_start import code_loss, concordance_loss
@@ -94,7 +96,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Pat
 def stop_after(trainer: Trainer, steps: int) -> None:
     """Presses Ctrl-C in the middle of the step after so many, before it is counted and averaged."""
     done = 0
-    for phase in trainer.phases:
+    for phase in trainer.state.phases:
         original = phase.step
 
         def counted(step, batch, original=original):
@@ -112,8 +114,8 @@ def test_the_average_of_the_weights_goes_on_from_phase_to_phase(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     decays = list[float]()
-    original = loop.get_ema_multi_avg_fn
-    monkeypatch.setattr(loop, "get_ema_multi_avg_fn", lambda decay: decays.append(decay) or original(decay))
+    original = state.get_ema_multi_avg_fn
+    monkeypatch.setattr(state, "get_ema_multi_avg_fn", lambda decay: decays.append(decay) or original(decay))
     config = replace(tiny(), train=replace(tiny().train, sample_every=1000))
     RunFolder(tmp_path / "r").create(config, prepared)
     stopped = Trainer(RunFolder(tmp_path / "r"), say=quiet)
@@ -134,7 +136,7 @@ def test_a_run_whose_time_is_over_takes_no_step_of_later_phases_and_shows_its_la
     assert [stage["phase"] for stage in read_generator(tmp_path / "r").history if stage["steps"]] == ["sound"]
     resumed = Trainer(RunFolder(tmp_path / "r"), say=quiet)
     resumed.run()
-    assert resumed.updates == 1
+    assert resumed.state.updates == 1
 
 
 def test_a_finished_run_is_exported_and_speaks(finished: Path, tmp_path: Path, photo: Path, speech: Path):
@@ -230,7 +232,7 @@ def test_the_discriminators_of_a_finished_run_go_on_in_one_that_starts_from_it(
     RunFolder(tmp_path / "next").create(wider, prepared)
     trainer = Trainer(RunFolder(tmp_path / "next"), finished, said.append)
     assert said == [f"discriminator sequence: from {finished}"]  # of the other the sizes are new
-    for name, tensor in trainer.phases[-1].networks["sequence"].state_dict().items():
+    for name, tensor in trainer.state.phases[-1].networks["sequence"].state_dict().items():
         assert torch.equal(tensor, load_file(finished / "checkpoint.safetensors")[f"network.sequence.{name}"])
 
 
@@ -240,7 +242,7 @@ def test_discriminators_of_a_run_to_start_from_outlive_a_stop_before_they_are_ne
     RunFolder(tmp_path / "next").create(tiny(), prepared)
     Trainer(RunFolder(tmp_path / "next"), finished, quiet).save()
     resumed = Trainer(RunFolder(tmp_path / "next"), say=quiet)
-    for name, network in resumed.phases[-1].networks.items():
+    for name, network in resumed.state.phases[-1].networks.items():
         for key, tensor in network.state_dict().items():
             assert torch.equal(tensor, load_file(finished / "checkpoint.safetensors")[f"network.{name}.{key}"])
 
@@ -452,7 +454,7 @@ def test_not_a_number_stops_with_a_way_on(prepared: Path, tmp_path: Path):
     RunFolder(tmp_path / "r").create(tiny(), prepared)
     trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)
     with torch.no_grad():
-        trainer.generator.context.audio.last.weight.fill_(float("nan"))
+        trainer.state.generator.context.audio.last.weight.fill_(float("nan"))
     with pytest.raises(RunError, match="not a number"):
         trainer.run()
 
@@ -486,8 +488,8 @@ def test_a_run_that_was_killed_before_its_first_step_still_knows_where_it_starte
     Trainer(RunFolder(tmp_path / "r"), finished, say=quiet).save()
     resumed = Trainer(RunFolder(tmp_path / "r"), say=quiet)
     _, weights, _, history = read_generator(finished)
-    torch.testing.assert_close(resumed.generator.state_dict(), weights)
-    assert len(resumed.history) == len(history)
+    torch.testing.assert_close(resumed.state.generator.state_dict(), weights)
+    assert len(resumed.state.history) == len(history)
 
 
 def test_a_rate_that_figure_10_cannot_divide_is_refused():
@@ -548,9 +550,9 @@ def test_what_is_kept_is_not_changed_by_the_adversaries(keep: str, learns: set[s
     config = overridden("tiny", [*settings, "--loss.code", "0", "--warm.expression", "False"])
     RunFolder(tmp_path / "r").create(config, prepared)
     trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)
-    before = {name: value.clone() for name, value in trainer.generator.state_dict().items()}
+    before = {name: value.clone() for name, value in trainer.state.generator.state_dict().items()}
     trainer.run()
-    after = trainer.generator.state_dict()
+    after = trainer.state.generator.state_dict()
     changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
     assert changed == learns
 

@@ -1,6 +1,6 @@
 """Changes that keep the words and the mouth: of faces (the same over a clip and its still) and of voices. Ours.
 
-Pure functions of the data and a random generator. Mirroring is in ``clips.py``, since landmarks must follow it.
+Pure functions of the data and a random generator. Mirroring is in ``drawer.py``, since landmarks must follow it.
 """
 
 from dataclasses import dataclass

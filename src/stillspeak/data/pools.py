@@ -30,10 +30,15 @@ def require_counts(workers: int | None, voices: int, readings: int) -> None:
         raise DataError(f"--voices and --readings must be at least 0, not {voices} and {readings}.")
 
 
-def work_through(running: Iterator[None], total: int, unit: str) -> None:
-    """Shows how far ``run_here`` or ``run_on_cluster`` is, to the end. Raises DataError if a process is ended from outside."""
+def work_through(work: Work, jobs: Sequence[Any], unit: str, workers: int | None = None, cluster: str = "") -> None:
+    """Does all jobs, on a cluster if there is the address of one, and shows how far it is in a ``unit`` of jobs.
+
+    Raises:
+        DataError: if a process is ended from outside, or the cluster cannot be reached.
+    """
+    running = run_on_cluster(work, jobs, cluster, workers) if cluster else run_here(work, jobs, workers)
     try:
-        for _ in tqdm(running, total=total, unit=unit):
+        for _ in tqdm(running, total=len(jobs), unit=unit):
             pass
     except BrokenProcessPool as error:
         said = "A process was ended from outside, perhaps for want of memory; what was prepared is kept: run it again"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stillspeak.data.corpora import SourceClip, source_clips
 from stillspeak.data.landmarks import points68
 from stillspeak.data.manifest import ClipRecord
-from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
+from stillspeak.data.pools import require_counts, work_through
 from stillspeak.data.readings import READERS, installed, make_readings
 from stillspeak.data.records import (
     earlier_records,
@@ -81,16 +81,20 @@ def prepare(
     clips = source_clips(corpus, source, destination.resolve() / "clips")
     before = earlier_records(destination)
     require_same(clips, before, destination)
-    try:
-        destination.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{destination} cannot be made: {error.strerror}.") from error
+    _make(destination)
     work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
-    done = run_on_cluster(work, clips, cluster, workers) if cluster else run_here(work, clips, workers)
-    work_through(done, len(clips), "clip")
+    work_through(work, clips, "clip", workers, cluster)
     records = [load_record(record_path(destination, clip)) for clip in clips]
     publish_records(destination, corpus, before, records)
     return records
+
+
+def _make(folder: Path) -> None:
+    """Makes a folder that may be there. Raises DataError if it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:

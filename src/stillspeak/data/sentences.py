@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stillspeak.data.manifest import ClipRecord, evenly, read_manifest
 from stillspeak.data.phonemes import VOICES, NothingToSayError, phonemes_along, read_sentence, require_flite
-from stillspeak.data.pools import require_counts, run_here, work_through
+from stillspeak.data.pools import require_counts, work_through
 from stillspeak.data.readings import make_readings
 from stillspeak.data.voices import RATE_HZ, make_voices, with_copies, write_voice
 from stillspeak.errors import DataError, OutputError
@@ -122,6 +122,25 @@ def prepare_sentences(
     lines = read_lines(Path(text))
     require_counts(workers, voices, readings)
     require_flite()
+    clips, sentences = _spoken(destination, lines)
+    work = partial(_do, destination=destination, voices=voices, readings=readings)
+    try:
+        (destination / FOLDER).mkdir(exist_ok=True)
+        work_through(work, [*clips, *sentences], "text", workers)
+    except (OSError, soundfile.LibsndfileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.error_string
+        raise OutputError(f"{destination / FOLDER} cannot be written: {why}.") from error
+    for part in (destination / FOLDER).rglob(".*.part*"):
+        part.unlink(missing_ok=True)  # of a run that was killed
+    return sentences
+
+
+def _spoken(destination: Path, lines: list[str]) -> tuple[list[ClipRecord], list[Sentence]]:
+    """The clips whose words are known, and who reads what: every voice every line, and as many of the corpus's own sentences.
+
+    Raises:
+        DataError: if no training clip's words are known.
+    """
     clips = [
         r for r in read_manifest(destination) if r.spoken and r.split in _TAUGHT and r.corpus not in _PART_OF_SPEECH
     ]
@@ -131,17 +150,7 @@ def prepare_sentences(
     sentences = [Sentence(line, voice) for line in lines for voice in VOICES]
     chosen = evenly(sorted(set(own)), len(sentences))
     sentences += [Sentence(line, VOICES[number % len(VOICES)]) for number, line in enumerate(chosen)]
-    sentences = list(dict.fromkeys(sentences))
-    work = partial(_do, destination=destination, voices=voices, readings=readings)
-    try:
-        (destination / FOLDER).mkdir(exist_ok=True)
-        work_through(run_here(work, [*clips, *sentences], workers), len(clips) + len(sentences), "text")
-    except (OSError, soundfile.LibsndfileError) as error:
-        why = error.strerror if isinstance(error, OSError) else error.error_string
-        raise OutputError(f"{destination / FOLDER} cannot be written: {why}.") from error
-    for part in (destination / FOLDER).rglob(".*.part*"):
-        part.unlink(missing_ok=True)  # of a run that was killed
-    return sentences
+    return clips, list(dict.fromkeys(sentences))
 
 
 def read_lines(path: Path) -> list[str]:

@@ -77,11 +77,7 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
         fs.makedirs(root, exist_ok=True)
         for shard in tqdm(shards, unit="shard", disable=None, delay=2):
             _write(shard, folder, fs, root)
-        for name in _BESIDE:
-            if (folder / name).is_file():
-                _put(fs, f"{root}/{name}", (folder / name).read_bytes())
-        if (folder / SENTENCES).is_file():
-            _write_sentences(folder, fs, f"{root}/{_READ_ALOUD}")
+        _put_beside(folder, fs, root)
         _put(fs, f"{root}/{MANIFEST}", to_parquet(packed))
         for stale in before - {shard.name for shard in shards}:  # a reader of all tars would find clips twice
             for path in (f"{root}/{stale}", f"{root}/{stale}.sha256"):
@@ -90,6 +86,15 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
     except OSError as error:
         raise DataError(f"{destination} cannot be written: {error.strerror or error}.") from error
     return [shard.name for shard in shards]
+
+
+def _put_beside(folder: Path, fs: FileSystem, root: str) -> None:
+    """Puts what lies beside the clips of a prepared folder where its shards are."""
+    for name in _BESIDE:
+        if (folder / name).is_file():
+            _put(fs, f"{root}/{name}", (folder / name).read_bytes())
+    if (folder / SENTENCES).is_file():
+        _write_sentences(folder, fs, f"{root}/{_READ_ALOUD}")
 
 
 def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipRecord]:
@@ -112,18 +117,9 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
     if not any(record.shard for record in records):
         raise DataError(f"{source} holds no shards of split {split or 'any'}.")
     before = read_manifest(folder, dropped=True) if (folder / MANIFEST).is_file() else []
-    shards: dict[str, list[ClipRecord]] = {}
-    for record in records:
-        if record.shard:
-            shards.setdefault(record.shard, []).append(record)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, clips in tqdm(sorted(shards.items()), unit="shard", disable=None, delay=2):
-            notes = [(folder / record.path).with_suffix(".json") for record in clips]
-            if not all(path.is_file() for path in notes):
-                _read(fs, f"{root}/{name}", folder)
-            if missing := [path for path in notes if not path.is_file()]:
-                raise tarfile.TarError(f"{name} lacks {missing[0].stem}")
+        _fetch(fs, root, folder, records)
         if fs.exists(f"{root}/{PORTRAITS}"):
             _into(folder / PORTRAITS, io.BytesIO(fs.cat_file(f"{root}/{PORTRAITS}")))
         if fs.exists(f"{root}/{_READ_ALOUD}"):
@@ -137,6 +133,20 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
     except OSError as error:
         raise DataError(f"{source} cannot be unpacked to {folder}: {error.strerror or error}.") from error
     return loose
+
+
+def _fetch(fs: FileSystem, root: str, folder: Path, records: list[ClipRecord]) -> None:
+    """Unpacks the shards of clips that are not all there yet. Raises TarError if a shard lacks one of its clips."""
+    shards: dict[str, list[ClipRecord]] = {}
+    for record in records:
+        if record.shard:
+            shards.setdefault(record.shard, []).append(record)
+    for name, clips in tqdm(sorted(shards.items()), unit="shard", disable=None, delay=2):
+        notes = [(folder / record.path).with_suffix(".json") for record in clips]
+        if not all(path.is_file() for path in notes):
+            _read(fs, f"{root}/{name}", folder)
+        if missing := [path for path in notes if not path.is_file()]:
+            raise tarfile.TarError(f"{name} lacks {missing[0].stem}")
 
 
 def _require_own(fs: FileSystem, root: str, destination: str, records: list[ClipRecord]) -> set[str]:

@@ -91,11 +91,7 @@ def revoice(
     if times is not None:
         said = (times / WORLD_FRAME_SECONDS).round().astype(int).clip(0, len(f0) - 1)
         f0, envelope, breath = f0[said], envelope[said], np.ascontiguousarray(breath[said])
-    bins = np.arange(envelope.shape[1])
-    source = np.minimum(bins / formants, bins[-1])
-    low = source.astype(int)
-    high, share = np.minimum(low + 1, bins[-1]), source - low
-    warped = np.exp((1 - share) * np.log(envelope[:, low]) + share * np.log(envelope[:, high]))
+    warped = _with_formants(envelope, formants)
     voiced = pyworld.synthesize(f0 * pitch, np.ascontiguousarray(warped), breath, rate_hz, period_ms)
     if times is not None:
         return voiced.astype(np.float32)
@@ -103,3 +99,12 @@ def revoice(
     length = min(len(samples), len(voiced))
     out[:length] = voiced[:length]
     return out
+
+
+def _with_formants(envelope: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """A spectral envelope ``(time, bins)`` with its resonances at ``factor`` times their frequencies."""
+    bins = np.arange(envelope.shape[1])
+    source = np.minimum(bins / factor, bins[-1])
+    low = source.astype(int)
+    high, share = np.minimum(low + 1, bins[-1]), source - low
+    return np.exp((1 - share) * np.log(envelope[:, low]) + share * np.log(envelope[:, high]))

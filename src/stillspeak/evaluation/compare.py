@@ -57,23 +57,25 @@ def compare(before: Path, after: Path, row: str = "model") -> str:
         "|---|---|---|---|---|---|",
     ]
     for metric, (title, unit, better) in METRICS.items():
-        clips = [clip for clip in shared if metric in first[clip][row] and metric in second[clip][row]]
-        if not clips:
-            continue
-        real = np.array([first[clip].get(_REAL, {}).get(metric, np.nan) for clip in clips])
-        name, units = metric, np.ones(len(clips))
-        if metric == "acd_ratio":  # of the means, as in the results
-            name, units = "acd", np.array([first[clip].get(_REAL, {}).get("acd", np.nan) for clip in clips])
-        a, b = (np.array([rows[clip][row].get(name, np.nan) for clip in clips]) for rows in (first, second))
-        real = real[~np.isnan(real)]
-        cells = [
-            _mean(real, np.ones(len(real))),
-            _mean(a, units),
-            _mean(b, units),
-            _difference(b - a, units, len(shared)),
-        ]
-        lines.append(f"| {title}{f' ({unit})' if unit else ''} | {better} | " + " | ".join(cells) + " |")
+        if cells := _cells(metric, row, shared, first, second):
+            lines.append(f"| {title}{f' ({unit})' if unit else ''} | {better} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cells(
+    metric: str, row: str, shared: list[str], first: dict[str, Figures], second: dict[str, Figures]
+) -> list[str]:
+    """Real, before, after and difference of a metric over the clips that have it; none if no clip has."""
+    clips = [clip for clip in shared if metric in first[clip][row] and metric in second[clip][row]]
+    if not clips:
+        return []
+    real = np.array([first[clip].get(_REAL, {}).get(metric, np.nan) for clip in clips])
+    name, units = metric, np.ones(len(clips))
+    if metric == "acd_ratio":  # of the means, as in the results
+        name, units = "acd", np.array([first[clip].get(_REAL, {}).get("acd", np.nan) for clip in clips])
+    a, b = (np.array([rows[clip][row].get(name, np.nan) for clip in clips]) for rows in (first, second))
+    real = real[~np.isnan(real)]
+    return [_mean(real, np.ones(len(real))), _mean(a, units), _mean(b, units), _difference(b - a, units, len(shared))]
 
 
 def _mean(values: np.ndarray, units: np.ndarray) -> str:

@@ -6,12 +6,9 @@ sound. Every row is heard with the clip's own sound.
 
 import contextlib
 import hashlib
-import json
 import signal
-import zlib
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,35 +21,22 @@ from tqdm import tqdm
 
 from stillspeak.animate import Animator, load
 from stillspeak.cores import granted_cores
-from stillspeak.data.manifest import ClipRecord, choose_split, evenly, read_manifest
+from stillspeak.data.manifest import ClipRecord, choose_split, read_manifest
 from stillspeak.data.prepare import aligned
 from stillspeak.errors import DataError, MediaError, OutputError, StillspeakError
 from stillspeak.evaluation import report
 from stillspeak.evaluation.identity import Embeddings, embeddings
+from stillspeak.evaluation.kept import Done, Job, list_jobs, make_folder
 from stillspeak.evaluation.measure import Frames, Judges, measure, reference
 from stillspeak.media.audio import Sound, read_audio, require_speech
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.provenance import package_version
 from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model, model_digest
-from stillspeak.whole import whole
 
 FPS = 25
 _LEAST_FRAMES = 10  # ours: less than this is no video to judge
 _STRANGERS_AT_MOST = 30
-
-
-@dataclass(frozen=True)
-class Job:
-    """One clip to judge, with the clip whose sound is the wrong one (none if it is alone)."""
-
-    record: ClipRecord
-    other: ClipRecord | None
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.record.speaker}/{self.record.clip}"
 
 
 def evaluate(
@@ -66,7 +50,7 @@ def evaluate(
     workers: int | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Judges a model; writes ``results.json``, ``results.md`` and ``results.parquet``, and goes on where it was stopped.
+    """Judges a model, or goes on judging it; writes ``results.json``, ``.md`` and ``.parquet``; returns what the first holds.
 
     Args:
         model: a shipped model's name or an exported folder.
@@ -78,31 +62,21 @@ def evaluate(
         workers: processes; one a core by default.
         seed: of the model's noise.
 
-    Returns:
-        What ``results.json`` holds.
-
     Raises:
         DataError, ModelError, OutputError: if it cannot be done.
     """
-    folder = find_model(model)
-    split = choose_split(data, split, speakers)
+    folder, split = find_model(model), choose_split(data, split, speakers)
     load(folder, threads=1)  # a damaged model is named before any clip is judged
-    records = judgeable(data, split, speakers, clips, workers, seed)
-    jobs = _jobs(records, clips, seed)
+    jobs = list_jobs(judgeable(data, split, speakers, clips, workers, seed), clips, seed)
     everyone = read_manifest(data)
-    done = _Done(destination, _fingerprint(folder, everyone), data)
+    done = Done(destination, _fingerprint(folder, everyone), data)
     left = [job for job in jobs if done.figures(job) is None]
     skipped = _judge(left, data, folder, _strangers(data, everyone), done, workers) if left else {}
     figures = {job.name: kept for job in jobs if (kept := done.figures(job)) is not None}
     if not figures:
         raise DataError(f"No clip could be judged: {next(iter(skipped.values()))}")
-    about = {
-        "model": str(model),
-        "split": split,
-        "clips": len(figures),
-        "speakers": sorted({job.record.speaker for job in jobs if job.name in figures}),
-        "judges": _accuracies(),
-    }
+    speakers = sorted({job.record.speaker for job in jobs if job.name in figures})
+    about = {"model": str(model), "split": split, "clips": len(figures), "speakers": speakers, "judges": _accuracies()}
     return report.write(destination, figures, about | ({"skipped": skipped} if skipped else {}))
 
 
@@ -125,7 +99,7 @@ def _judge(
     data: Path,
     model: Path,
     strangers: dict[str, Embeddings],
-    done: "_Done",
+    done: Done,
     workers: int | None,
 ) -> dict[str, str]:
     """Judges clips in parallel and keeps each as it is done; returns those that could not be judged, and why."""
@@ -184,59 +158,13 @@ def evaluate_videos(made: Path, real: Path, destination: Path, text: str = "") -
     Raises:
         MediaError, FaceError, DataError, OutputError: if a video cannot be used.
     """
-    _make(destination)
+    make_folder(destination)
     sound = read_audio(real)
     crops = {path: _crops(path) for path in (made, real)}
     held = reference(crops[real], sound, FPS, text.lower(), np.zeros((0, 128)))
     rows = {"ground_truth": measure(crops[real], held, _judges()), "video": measure(crops[made], held, _judges())}
     about = {"video": str(made), "real": str(real), "judges": _accuracies()}
     return report.write(destination, {made.name: rows}, about)
-
-
-class _Done:
-    """The clips judged so far: ``clips/SPEAKER/CLIP.json``, each with what it was judged with."""
-
-    def __init__(self, destination: Path, key: str, data: Path) -> None:
-        self.folder, self.key, self.data = destination / "clips", key, data
-        _make(self.folder)
-
-    def figures(self, job: Job) -> report.Figures | None:
-        """What was found of a clip, if it was judged with all the same."""
-        try:
-            kept = json.loads(self._path(job).read_text("utf-8"))
-            return kept["figures"] if kept["key"] == self._key(job) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def keep(self, job: Job, figures: report.Figures) -> None:
-        path = self._path(job)
-        _make(path.parent)
-        try:
-            with whole(path) as part:
-                part.write_text(json.dumps({"key": self._key(job), "figures": figures}), "utf-8")
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
-
-    def _path(self, job: Job) -> Path:
-        return self.folder / job.record.speaker / f"{job.record.clip}.json"
-
-    def _key(self, job: Job) -> str:
-        files = [job.record.path, *([job.other.path] if job.other else [])]
-        paths = [path for file in files for path in (self.data / file, (self.data / file).with_suffix(".flac"))]
-        stamps = [f"{path} {path.stat().st_mtime_ns}" if path.is_file() else str(path) for path in paths]
-        return " ".join([self.key, str(job.seed), *stamps])
-
-
-def _jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
-    """Each clip, with the next one in the list that says something else; every clip blinks at times of its own."""
-    if clips is not None:
-        records = evenly(records, clips)
-    jobs = []
-    for index, record in enumerate(records):
-        following = [*records[index + 1 :], *records[:index]]
-        other = next((other for other in following if not record.text or other.text != record.text), None)
-        jobs.append(Job(record, other, seed + zlib.crc32(record.path.encode())))
-    return jobs
 
 
 def _strangers(data: Path, everyone: list[ClipRecord]) -> dict[str, Embeddings]:
@@ -279,13 +207,6 @@ def _accuracies() -> dict[str, Any]:
         "lip reader on real clips": judges.reader.model.accuracy,
         "sync scorer on real clips": judges.scorer.model.accuracy,
     }
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
 @cache

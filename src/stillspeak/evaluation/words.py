@@ -5,6 +5,7 @@ Its own error on real clips stands beside every figure, since no reader is perfe
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,32 +65,54 @@ def decode(
     if time < slots:
         raise ValueError(f"{time} frames cannot hold {slots} words.")
     classes = [np.array([1 + words.index(word) for word in slot]) for slot in grammar]
-    blank = np.full(slots + 1, -np.inf)  # best score so far, ending in the blank after k words
-    spoken = [np.full(len(slot), -np.inf) for slot in grammar]  # ending in each word of a slot
-    blank_said: list[list[int]] = [[] for _ in range(slots + 1)]
-    spoken_said: list[list[list[int]]] = [[[] for _ in slot] for slot in grammar]
+    blank = np.full(slots + 1, -np.inf)
     blank[0] = 0.0
+    nothing: list[list[int]] = [[] for _ in range(slots + 1)]
+    paths = _Paths(blank, nothing, [np.full(len(s), -np.inf) for s in grammar], [[[] for _ in s] for s in grammar])
     for scores in log_probabilities.astype(np.float64):
-        last_blank, last_spoken = blank.copy(), [values.copy() for values in spoken]
-        last_blank_said, last_spoken_said = list(blank_said), [list(said) for said in spoken_said]
-        for k in range(slots + 1):
-            best = int(last_spoken[k - 1].argmax()) if k else 0
-            if k and last_spoken[k - 1][best] > last_blank[k]:
-                blank[k], blank_said[k] = last_spoken[k - 1][best], last_spoken_said[k - 1][best]
-            blank[k] += scores[BLANK]
-        for k in range(slots):
-            entry, said = last_blank[k], last_blank_said[k]
-            if k and last_spoken[k - 1].max() > entry:
-                best = int(last_spoken[k - 1].argmax())
-                entry, said = last_spoken[k - 1][best], last_spoken_said[k - 1][best]
-            stays = last_spoken[k] >= entry
-            spoken[k] = np.where(stays, last_spoken[k], entry) + scores[classes[k]]
-            spoken_said[k] = [
-                last_spoken_said[k][word] if stay else [*said, word] for word, stay in enumerate(stays.tolist())
-            ]
-    best = int(spoken[-1].argmax())
-    final = blank_said[-1] if blank[-1] >= spoken[-1][best] else spoken_said[-1][best]
-    return [grammar[slot][word] for slot, word in enumerate(final)]
+        paths = _longer(paths, scores, classes)
+    best = int(paths.spoken[-1].argmax())
+    ends_blank = paths.blank[-1] >= paths.spoken[-1][best]
+    said = paths.blank_said[-1] if ends_blank else paths.spoken_said[-1][best]
+    return [grammar[slot][word] for slot, word in enumerate(said)]
+
+
+class _Paths(NamedTuple):
+    """The likeliest paths so far.
+
+    Attributes:
+        blank: the best score that ends in the blank after k words, ``(1 + slots,)``.
+        blank_said: the words of that path.
+        spoken: the best score that ends in each word of a slot.
+        spoken_said: the words of that path, with that word.
+    """
+
+    blank: NDArray[np.float64]
+    blank_said: list[list[int]]
+    spoken: list[NDArray[np.float64]]
+    spoken_said: list[list[list[int]]]
+
+
+def _longer(last: _Paths, scores: NDArray[np.float64], classes: list[NDArray[np.int64]]) -> _Paths:
+    """The paths after one more frame, whose log-probabilities are ``scores``; ``classes`` are those of each slot's words."""
+    blank, blank_said = last.blank.copy(), list(last.blank_said)
+    spoken, spoken_said = list(last.spoken), list(last.spoken_said)
+    for k in range(len(classes) + 1):
+        best = int(last.spoken[k - 1].argmax()) if k else 0
+        if k and last.spoken[k - 1][best] > last.blank[k]:
+            blank[k], blank_said[k] = last.spoken[k - 1][best], last.spoken_said[k - 1][best]
+        blank[k] += scores[BLANK]
+    for k in range(len(classes)):
+        entry, said = last.blank[k], last.blank_said[k]
+        if k and last.spoken[k - 1].max() > entry:
+            best = int(last.spoken[k - 1].argmax())
+            entry, said = last.spoken[k - 1][best], last.spoken_said[k - 1][best]
+        stays = last.spoken[k] >= entry
+        spoken[k] = np.where(stays, last.spoken[k], entry) + scores[classes[k]]
+        spoken_said[k] = [
+            last.spoken_said[k][word] if stay else [*said, word] for word, stay in enumerate(stays.tolist())
+        ]
+    return _Paths(blank, blank_said, spoken, spoken_said)
 
 
 def word_errors(read: list[str], said: list[str]) -> int:

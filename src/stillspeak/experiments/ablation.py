@@ -90,35 +90,49 @@ def ablate(
         StillspeakError: as training, export and evaluation do.
     """
     taken = dict(taken or {})
-    if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
-        raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
+    _require_models(taken)
     split = choose_split(data, split, speakers)
     judgeable(data, split, speakers, clips, workers)  # what cannot be judged is said before a row is trained
-    for given in taken.values():
-        if not RunFolder(given).exists:
-            find_model(given)
-    found: dict[str, dict[str, Any]] = {}
-    models: dict[str, str] = {}
-    for name, row in ROWS.items():
-        if not row.preset:
-            continue
-        config = overridden(row.preset, list(overrides))
-        assert isinstance(config, Config)
-        model = (
-            _model(taken[name], destination / "models" / name)
-            if name in taken
-            else _trained(config, name, data, destination)
-        )
-        models[name] = str(model)
-        how = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
-        judged = evaluate(model, data, _made(destination / "evaluations" / name), **how)["rows"]
-        found.setdefault("ground_truth", judged["ground_truth"])
-        found[name] = judged["model"]
+    how = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
+    models, found = _judged(data, destination, overrides, taken, how)
     results = {"rows": {name: found[name] for name in ROWS}, "paper": {name: row.paper for name, row in ROWS.items()}}
     results["about"] = {"data": str(data), "split": split, "overrides": list(overrides), "taken": taken}
     results["models"] = models
     _write(destination, results)
     return results
+
+
+def _require_models(taken: Mapping[str, str]) -> None:
+    """Raises RunError if there is no such row, ModelError if a model that is to be taken is not there."""
+    if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
+        raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
+    for given in taken.values():
+        if not RunFolder(given).exists:
+            find_model(given)
+
+
+def _judged(
+    data: Path, destination: Path, overrides: Sequence[str], taken: Mapping[str, str], how: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """The models of all rows, trained where none is taken, and what ``evaluate`` finds of each; ``how`` goes to it."""
+    models: dict[str, str] = {}
+    found: dict[str, dict[str, Any]] = {}
+    for name in list(ROWS)[1:]:
+        model = _model(name, taken.get(name), data, destination, overrides)
+        models[name] = str(model)
+        judged = evaluate(model, data, _made(destination / "evaluations" / name), **how)["rows"]
+        found.setdefault("ground_truth", judged["ground_truth"])
+        found[name] = judged["model"]
+    return models, found
+
+
+def _model(name: str, taken: str | None, data: Path, destination: Path, overrides: Sequence[str]) -> str | Path:
+    """The model of a row, as ``evaluate`` takes it: the one to take, where there is one, or one that is trained here."""
+    config = overridden(ROWS[name].preset, list(overrides))
+    assert isinstance(config, Config)
+    if taken is None:
+        return _trained(config, name, data, destination)
+    return export(taken, destination / "models" / name) if RunFolder(taken).exists else taken  # a run may have gone on
 
 
 def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
@@ -133,11 +147,6 @@ def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
     else:
         train(config, data, run.path)
     return export(run.path, model)
-
-
-def _model(given: str, destination: Path) -> str | Path:
-    """A model as ``evaluate`` takes it; a run is exported first."""
-    return export(given, destination) if RunFolder(given).exists else given  # a run may have gone on since
 
 
 def _made(folder: Path) -> Path:

@@ -3,86 +3,37 @@
 Each is a PNG, which says that it is synthetic, and a PDF; ``captions.md`` says what is seen.
 """
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from textwrap import fill
-from typing import NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stillspeak.animate import Animator, load
-from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio, mouth_opening
-from stillspeak.data.manifest import ClipRecord, Word, choose_split, evenly, read_manifest
+from stillspeak.data.landmarks import crop_landmarks, eye_aspect_ratio
+from stillspeak.data.manifest import choose_split, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.blinks import DEPTH
-from stillspeak.evaluation.evaluate import FPS, clip_sound
+from stillspeak.evaluation.evaluate import FPS
 from stillspeak.evaluation.mouth import opening, silent_frames
-from stillspeak.media.audio import Sound
-from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, marked_png, software
-from stillspeak.media.video import read_video
+from stillspeak.experiments.drawing import Drawing, write_drawing
+from stillspeak.experiments.moments import (
+    STRIP,
+    Clip,
+    Moment,
+    around,
+    brow_height,
+    further,
+    of_several_speakers,
+    two_words,
+)
 from stillspeak.runtime.scene import still
 
 Frames = NDArray[np.uint8]
-_PAPERS_WORDS = (("bin", "blue"), ("white", ""))  # figure 5: a word, and the one that follows it if that matters
-_LEAST_LETTERS = 3  # shorter words are letters and articles
 _COLUMNS = 8
 _FACES = 3
 _SEEDS = 4  # of noise, among which the deepest blink and frown are looked for
-_BROWS, _EYES = slice(17, 27), slice(36, 48)  # of the 68 points
-_STRIP = 6  # consecutive frames of figures 7 and 8
-_CELL_INCHES = 0.9
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A real clip in memory."""
-
-    data: Path
-    record: ClipRecord
-
-    @property
-    def name(self) -> str:
-        """Speaker and clip."""
-        return f"{self.record.speaker}/{self.record.clip}"
-
-    @cached_property
-    def real(self) -> Frames:
-        """``(time, 128, 96, 3)``."""
-        return read_video(self.data / self.record.path)
-
-    @cached_property
-    def sound(self) -> Sound:
-        """What is said."""
-        return clip_sound(self.data, self.record)
-
-    @cached_property
-    def opening(self) -> NDArray[np.float32]:
-        """Of the real mouth, in pixels, ``(time,)``."""
-        return mouth_opening(self.record.points())
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure before it is drawn: rows of pictures with a name each, what is above the columns, and the caption."""
-
-    rows: list[tuple[str, list[Frames]]]
-    titles: list[str]
-    caption: str
-
-
-class Moment(NamedTuple):
-    """Frames of several videos around the same moment: what is seen there, by how much, and where it is."""
-
-    by: float
-    rows: list[tuple[str, list[Frames]]]
-    where: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +58,7 @@ def make_figures(
     faces: Sequence[str | Path] = (),
     seed: int = 0,
 ) -> dict[str, str]:
-    """Writes ``figure4.png``, ``figure4.pdf`` and so on to ``figure8``, and ``captions.md``.
+    """Writes ``figure4`` to ``figure8`` as PNG and PDF, and ``captions.md``; returns what each shows, or why it was not made.
 
     Args:
         data: a prepared folder; figure 5 needs clips with word times.
@@ -120,9 +71,6 @@ def make_figures(
         faces: photos for figure 6; by default other speakers' clips.
         seed: of the noise.
 
-    Returns:
-        What each figure shows, or why it was not made.
-
     Raises:
         DataError, ModelError, MediaError, FaceError, OutputError: if it cannot be done.
     """
@@ -131,23 +79,33 @@ def make_figures(
     models = Models(load(model), load(l1) if l1 else None, load(static) if static else None)
     split = choose_split(data, split, speakers)
     every = [Clip(data, record) for record in read_manifest(data, split, speakers)]
-    some = evenly(every, clips)
-    others = _other_faces(data, every, faces)
-    drawings: dict[str, Callable[[], Drawing | str]] = {
+    drawings = _drawings(models, every, evenly(every, clips), _other_faces(data, every, faces), seed)
+    return _write(destination, drawings)
+
+
+def _drawings(
+    models: Models, every: list[Clip], some: list[Clip], others: list[tuple[str, Frames]], seed: int
+) -> dict[str, Callable[[], Drawing | str]]:
+    """The figures by name, each made when it is called; the moments of figures 7 and 8 are looked for in ``some`` clips."""
+    return {
         "figure4": lambda: figure4(models, every, seed),
         "figure5": lambda: figure5(models, every, seed),
         "figure6": lambda: figure6(models, every[0], others, seed),
         "figure7": lambda: figure7(models, some, seed),
         "figure8": lambda: figure8(models, some, seed),
     }
+
+
+def _write(destination: Path, drawings: Mapping[str, Callable[[], Drawing | str]]) -> dict[str, str]:
+    """Makes the figures and writes them with ``captions.md``; returns the captions. Raises OutputError if it cannot."""
+    said = {}
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        said = {}
         for name, make in drawings.items():
             drawing = make()
             said[name] = drawing if isinstance(drawing, str) else drawing.caption
             if isinstance(drawing, Drawing):
-                _write(destination / name, drawing)
+                write_drawing(destination / name, drawing)
         lines = [f"**{name.replace('figure', 'Figure ')}.** {text}\n" for name, text in said.items()]
         (destination / "captions.md").write_text("\n".join(lines), "utf-8")
     except OSError as error:
@@ -159,7 +117,7 @@ def figure4(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     """Sharpness: the frame of each clip whose real mouth is widest open, with L1 alone and with adversaries."""
     if models.l1 is None:
         return "Not made: it needs a model trained with L1 alone (--l1)."
-    chosen = _of_several_speakers(clips)
+    chosen = of_several_speakers(clips, _FACES)
     rows: dict[str, list[Frames]] = {"real": [], "L1": [], "ours": []}
     for clip in chosen:
         made = {"real": clip.real, "L1": _made(models.l1, clip, seed), "ours": _made(models.full, clip, seed)}
@@ -173,7 +131,7 @@ def figure4(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
 
 def figure5(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     """Words: their frames, real and generated."""
-    found = _words(clips)
+    found = two_words(clips)
     if not found:
         return "Not made: no clip says when its words are spoken."
     rows: list[tuple[str, list[Frames]]] = []
@@ -210,11 +168,11 @@ def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     for clip, number in ((clip, number) for clip in clips for number in range(seed, seed + _SEEDS)):
         made = _made(models.full, clip, number)
         points = crop_landmarks(made)
-        for name, curve in (("frown", _brow_height(points)), ("blink", eye_aspect_ratio(points))):
+        for name, curve in (("frown", brow_height(points)), ("blink", eye_aspect_ratio(points))):
             closing = 1 - curve / max(float(np.median(curve)), 1e-6)
             at = int(closing.argmax())
             if name not in deepest or closing[at] > deepest[name].by:
-                rows = [(name, _around(made, at))]
+                rows = [(name, around(made, at))]
                 deepest[name] = Moment(float(closing[at]), rows, f"{clip.name}, seed {number}")
     frown, blink = deepest["frown"], deepest["blink"]
     caption = (
@@ -224,7 +182,7 @@ def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
     )
     if blink.by < DEPTH:
         caption += " That is no blink: this model does not close the eyes."
-    return Drawing(frown.rows + blink.rows, [""] * _STRIP, caption)
+    return Drawing(frown.rows + blink.rows, [""] * STRIP, caption)
 
 
 def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
@@ -239,9 +197,9 @@ def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
         curves = {name: opening(frames[:length]) for name, frames in made.items()}
         silent = silent_frames(clip.sound.samples, clip.sound.rate_hz, FPS, length)
         wide = np.where(silent, curves["static"] - curves["real"], -np.inf)
-        opens = _further(opens, wide, made, clip)
+        opens = further(opens, wide, made, clip)
         steps = [np.abs(np.diff(curves[name], prepend=curves[name][:1])) for name in ("static", "real")]
-        jumps = _further(jumps, steps[0] - steps[1], made, clip)
+        jumps = further(jumps, steps[0] - steps[1], made, clip)
     assert jumps is not None
     parts = [part for part in (opens, jumps) if part is not None]
     said = (
@@ -251,18 +209,7 @@ def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
         f"its mouth moves from one frame to the next by {jumps.by:.1f} px more than the real one ({jumps.where})"
     )
     caption = f"Consecutive frames where {'; and where '.join(said)}: the furthest of {len(clips)} clips."
-    return Drawing([row for part in parts for row in part.rows], [""] * _STRIP, caption)
-
-
-def _further(
-    before: Moment | None, curve: NDArray[np.floating], made: Mapping[str, Frames], clip: Clip
-) -> Moment | None:
-    """The moment at which a curve is highest, if it is higher than what was found before."""
-    at = int(curve.argmax())
-    if not np.isfinite(curve[at]) or (before is not None and curve[at] <= before.by):
-        return before
-    rows = [(name, _around(frames[: len(curve)], at, 1)) for name, frames in made.items()]
-    return Moment(float(curve[at]), rows, f"{clip.name}, {at / FPS:.2f} s")
+    return Drawing([row for part in parts for row in part.rows], [""] * STRIP, caption)
 
 
 def _made(model: Animator, clip: Clip, seed: int) -> Frames:
@@ -272,43 +219,6 @@ def _made(model: Animator, clip: Clip, seed: int) -> Frames:
 def _mouth(frame: Frames) -> Frames:
     """The mouth of an aligned face; drawn as large as a whole one."""
     return frame[72:120, 30:66]
-
-
-def _around(frames: Frames, at: int, step: int = 2) -> list[Frames]:
-    """``_STRIP`` frames around a moment."""
-    first = at - step * (_STRIP // 2 - 1)
-    return [frames[k] for k in np.clip(np.arange(_STRIP) * step + first, 0, len(frames) - 1)]
-
-
-def _brow_height(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far brows are above the eyes, ``(time, 68, 2)`` -> ``(time,)`` in pixels."""
-    return points[:, _EYES, 1].mean(axis=1) - points[:, _BROWS, 1].mean(axis=1)
-
-
-def _of_several_speakers(clips: Sequence[Clip]) -> list[Clip]:
-    """One clip each of at most ``_FACES`` speakers; if there are fewer, more of each."""
-    first = {clip.record.speaker: clip for clip in reversed(clips)}
-    return [*first.values(), *(clip for clip in clips if clip not in first.values())][:_FACES]
-
-
-def _words(clips: Sequence[Clip]) -> list[tuple[Clip, Word]]:
-    """Two words to show: the paper's, where they are said, else the longest."""
-    spoken = [
-        (clip, word, after)
-        for clip in clips
-        for word, after in pairwise([*clip.record.words, Word(0, 0, "")])
-        if len(word.word) >= _LEAST_LETTERS and word.word != "sil"
-    ]
-    found = []
-    for text, follower in _PAPERS_WORDS:
-        said = (s for s in spoken if s[1].word == text and follower in ("", s[2].word))
-        if one := next(said, None):
-            found.append(one[:2])
-    longest = sorted(spoken, key=lambda one: one[1].start - one[1].end)
-    for clip, word, _ in longest:
-        if word.word not in {other.word for _, other in found}:
-            found.append((clip, word))
-    return found[:2]
 
 
 def _other_faces(data: Path, clips: Sequence[Clip], photos: Sequence[str | Path]) -> list[tuple[str, Frames]]:
@@ -324,29 +234,3 @@ def _other_faces(data: Path, clips: Sequence[Clip], photos: Sequence[str | Path]
 
 def _untrained_first(clips: Iterator[Clip]) -> list[Clip]:
     return sorted(clips, key=lambda clip: clip.record.split == "train")
-
-
-def _write(path: Path, drawing: Drawing) -> None:
-    """Draws a figure as PNG and PDF."""
-    columns, rows = len(drawing.titles), len(drawing.rows)
-    width, tall = _CELL_INCHES * columns + 0.9, _CELL_INCHES * 4 / 3 * rows
-    text = fill(drawing.caption, round(width * 16))
-    below = 0.16 * (text.count("\n") + 1) + 0.2
-    figure = Figure((width, tall + below + 0.25), layout=None)
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    height = tall + below + 0.25
-    figure.subplots_adjust(0.9 / width, below / height, 1, 1 - 0.25 / height, 0.03, 0.03)
-    for number, (name, pictures) in enumerate(drawing.rows):
-        for cell, picture in zip(grid[number], pictures, strict=True):
-            cell.imshow(picture, interpolation="nearest")
-            cell.set_axis_off()
-        grid[number][0].text(-0.08, 0.5, name, transform=grid[number][0].transAxes, ha="right", va="center", fontsize=7)
-    for cell, title in zip(grid[0], drawing.titles, strict=True):
-        cell.set_title(title, fontsize=7, pad=3)
-    figure.text(0.02, below / height - 0.1 / height, text, fontsize=7, va="top")
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=150, metadata={"Software": software()})
-    path.with_suffix(".png").write_bytes(marked_png(png.getvalue()))
-    about = {"Creator": software(), "Keywords": DIGITAL_SOURCE_TYPE, "CreationDate": None}
-    figure.savefig(path.with_suffix(".pdf"), dpi=150, metadata=about)

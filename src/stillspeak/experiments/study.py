@@ -7,7 +7,8 @@ A study is a folder: ``study.json``, ``videos/`` under names that say nothing, a
 import json
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from stillspeak.animate import load
-from stillspeak.data.manifest import choose_split, evenly, read_manifest
+from stillspeak.animate import Animator, load
+from stillspeak.data.manifest import ClipRecord, choose_split, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.evaluate import FPS, clip_sound
 from stillspeak.media.audio import Sound
@@ -152,42 +153,65 @@ def build_study(
         StillspeakError: as loading models and reading clips do.
     """
     shown = shown or ((GENERATED_SHOWN, REAL_SHOWN) if kind == "turing" else (PAIRS_SHOWN, 0))
-    _require_methods(kind, models)
-    if (destination / STUDY).exists() or (destination / ANSWERS).exists():
-        raise OutputError(f"{destination} holds a study already; its answers belong to its videos.")
-    if min(shown) < 0 or sum(shown) < 1 or seed < 0:
-        raise DataError(f"A visitor must see at least one video and the seed be at least 0, not {shown} and {seed}.")
+    _require_settings(kind, models, destination, shown, seed)
+    chosen = _chosen(data, split, speakers, clips, sum(shown))
+    animators = {name: load(model) for name, model in models.items()}
+    with _kept_whole(destination) as films:
+        _make_films(films, kind, data, destination, chosen, animators, seed)
+        study = Study(kind, [*models], films, shown, secrets.token_hex(8), information or Information())
+        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n", "utf-8")
+    return study
+
+
+def _chosen(
+    data: Path, split: str | None, speakers: list[str] | None, clips: int | None, needed: int
+) -> list[ClipRecord]:
+    """The clips of a study, where a visitor sees ``needed`` different ones. Raises DataError if there are too few."""
     split = choose_split(data, split, speakers)
-    records, needed = read_manifest(data, split, speakers), sum(shown)
+    records = read_manifest(data, split, speakers)
     if clips is not None and clips < needed:
         raise DataError(f"A visitor sees {needed} different clips; --clips {clips} is too few.")
     if len(records) < needed:
         raise DataError(f"A visitor sees {needed} different clips; {data} holds {len(records)} of split {split}.")
-    chosen = evenly(records, 2 * needed if clips is None else clips)
-    animators = {name: load(model) for name, model in models.items()}
-    names = _names(seed)
+    return evenly(records, 2 * needed if clips is None else clips)
+
+
+@contextmanager
+def _kept_whole(destination: Path) -> Iterator[list[Film]]:
+    """A list for the videos that are made inside; if not all can be made, those that were begun are not left."""
     films: list[Film] = []
     try:
         (destination / VIDEOS).mkdir(parents=True, exist_ok=True)
-        for record in tqdm(chosen, unit="clip", disable=None, delay=2):
-            real, sound = read_video(data / record.path), clip_sound(data, record)
-            made = {REAL: real} if kind == "turing" else {}
-            made |= {name: animator.animate_aligned(real[0], sound, seed=seed) for name, animator in animators.items()}
-            length = min(map(len, made.values()))
-            for method, frames in made.items():
-                films.append(Film(next(names), f"{record.speaker}/{record.clip}", method))
-                _write(destination, films[-1], frames[:length], sound, method != REAL)
-            if record is chosen[0]:
-                films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
-        study = Study(kind, [*models], films, shown, secrets.token_hex(8), information or Information())
-        (destination / STUDY).write_text(json.dumps(asdict(study), indent=2) + "\n", "utf-8")
+        yield films
     except BaseException as error:
-        for film in films:  # what was begun is not left
+        for film in films:
             (destination / VIDEOS / film.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
         raise
-    return study
+
+
+def _make_films(
+    films: list[Film],
+    kind: Kind,
+    data: Path,
+    destination: Path,
+    chosen: Sequence[ClipRecord],
+    animators: Mapping[str, Animator],
+    seed: int,
+) -> None:
+    """Writes every clip by every method, and the attention checks, into a study; appends each video before it is written."""
+    names = _names(seed)
+    for record in tqdm(chosen, unit="clip", disable=None, delay=2):
+        real, sound = read_video(data / record.path), clip_sound(data, record)
+        made = {REAL: real} if kind == "turing" else {}
+        made |= {name: animator.animate_aligned(real[0], sound, seed=seed) for name, animator in animators.items()}
+        length = min(map(len, made.values()))
+        for method, frames in made.items():
+            films.append(Film(next(names), f"{record.speaker}/{record.clip}", method))
+            _write(destination, films[-1], frames[:length], sound, method != REAL)
+        if record is chosen[0]:
+            films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
 
 
 def read_study(folder: Path) -> Study:
@@ -202,11 +226,18 @@ def read_study(folder: Path) -> Study:
     return study
 
 
-def _require_methods(kind: str, models: Mapping[str, str | Path]) -> None:
+def _require_settings(
+    kind: str, models: Mapping[str, str | Path], destination: Path, shown: tuple[int, int], seed: int
+) -> None:
+    """Raises DataError or OutputError if no study can be built with such settings there."""
     if kind == "preference" and len(models) != 2:  # noqa: PLR2004 - a pair
         raise DataError(f"A preference test sets two models beside each other, not {len(models)}.")
     if not models or REAL in models or "check" in models:
         raise DataError(f"A study needs models with names other than {REAL} and check.")
+    if (destination / STUDY).exists() or (destination / ANSWERS).exists():
+        raise OutputError(f"{destination} holds a study already; its answers belong to its videos.")
+    if min(shown) < 0 or sum(shown) < 1 or seed < 0:
+        raise DataError(f"A visitor must see at least one video and the seed be at least 0, not {shown} and {seed}.")
 
 
 def _names(seed: int) -> Iterator[str]:

@@ -26,6 +26,7 @@ SMOOTHING_FRAMES = 7  # architecture.md, alignment
 _GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
 _SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
 _DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: longer sides to look at, the quickest first
+LONGEST_LOOK_PX = _DETECTION_SIDES_PX[-1]  # the detector never sees a larger picture
 _ENLARGED_PX = 480  # smaller photos are enlarged to it before they are given up
 _OF_THREAD = threading.local()
 _CLEAR = 0.5  # ours: confidence from which no larger size is tried
@@ -71,17 +72,17 @@ def _five_points() -> "dlib.shape_predictor":
     return dlib.shape_predictor(model_file("shape_predictor_5_face_landmarks.dat"))
 
 
-def find_faces(image: Image) -> list[Face]:
+def find_faces(image: Image, longest_px: int = LONGEST_LOOK_PX) -> list[Face]:
     """Faces in a picture, best first (see ``Face.rank``), by a quick look; empty if there is none.
 
     The picture is looked at in one size after another until the best face is clear: small faces in large photos need the larger;
-    beyond its own size once, or twice where the best is doubtful. Smaller faces beside a clear one may be missed: see
-    ``every_face``.
+    beyond its own size once, or twice where the best is doubtful. Sizes whose longer side exceeds ``longest_px`` are left out.
+    Smaller faces beside a clear one may be missed: see ``every_face``.
     """
     if min(image.shape[:2]) < _SMALLEST_PX:
         return []
     best, beyond = list[Face](), 0
-    for side in _DETECTION_SIDES_PX:
+    for side in (size for size in _DETECTION_SIDES_PX if size <= longest_px):
         faces = _faces_at(image, side / max(image.shape[:2]))
         if faces and (not best or faces[0].confidence > best[0].confidence):
             best = faces
@@ -100,7 +101,7 @@ def every_face(image: Image) -> list[Face]:
         return []
     longest = max(image.shape[:2])
     larger = (side for side in _DETECTION_SIDES_PX if side > max(longest, _ENLARGED_PX - 1))
-    more = _faces_at(image, next(larger, _DETECTION_SIDES_PX[-1]) / longest)
+    more = _faces_at(image, next(larger, LONGEST_LOOK_PX) / longest)
     found += [face for face in more if not any(_overlap(face.box, other.box) for other in found)]
     return sorted(found, key=lambda face: face.rank, reverse=True)
 
@@ -117,7 +118,7 @@ def _overlap(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
 
 def _faces_at(image: Image, scale: float) -> list[Face]:
     """Faces found in a picture resized by ``scale``, in pixels of the picture itself, best first."""
-    small = _resized(image, scale)
+    small = resized(image, scale)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)  # as good as colour, a quarter quicker
     rectangles, scores, _ = _detector().run(grey, 0, 0.0)
     faces = []
@@ -152,7 +153,7 @@ def align(image: Image, matrix: NDArray[np.float64]) -> Image:
     """Warps a picture to the canonical crop, ``(128, 96, 3)``. Shrinks with area averaging first, so that nothing aliases."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:  # noqa: PLR2004 - bilinear sampling skips pixels below one half
-        image = _resized(image, scale * 1.5)
+        image = resized(image, scale * 1.5)
         matrix = matrix @ np.diag([1 / (scale * 1.5), 1 / (scale * 1.5), 1.0])
     size = (WIDTH_PX, HEIGHT_PX)
     warped = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -173,7 +174,8 @@ def smooth(points: NDArray[np.float32], frames: int = SMOOTHING_FRAMES) -> NDArr
     return np.stack([padded[t : t + frames].mean(axis=0) for t in range(len(points))]).astype(np.float32)
 
 
-def _resized(image: Image, scale: float) -> Image:
+def resized(image: Image, scale: float) -> Image:
+    """A picture of ``scale`` times the size; each side keeps at least one pixel."""
     height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(

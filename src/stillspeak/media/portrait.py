@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError
 from stillspeak.media.covers import is_covered
-from stillspeak.media.faces import Face, align, every_face, find_faces, similarity
+from stillspeak.media.faces import LONGEST_LOOK_PX, Face, align, every_face, find_faces, resized, similarity
 
 Image = NDArray[np.uint8]
 # Ours, of the detector's confidence: 866 of 868 portraits are clear and none is doubtful; badges and patterns are.
@@ -18,7 +18,7 @@ _CUT_OFF = "shows a face that is cut off by the edge; use a photo that shows the
 _CLEARER = 0.5  # by so much a turned photo must show a clearer face before it is said to lie on its side
 _LEAST_PX = 32  # of the shorter side: less is too small to say anything else about
 _TURNED = {1: "lies on its side", 2: "is upside down", 3: "lies on its side"}  # by quarter turns that set it upright
-_LOOKED_AT_PX = 480  # the longer side of the picture in which a profile is looked for
+_LOOKED_AT_PX = 480  # the longer side of the picture in which a profile, or a face cut off by the edge, is looked for
 _PROFILE_NEIGHBOURS = 6  # detections that must agree on a profile
 _DARK = 60  # of 255: the mean of a photo in which a face may be too dark to be found
 # The mouth of an aligned face, in crop pixels: left, top, right, bottom; the median over 434 portraits, and a little more.
@@ -77,8 +77,9 @@ def trouble(image: Image, face: Face) -> tuple[str, bool]:
 def _require_upright(image: Image, name: str, confidence: float | None) -> None:
     """Raises FaceError if the photo shows a clear face, or a clearer one than ``confidence``, once it is turned."""
     wanted = _CLEAR if confidence is None else confidence + _CLEARER
+    small = _at_most(image, LONGEST_LOOK_PX)
     for quarters, how in _TURNED.items():
-        faces = find_faces(np.ascontiguousarray(np.rot90(image, quarters)))
+        faces = find_faces(np.ascontiguousarray(np.rot90(small, quarters)))
         if faces and faces[0].confidence >= wanted:
             raise FaceError(f"{name} {how}; turn it until the face in it is upright.")
 
@@ -92,7 +93,7 @@ def _why_none(image: Image, name: str) -> str:
         return f"{name} shows a face from the side (a profile); use a frontal photo, with both eyes in it."
     if _is_cut_off(image):
         return f"{name} {_CUT_OFF}"
-    if image.mean() < _DARK and find_faces(_brightened(image)):
+    if image.mean() < _DARK and find_faces(_brightened(_at_most(image, LONGEST_LOOK_PX))):
         return f"{name} is too dark: a face can hardly be seen; use a well-lit photo."
     said = "use a frontal, well-lit photo of a person, with nothing in front of the face"
     return f"{name} shows no face that can be found; {said}. Drawings, cartoons and animals do not work."
@@ -102,7 +103,7 @@ def _has_profile(image: Image) -> bool:
     """Whether OpenCV's cascade for faces from the side finds one; it knows one side, so it sees the mirrored photo too."""
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_profileface.xml")
     scale = _LOOKED_AT_PX / max(image.shape[:2])
-    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    small = cv2.cvtColor(resized(image, scale), cv2.COLOR_RGB2GRAY)
     least = _LOOKED_AT_PX // 8, _LOOKED_AT_PX // 8
     return any(
         len(cascade.detectMultiScale(side, 1.1, _PROFILE_NEIGHBOURS, minSize=least)) for side in (small, small[:, ::-1])
@@ -110,11 +111,15 @@ def _has_profile(image: Image) -> bool:
 
 
 def _is_cut_off(image: Image) -> bool:
-    """Whether a face appears, across the photo's edge, when the photo is mirrored there: half a face and its reflection."""
-    height, width = image.shape[:2]
+    """Whether a face appears, across the photo's edge, when the photo is mirrored there: half a face and its reflection.
+
+    The function works on a small copy. It misses faces narrower than a sixth of the photo, which are hardly its subject.
+    """
+    small = _at_most(image, _LOOKED_AT_PX)
+    height, width = small.shape[:2]
     down, across = height // 2, width // 2
-    mirrored = np.asarray(cv2.copyMakeBorder(image, down, down, across, across, cv2.BORDER_REFLECT), np.uint8)
-    for face in find_faces(mirrored):
+    mirrored = np.asarray(cv2.copyMakeBorder(small, down, down, across, across, cv2.BORDER_REFLECT), np.uint8)
+    for face in find_faces(mirrored, 2 * _LOOKED_AT_PX):
         left, top, right, bottom = face.box
         crossed = (
             left < across < right
@@ -125,6 +130,12 @@ def _is_cut_off(image: Image) -> bool:
         if face.confidence >= _CLEAR and crossed:
             return True
     return False
+
+
+def _at_most(image: Image, longest_px: int) -> Image:
+    """The picture, or a smaller copy of it whose longer side is ``longest_px``."""
+    scale = longest_px / max(image.shape[:2])
+    return resized(image, scale) if scale < 1 else image
 
 
 def _brightened(image: Image) -> Image:

@@ -34,20 +34,28 @@ _RETRY_SECONDS = 2  # when to ask again for a video that is being made
 _NAME = "^[A-Za-z0-9_-]{1,64}$"
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})")
 _JobName = Annotated[str, PathField(pattern=_NAME, description="the video's name")]
+_NOTES = "X-Stillspeak-Notes"
+_MOST_NOTES = 2000  # characters: a proxy refuses an answer whose headers take more than some 4000
 _PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 class Standing(BaseModel):
-    """A video that is being made: its name, where it stands, frames made, and of how many if that is known."""
+    """A video that is being made: its name, where it stands, frames made, of how many if that is known, notes."""
 
     job: str
     state: Literal["waiting", "running", "done", "failed"]
     done: int
     total: int | None
+    notes: list[str]
 
 
+_ABOUT_NOTES = "What a user should hear of the photo: a JSON list of sentences, in ASCII. Absent if all is well."
 _VIDEO: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"video/mp4": {}}, "description": "The video."},
+    200: {
+        "content": {"video/mp4": {}},
+        "description": "The video.",
+        "headers": {_NOTES: {"description": _ABOUT_NOTES, "schema": {"type": "string"}}},
+    },
     202: {"model": Standing, "description": "The video is being made: fetch it from Location later."},
 }
 
@@ -119,7 +127,10 @@ def _add_fetching(app: FastAPI, service: Service) -> None:
 
 
 def _add_progress(app: FastAPI, service: Service) -> None:
-    events = {"content": {"text/event-stream": {}}, "description": "Events whose data is JSON: state, done, total."}
+    events = {
+        "content": {"text/event-stream": {}},
+        "description": "Events whose data is JSON: state, done, total, notes.",
+    }
 
     @app.get(
         "/animate/{job}/events",
@@ -195,12 +206,21 @@ def _answer(request: Request, film: Film, forgetting: Service | None = None) -> 
     """The film, or where it stands, or why it failed; ``forgetting`` forgets a film that has been sent."""
     if film.state == "done":
         sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)
-        return FileResponse(film.video, headers=_PRIVATE, media_type="video/mp4", background=sent, filename="talk.mp4")
+        told = {**_PRIVATE, **_noted(film.notes)}
+        return FileResponse(film.video, headers=told, media_type="video/mp4", background=sent, filename="talk.mp4")
     if film.error is not None:
         raise film.error
     where = f"{request.scope.get('root_path', '')}/animate/{film.name}"
     told = {"Location": where, "Retry-After": str(_RETRY_SECONDS), **_PRIVATE}
     return JSONResponse({"job": film.name, **film.standing()}, 202, told)
+
+
+def _noted(notes: list[str]) -> dict[str, str]:
+    """The header that tells the notes: the first ones, as many as fit. JSON in ASCII holds any text and breaks no header."""
+    fitting = [*notes]
+    while fitting and len(json.dumps(fitting)) > _MOST_NOTES:
+        fitting.pop()
+    return {_NOTES: json.dumps(fitting)} if fitting else {}
 
 
 def _known(service: Service, name: str) -> Film:
@@ -218,7 +238,7 @@ async def _told(app: FastAPI, service: Service, name: str) -> AsyncIterator[str]
         while unknown < service.settings.job_seconds:
             film = service.films.find(name)
             unknown += _ASK_SECONDS if film is None else 0.0
-            now = film.standing() if film is not None else {"state": "unknown", "done": 0, "total": None}
+            now = film.standing() if film is not None else {"state": "unknown", "done": 0, "total": None, "notes": []}
             if now != before:
                 yield f"data: {json.dumps(now)}\nretry: {1000 * _RETRY_SECONDS}\n\n"
                 before, silent = now, 0.0

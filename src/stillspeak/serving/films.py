@@ -28,6 +28,7 @@ class Film:
         folder: holds ``photo`` and ``speech`` until it is made, and ``talk.mp4`` afterwards.
         state: waiting, running, done or failed.
         done, total: frames made, and of how many, if that is known.
+        notes: sentences that a user should hear about the photo and the model, such as how many faces there are.
         error: why it failed.
         over: set once it is done or failed.
     """
@@ -37,6 +38,7 @@ class Film:
     state: str = "waiting"
     done: int = 0
     total: int | None = None
+    notes: list[str] = field(default_factory=list)
     error: Exception | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -52,9 +54,9 @@ class Film:
         """The file that is fetched."""
         return self.folder / "talk.mp4"
 
-    def standing(self) -> dict[str, str | int | None]:
+    def standing(self) -> dict[str, str | int | list[str] | None]:
         """Where it stands, as clients are told."""
-        return {"state": self.state, "done": self.done, "total": self.total}
+        return {"state": self.state, "done": self.done, "total": self.total, "notes": [*self.notes]}
 
 
 class Films:
@@ -172,7 +174,10 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
                 raise (TemporaryFolderError if said.get("full") else StillspeakError)(said["error"])
             if "ok" in said:
                 return
-            film.done, film.total = said["done"], said["total"]
+            if "note" in said:
+                film.notes.append(said["note"].replace("--face", "face"))  # clients have a field, no option
+            else:
+                film.done, film.total = said["done"], said["total"]
         raise WorkerError("The process that made the video ended without a result; try again.")
     finally:
         if process.returncode is None:

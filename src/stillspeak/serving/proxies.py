@@ -18,6 +18,7 @@ from stillspeak.serving.origins import ANY, Origin, allowed_origin, read_origin
 _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ASKED = ["Authorization", "Prefer", "Range", "X-API-Key"]
 _TOLD = ["Accept-Ranges", "Content-Disposition", "Content-Range", "Location", "Preference-Applied", "Retry-After"]
+_TOLD += ["X-Stillspeak-Notes"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ on where they stopped. Videos are asked for by question, so that no address says
 """
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ from stillspeak.experiments.study import VIDEOS, Study, read_study
 from stillspeak.media.provenance import package_version
 from stillspeak.serving.limits import BodyLimit
 from stillspeak.serving.listen import listen
-from stillspeak.serving.origins import may_ask
+from stillspeak.serving.origins import Origin, may_ask
 from stillspeak.serving.proxies import ALONE, Proxies, stand_behind
 from stillspeak.serving.refusals import add_sentences
 
@@ -89,6 +89,14 @@ def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
     app.add_middleware(BodyLimit, most=_MOST_BYTES)
     stand_behind(app, proxies, {"/"} | {f"/{path.name}" for path in PAGE.iterdir()})
     add_sentences(app)
+    _add_refusals(app)
+    _add_visits(app, folder, study, answers, allowed)
+    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    return app
+
+
+def _add_refusals(app: FastAPI) -> None:
+    """Says what is wrong as JSON, where a visitor or a video is unknown, or an answer cannot be kept."""
 
     @app.exception_handler(DataError)
     async def unknown(_: Request, error: DataError) -> JSONResponse:
@@ -97,6 +105,10 @@ def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
     @app.exception_handler(sqlite3.Error)
     async def unkept(_: Request, error: sqlite3.Error) -> JSONResponse:
         return JSONResponse({"detail": f"The answer could not be kept: {error}."}, 503, {"Retry-After": "10"})
+
+
+def _add_visits(app: FastAPI, folder: Path, study: Study, answers: Answers, allowed: Collection[Origin]) -> None:
+    """Adds the routes of a visit: what the study is, who takes part, the videos, the answers."""
 
     @app.get("/study")
     def about() -> About:
@@ -129,9 +141,6 @@ def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
     def answer(visitor: str, number: int, said: Annotated[Answer, "JSON"]) -> Visit:
         """An answer; the first one counts, and a second changes nothing."""
         return _visit(study, visitor, answers.answer(visitor, number, said.answer, said.seconds))
-
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
-    return app
 
 
 def _visit(study: Study, token: str, questions: list[Question]) -> Visit:

@@ -1,7 +1,8 @@
 """A video made in a process of its own: what breaks here, breaks nobody else, and its memory returns.
 
-Reads a job as JSON from stdin; writes JSON lines to stdout: ``{"done": n, "total": m}`` on the way, then ``{"ok": true}`` or
-``{"error": sentence, "full": whether a disk without room is to blame}``.
+Reads a job as JSON from stdin; writes JSON lines to stdout: ``{"done": n, "total": m}`` and ``{"note": sentence}`` on the way,
+then ``{"ok": true}`` or ``{"error": sentence, "full": whether a disk without room is to blame}``. A note is what the command
+line says on stderr.
 """
 
 import contextlib
@@ -9,9 +10,10 @@ import json
 import os
 import sys
 import time
+import warnings
 
 from stillspeak.animate import load
-from stillspeak.errors import StillspeakError
+from stillspeak.errors import StillspeakError, StillspeakWarning
 from stillspeak.jobs import Job, run_job
 from stillspeak.serving.decoder import limit_memory
 from stillspeak.temporary import full_sentence, is_full
@@ -34,6 +36,12 @@ def main() -> None:
             said = time.monotonic()
             print(json.dumps({"done": done, "total": total}), flush=True)
 
+    def note(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, StillspeakWarning):
+            print(json.dumps({"note": str(message)}), flush=True)
+
+    warnings.simplefilter("always", StillspeakWarning)
+    warnings.showwarning = note
     try:
         run_job(Job(**asked["job"]), lambda: load(asked["model"], threads=asked["threads"]), quiet=True, tell=tell)
         print(json.dumps({"done": made, "total": made}), flush=True)

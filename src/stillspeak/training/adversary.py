@@ -218,11 +218,8 @@ class MouthCritic:
         says_real, wanted = self.network(self._cut(real).flatten(0, 1), beside, open_mouths)
         says_fake, found = self.network(seen.flatten(0, 1), beside, open_mouths)
 
-        def mean(values: Tensor) -> Tensor:  # of a clip's open patches, then of clips: parts of a batch add up
-            values = values.float()
-            weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:]).expand_as(values)
-            sums = (values * weights).reshape(clips, -1).sum(1)
-            return (sums / weights.reshape(clips, -1).sum(1).clamp(min=1.0)).mean()
+        def mean(values: Tensor) -> Tensor:
+            return _open_mean(values.float(), open_mouths, clips)
 
         fooled = mean(functional.softplus(-says_fake))  # adversarial_loss, there
         matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
@@ -239,3 +236,10 @@ class MouthCritic:
             f"{self.name}_right_on_fake": mean((says_fake < 0).float()),
             f"{self.name}_matching": matching.detach(),
         }
+
+
+def _open_mean(values: Tensor, open_mouths: Tensor, clips: int) -> Tensor:
+    """The mean over a clip's open patches, then over clips: parts of a batch add up. ``values`` hold one for each patch."""
+    weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:]).expand_as(values)
+    sums = (values * weights).reshape(clips, -1).sum(1)
+    return (sums / weights.reshape(clips, -1).sum(1).clamp(min=1.0)).mean()

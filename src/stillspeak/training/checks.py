@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 
 from stillspeak.config import Config, ContextConfig, JudgeConfig
-from stillspeak.data.clips import MOST_THROATS
+from stillspeak.data.drawer import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
 from stillspeak.training.runs import flat
@@ -56,8 +56,29 @@ def checked(config: Config) -> Config:
         RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; if the frame rate is
             not that of prepared clips, or a number is out of bounds.
     """
-    context = config.generator.context
     _require_numbers(config)
+    _require_sound(config.generator.context)
+    _require_purpose(config)
+    most = min(config.generator.context.size, 2 * len(LIPS_AND_CHIN))
+    if config.warm.code > most:
+        raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
+    for name, channels, layers in (
+        ("generator.identity.channels", config.generator.identity.channels, _HALVINGS),
+        ("generator.context.channels", config.generator.context.channels, 0),
+        ("frame.channels", config.frame and config.frame.channels, _HALVINGS),
+        ("sequence.channels", config.sequence and config.sequence.channels, _HALVINGS),
+        ("sync.channels", config.sync and config.sync.channels, 0),
+        ("mouth.channels", config.mouth and config.mouth.channels, 0),
+        ("sync.sound-channels", config.sync and config.sync.sound_channels, 0),
+    ):
+        if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
+            many = f"{layers} numbers of" if layers else "numbers of"
+            raise RunError(f"{name} must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
+    return config
+
+
+def _require_sound(context: ContextConfig) -> None:
+    """Raises RunError if sound at this rate cannot be cut into windows, or frames are not those of prepared clips."""
     if context.rate_hz % 1000:
         raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
     if context.fps != _FPS:
@@ -69,6 +90,10 @@ def checked(config: Config) -> Config:
             raise RunError(
                 f"generator.context.{_said(name)} must be a sample's at least, not {getattr(context, name)}."
             )
+
+
+def _require_purpose(config: Config) -> None:
+    """Raises RunError if nothing is to be learnt, or a part has nobody to teach or to judge it."""
     if config.train.keep_context and config.train.keep_picture:
         raise RunError("train.keep-context and train.keep-picture together leave nothing to learn.")
     if config.generator.mouth and config.generator.decoder.kind != "warping":
@@ -77,22 +102,6 @@ def checked(config: Config) -> Config:
         raise RunError("fine-mouth needs generator.mouth, whose windows it judges.")
     if config.generator.mouth and config.train.steps and not config.train.keep_picture:
         raise RunError("The mouth decoder learns in the picture phase: set train.keep-picture True or train.steps 0.")
-    most = min(context.size, 2 * len(LIPS_AND_CHIN))
-    if config.warm.code > most:
-        raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
-    for name, channels, layers in (
-        ("generator.identity.channels", config.generator.identity.channels, _HALVINGS),
-        ("generator.context.channels", context.channels, 0),
-        ("frame.channels", config.frame and config.frame.channels, _HALVINGS),
-        ("sequence.channels", config.sequence and config.sequence.channels, _HALVINGS),
-        ("sync.channels", config.sync and config.sync.channels, 0),
-        ("mouth.channels", config.mouth and config.mouth.channels, 0),
-        ("sync.sound-channels", config.sync and config.sync.sound_channels, 0),
-    ):
-        if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
-            many = f"{layers} numbers of" if layers else "numbers of"
-            raise RunError(f"{name} must be {many} at least 1, not {' '.join(map(str, channels)) or 'none'}.")
-    return config
 
 
 def checked_judge(config: JudgeConfig) -> JudgeConfig:

@@ -5,46 +5,55 @@ A step's batch and noise are pure functions of the seed and the step, so a resum
 as many processes as there are.
 """
 
-import copy
-import json
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from stillspeak.config import Config
-from stillspeak.data.clips import Clips, Drawer
-from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
-from stillspeak.errors import ModelError, RunError
-from stillspeak.model.generator import Generator
+from stillspeak.errors import RunError
+from stillspeak.training.build import build, chosen_device, prepare_device
 from stillspeak.training.calibration import calibrate
-from stillspeak.training.checkpoint import pack, take_discriminators, unpack
+from stillspeak.training.checkpoint import take_discriminators
 from stillspeak.training.interrupts import held_interrupts
-from stillspeak.training.loader import batches, ended_workers_said, loader_workers, trainers_here
-from stillspeak.training.memory import keep_memory
+from stillspeak.training.loader import batches, ended_workers_said, loader_workers
 from stillspeak.training.phase import Phase
-from stillspeak.training.run import BEST, CHECKPOINT, RunFolder
+from stillspeak.training.run import BEST, RunFolder
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
-from stillspeak.training.trouble import all_numbers, not_finite
-from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
+from stillspeak.training.trouble import not_finite
 from stillspeak.training.watch import Say, Watch
-from stillspeak.training.weights import Stage, describe_generator, load_generator, read_generator, remark
+from stillspeak.training.weights import Stage, read_generator, remark
 
-_PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # of a checkpoint
 _CALIBRATION = "calibration"
-PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
+
+
+class _Due(NamedTuple):
+    """What is due after a step. Nothing is kept that was not checked, so that everything here asks for a look at the losses.
+
+    Attributes:
+        stopping: the user wants the run to stop.
+        late: the time of the run is used up.
+        log: a line of metrics.
+        samples: figures, strips and videos.
+        epoch: the validation at an epoch's end.
+    """
+
+    stopping: bool
+    late: bool
+    log: bool
+    samples: bool
+    epoch: bool
 
 
 class Trainer:
-    """A run in memory: generator, its running average, phases, and how far they are.
+    """Trains a run: the state that ``build.py`` made, step after step.
 
     Args:
         folder: the run's folder, already created.
@@ -66,27 +75,9 @@ class Trainer:
         self.device = chosen_device(train.device)
         prepare_device(self.device)
         self.workers = loader_workers(self.device)
-        self.clips = clips = self._clips(data)
-        self.generator = Generator(self.config.generator)
         saved = folder.load()
-        self._anew = False  # whether the Context Encoder is not the one to start from
-        self.code, self.history = self._begin(clips, saved is not None, init)
-        self._data = {
-            "corpora": sorted(
-                {record.corpus for record in clips.records}
-                | ({"portraits"} if self.config.data.recombined else set())
-                | ({"sentences"} if self.config.data.sentences else set())
-            ),
-            "speakers": dict(Counter(record.speaker for record in clips.records)),
-        }
-        self.generator.to(self.device)
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        drawer = Drawer(clips, self.config.data, self.code)
-        self.phases: list[Phase] = [phase(self.config, self.generator, drawer, self.team) for phase in PHASES]
-        for phase in self.phases:
-            phase.require_shares()
-        self._prepare_networks()
-        self.phase_index, self.step, self.updates, self.frames_seen, self.seconds, self.backed_off = 0, 0, 0, 0, 0.0, 0
+        built = build(folder, self.team, self.device, self.workers, init, saved is not None)
+        self.state, self.clips = built.state, built.clips
         self.watch = Watch(folder, self.config, data, say, self.team.leads)
         self.say = self.watch.say
         if saved is not None:
@@ -95,9 +86,9 @@ class Trainer:
             except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
                 raise RunError(f"The checkpoint of {folder.path} does not belong to its config.toml.") from error
         elif init is not None:
-            if self._anew:
+            if built.hears_anew:
                 self.say(f"The Context Encoder of {init} hears otherwise; sound is learnt anew.")
-            for name in take_discriminators(init, self.phases):
+            for name in take_discriminators(init, self.state.phases):
                 self.say(f"discriminator {name}: from {init}")
 
     def run(self) -> None:
@@ -107,13 +98,13 @@ class Trainer:
         """
         self._saved_at = time.monotonic()
         with held_interrupts() as interrupted, self.watch, ended_workers_said(self.folder.command("resume")):
-            while self.phase_index < len(self.phases):
-                phase = self.phases[self.phase_index]
+            while self.state.phase_index < len(self.state.phases):
+                phase = self.state.phases[self.state.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
                     pass
                 if phase.name == AdversarialPhase.name and self.config.train.calibrate:
                     self._calibrate()
-                self.phase_index, self.step = self.phase_index + 1, 0
+                self.state.phase_index, self.state.step = self.state.phase_index + 1, 0
                 self.save()
         self.say(f"done: {self.folder.command('export', '-o', f'{self.folder.path}/export')}")
         if interrupted():
@@ -122,59 +113,59 @@ class Trainer:
     def save(self) -> None:
         """Writes the checkpoint. Raises RunError, and keeps the one before, if a weight is no number any more."""
         self._saved_at = time.monotonic()
-        if not self._finite():
+        if not self.state.finite:
             raise RunError(
                 f"A weight is not a number; the last checkpoint is good. Lower the learning rates in config.toml and: "
                 f"{self.folder.command('resume')}"
             )
         if not self.team.leads:
             return
-        tensors = pack(self.generator, self.average, self.phases, self.phase_index)
-        tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        progress = {key: getattr(self, key) for key in _PROGRESS}
-        progress["patience"] = self.watch.patience.state()
-        metadata = describe_generator(self.config, self.code, self.history)
-        self.folder.save(tensors, {"progress": json.dumps(progress), **metadata})
-
-    def _finite(self) -> bool:
-        """Whether all weights are numbers: what a step does to them shows in the losses of the next one at the earliest."""
-        networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
-        return all_numbers(weight for network in networks for weight in network.parameters())
+        self.folder.save(*self.state.packed(self.watch.patience.state()))
 
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
-        train = self.config.train
-        phase.rate = 0.5**self.backed_off
-        began, began_at, last = time.monotonic(), self.step, time.monotonic()
-        for parts in batches(phase.draw, self.step, phase.steps, self.device, self.workers):
-            scalars = phase.step(self.step, parts)
-            self._update_average()
-            self.step += 1
+        state = self.state
+        phase.rate = 0.5**state.backed_off
+        began, began_at, last = time.monotonic(), state.step, time.monotonic()
+        for parts in batches(phase.draw, state.step, phase.steps, self.device, self.workers):
+            scalars = phase.step(state.step, parts)
+            state.update_average()
+            state.step += 1
             last, seconds = time.monotonic(), time.monotonic() - last
-            self._count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
-            stopping, late = self.team.any(interrupted()), self._out_of_time()
-            ends = late or self.step == phase.steps
-            samples = ends or (train.sample_every and self.step % train.sample_every == 0)
-            epoch = phase.name == AdversarialPhase.name and self._at_epoch_end()
-            over = False
-            if self.step % train.log_every == 0 or samples or epoch or stopping:  # nothing is kept that was not checked
+            state.count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
+            due, over = self._due(phase, self.team.any(interrupted())), False
+            if any(due):
                 values = {name: float(value) for name, value in self.team.average(scalars).items()}
-                values |= {} if self._finite() else {"a weight": math.nan}
+                values |= {} if state.finite else {"a weight": math.nan}
                 if self._backs_off(phase, values):
                     return True
-                pace = (time.monotonic() - began) / (self.step - began_at)
-                self._trouble(self.watch.tick(phase, self.step, values, self._done(), pace))
-                if epoch:
-                    over = self.team.any(self.watch.epoch(self.step, self._average_here(), self.code, self.history))
-                if samples or over:
-                    self._trouble(self.watch.sample(phase, self.step, self._average_here(), self.code, self._done()))
-                if stopping or time.monotonic() - self._saved_at > train.save_every_seconds:
-                    self.save()
-            if stopping:
+                pace = (time.monotonic() - began) / (state.step - began_at)
+                self._trouble(self.watch.tick(phase, state.step, values, state.done, pace))
+                over = self._look(phase, due)
+            if due.stopping:
                 raise RunError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
-            if over or late:
+            if over or due.late:
                 break
         return False
+
+    def _due(self, phase: Phase, stopping: bool) -> _Due:
+        """What is due after the step that was just taken."""
+        step, train = self.state.step, self.config.train
+        late = self._out_of_time()
+        samples = late or step == phase.steps or bool(train.sample_every and step % train.sample_every == 0)
+        epoch = phase.name == AdversarialPhase.name and self._at_epoch_end()
+        return _Due(stopping, late, step % train.log_every == 0, samples, epoch)
+
+    def _look(self, phase: Phase, due: _Due) -> bool:
+        """Measures, samples and saves what is due; returns whether the phase ends because it gains nothing any more."""
+        state, over = self.state, False
+        if due.epoch:
+            over = self.team.any(self.watch.epoch(state.step, state.average_here(), state.code, state.history))
+        if due.samples or over:
+            self._trouble(self.watch.sample(phase, state.step, state.average_here(), state.code, state.done))
+        if due.stopping or time.monotonic() - self._saved_at > self.config.train.save_every_seconds:
+            self.save()
+        return over
 
     def _is_over(self, phase: Phase) -> bool:
         """Whether a phase takes no step any more: the time of the run is used up, or patience ended before it was stopped."""
@@ -184,10 +175,7 @@ class Trainer:
     def _out_of_time(self) -> bool:
         """Whether the run has trained for ``train.hours``."""
         hours = self.config.train.hours
-        return bool(hours) and self.team.any(self.seconds > 3600 * hours)
-
-    def _done(self) -> dict[str, float]:
-        return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
+        return bool(hours) and self.team.any(self.state.seconds > 3600 * hours)
 
     def _trouble(self, sentence: str) -> None:
         """Says what is wrong; ends the run, in every process, if it is configured to."""
@@ -206,154 +194,46 @@ class Trainer:
         bad = not_finite(values)
         if not bad:
             return False
-        at, what = f"{phase.name} step {self.step}", f"{', '.join(bad)} is not a number"
-        if self.backed_off >= self.config.train.back_off:
+        at, what = f"{phase.name} step {self.state.step}", f"{', '.join(bad)} is not a number"
+        if self.state.backed_off >= self.config.train.back_off:
             raise RunError(
                 f"{at}: {what}; the last checkpoint is good. Lower the learning rates in config.toml, or let "
                 f"train.back_off halve them, and: {self.folder.command('resume')}"
             )
-        times = self.backed_off + 1
+        times = self.state.backed_off + 1
         saved = self.folder.load()
         assert saved is not None
         self._restore(*saved)
-        self.backed_off = times
-        self.say(f"  WARNING: {at}: {what}; back to step {self.step} at {0.5**times:g} of the learning rates")
+        self.state.backed_off = times
+        self.say(f"  WARNING: {at}: {what}; back to step {self.state.step} at {0.5**times:g} of the learning rates")
         self.save()
         return True
 
     def _at_epoch_end(self) -> bool:
         epoch = math.ceil(len(self.clips) / self.config.train.clips)
-        return bool(self.config.train.patience_epochs) and self.step % epoch == 0
+        return bool(self.config.train.patience_epochs) and self.state.step % epoch == 0
 
     def _calibrate(self) -> None:
         best = self.folder.path / BEST
         if best.is_file():  # what is exported is what is calibrated
             kept = read_generator(best)
-            self.average.load_state_dict(kept.weights)
-            if _calibrations(kept.history) > _calibrations(self.history):  # before a checkpoint could say so
-                self.history = kept.history
+            self.state.average.load_state_dict(kept.weights)
+            if _calibrations(kept.history) > _calibrations(self.state.history):  # before a checkpoint could say so
+                self.state.history = kept.history
                 return
-        average = self._average_here()
-        factors = calibrate(average, self.clips, self.code, expressions=self.config.warm.expression)
-        self.average.load_state_dict(average.state_dict())
-        self.history.append(remark(f"{_CALIBRATION}: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
+        average = self.state.average_here()
+        factors = calibrate(average, self.clips, self.state.code, expressions=self.config.warm.expression)
+        self.state.average.load_state_dict(average.state_dict())
+        self.state.history.append(remark(f"{_CALIBRATION}: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
         self.team.wait()
-        self.watch.calibration(factors, average, self.code, self.history)
-
-    def _average_here(self) -> Generator:
-        """The running average on the CPU, where the monitor draws."""
-        return self.average if self.device.type == "cpu" else copy.deepcopy(self.average).cpu()
-
-    def _count(self, phase: Phase, frames: int, seconds: float) -> None:
-        self.frames_seen += frames
-        self.seconds += seconds
-        stage = self._stage(phase)
-        stage["steps"], stage["frames"] = self.step, stage["frames"] + frames
-        stage["hours"] += seconds / 3600
-
-    def _update_average(self) -> None:
-        """Adds the newest weights to the running average, which goes on through all phases of a run."""
-        decay = min(self.config.train.ema, (1 + self.updates) / (10 + self.updates))
-        pairs = list(zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True))
-        with torch.no_grad():
-            kept, new = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
-            get_ema_multi_avg_fn(decay)(kept, new, self.updates)
-            for count, other in pairs:
-                if not count.dtype.is_floating_point:
-                    count.copy_(other)
-        self.updates += 1
-
-    def _clips(self, data: Path) -> Clips:
-        """The training clips; the leader decodes them before the others read them."""
-        if not self.team.leads:
-            self.team.wait()
-        readers = trainers_here() * max(1, self.workers)
-        fine = self.config.generator.mouth is not None
-        clips = Clips(data, "train", self.config.generator.context, readers=readers, fine=fine)
-        if self.team.leads:
-            self.team.wait()
-        return clips
-
-    def _prepare_networks(self) -> None:
-        """Memory layout, norms over all processes, compilation: of the generator and of every discriminator."""
-        networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
-        for network in networks:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.team.synchronise_norms(network)
-        if self.device.type == "cuda":  # of one layout, all weights are averaged at once
-            self.average.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.config.train.compile:
-            for network in (self.generator.identity, self.generator.decoder, *networks[1:]):
-                network.compile()
-
-    def _begin(self, clips: Clips, resumed: bool, init: Path | None) -> tuple[MouthCode, list[Stage]]:
-        """The mouth code and the stages of training so far: of the checkpoint, of the model to start from, or new."""
-        if resumed:
-            trained = read_generator(self.folder.path / CHECKPOINT)
-            return trained.code, trained.history
-        warm = self.config.warm
-        if init is not None:
-            trained = load_generator(init, self.generator)
-            self._anew = trained.config.generator.context != self.config.generator.context
-            if self._anew and not warm.sound_steps:
-                raise ModelError(
-                    f"The Context Encoder of {init} hears otherwise; to learn sound anew set warm.sound-steps above 0."
-                )
-            code, history = trained.code, [{**stage, "run": ""} for stage in trained.history]
-        else:
-            code, history = fit_mouth_code(clips.points, warm.code), []
-            if warm.picture_steps:
-                open_decoder(self.generator, warm.code)
-        if warm.expression:
-            if warm.picture_steps:
-                open_eyes(self.generator, len(code.basis))
-            let_blink(self.generator, warm.blinks_per_s)
-        return code, history
-
-    def _stage(self, phase: Phase) -> Stage:
-        """This run's entry of a phase in the history."""
-        run = self.folder.path.resolve().name
-        for stage in self.history:
-            if (stage["run"], stage["phase"]) == (run, phase.name):
-                return stage
-        hardware = (
-            torch.cuda.get_device_name() if self.device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-        )
-        hardware += ", bfloat16" if phase.in_bfloat16 else ""
-        stage = {"run": run, "phase": phase.name, "steps": 0, "frames": 0, "hours": 0.0, "hardware": hardware}
-        self.history.append(stage | self._data)
-        return self.history[-1]
+        self.watch.calibration(factors, average, self.state.code, self.state.history)
 
     def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-        progress = json.loads(metadata["progress"])
-        self.watch.patience.restore(progress.pop("patience", None))
-        progress = {"backed_off": 0, "updates": progress["step"], **progress}  # older checkpoints lack these two
-        for key in _PROGRESS:
-            if not isinstance(progress[key], int | float):
-                raise TypeError(key)
-            setattr(self, key, progress[key])
-        unpack(tensors, self.generator, self.average, self.phases, self.phase_index)
+        self.watch.patience.restore(self.state.restore(tensors, metadata))
 
 
 def _calibrations(history: list[Stage]) -> int:
     return sum(stage["phase"].startswith(_CALIBRATION) for stage in history)
-
-
-def prepare_device(device: torch.device) -> None:
-    """Before the first step: a CPU's memory is kept; full precision on a GPU is full, for the mel bands' sake (not TF32)."""
-    if device.type == "cpu":
-        keep_memory()
-    else:
-        torch.backends.cudnn.allow_tf32 = False
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device of a name: cpu, cuda, or auto. Raises RunError if it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise RunError(f"There is no device {name} here; train.device takes cpu, cuda or auto.")
-    return torch.device(name)
 
 
 def train(config: Config, data: Path, run: Path, init: Path | None = None, say: Say = print) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stillspeak.config import Config
-from stillspeak.data.clips import Drawer
+from stillspeak.data.drawer import Drawer
 from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
 

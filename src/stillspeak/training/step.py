@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stillspeak.config import Config
-from stillspeak.data.clips import Drawer, Order
+from stillspeak.data.drawer import Drawer, Order
 from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1

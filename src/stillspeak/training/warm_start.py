@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillspeak.config import Config
-from stillspeak.data.clips import Drawer
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import ModelError
@@ -87,15 +87,8 @@ def let_blink(generator: Generator, blinks_per_s: float) -> None:
     Raises:
         ModelError: if the noise has no memory or is too small, or there cannot be so many blinks.
     """
-    memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
-    chance = blinks_per_s / generator.config.context.fps
-    if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
-        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set warm.expression False.")
-    if not sigma > 0:
-        raise ModelError("Blinks need noise of a variance above 0; or set warm.expression False.")
-    if not 0 <= chance < _MOST_BLINKS:
-        most = _MOST_BLINKS * generator.config.context.fps
-        raise ModelError(f"warm.blinks_per_s must be from 0 to {most:g}, not {blinks_per_s:g}.")
+    memory, sigma = _noise_that_blinks(generator)
+    chance = _chance_of_blink(blinks_per_s, generator.config.context.fps)
     size = memory.hidden_size
     reset, keep, new = (part * size + np.arange(size) for part in range(3))
     weights = dict(memory.named_parameters())
@@ -120,6 +113,24 @@ def let_blink(generator: Generator, blinks_per_s: float) -> None:
         )
         own[new[_BROWS], _DRIFT] = _LOUDER
         bias[keep[[_DRIFT, _BROWS]]] = _logit(_SLOW)
+
+
+def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
+    """The GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
+    memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
+    if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
+        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set warm.expression False.")
+    if not sigma > 0:
+        raise ModelError("Blinks need noise of a variance above 0; or set warm.expression False.")
+    return memory, sigma
+
+
+def _chance_of_blink(blinks_per_s: float, fps: int) -> float:
+    """The chance that a blink begins in a frame. Raises ModelError if there cannot be so many."""
+    chance = blinks_per_s / fps
+    if not 0 <= chance < _MOST_BLINKS:
+        raise ModelError(f"warm.blinks_per_s must be from 0 to {_MOST_BLINKS * fps:g}, not {blinks_per_s:g}.")
+    return chance
 
 
 def _logit(share: float) -> float:

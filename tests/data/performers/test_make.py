@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stillspeak.cli import main
-from stillspeak.data.clips import Clips, Drawer
+from stillspeak.data.clips import Clips
+from stillspeak.data.drawer import Drawer
 from stillspeak.data.files import large_path
 from stillspeak.data.landmarks import mouth_opening
 from stillspeak.data.manifest import ClipRecord, Word, read_manifest, write_manifest

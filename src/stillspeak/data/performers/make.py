@@ -28,7 +28,7 @@ from stillspeak.data.performers.render import frame, stage_of
 from stillspeak.data.performers.sitter import Sitter, sit
 from stillspeak.data.performers.tracking import Tracker
 from stillspeak.data.performers.variety import Variety, draw_variety, filmed, mood_coefficients, relit
-from stillspeak.data.pools import require_counts, run_here, run_on_cluster, work_through
+from stillspeak.data.pools import require_counts, work_through
 from stillspeak.data.portraits import find_photos
 from stillspeak.data.prepare import FPS, sharpness, write_clip
 from stillspeak.data.records import earlier_records, load_record, new_record, publish_records, record_path, require_same
@@ -92,21 +92,25 @@ def prepare_performers(
         OutputError: if the destination cannot be written.
     """
     require_counts(workers, 0, 0)
-    head, people, destination = Path(head).resolve(), Path(people).resolve(), Path(destination).resolve()
-    task, prepared = _task(task, head), Path(prepared).resolve()
+    head, people, destination, prepared = (Path(path).resolve() for path in (head, people, destination, prepared))
+    task = _task(task, head)
     _require_expressions(read_head(head), head)
     jobs = _jobs(people, prepared, clips)
     before = earlier_records(destination)
     require_same([clip for job in jobs for clip in (job.photo, *job.clips)], before, destination)
     Tracker(task)  # LiteRT greets on stderr, so that every other refusal comes before it
     work = partial(perform, head=head, task=task, prepared=prepared, destination=destination)
-    done = run_on_cluster(work, jobs, cluster, workers) if cluster else run_here(work, jobs, workers)
-    work_through(done, len(jobs), "person")
+    work_through(work, jobs, "person", workers, cluster)
     records = [load_record(path) for job in jobs for path in _records_of(destination, job)]
     publish_records(destination, CORPUS, before, records)
-    if all(record.dropped for record in records):
-        raise DataError(f"None of the {len(jobs)} photos in {people} can be used; {destination}/report.md says why.")
+    _require_used(records, f"None of the {len(jobs)} photos in {people} can be used; {destination}/report.md says why.")
     return records
+
+
+def _require_used(records: list[ClipRecord], sentence: str) -> None:
+    """Raises DataError with a sentence if all clips were dropped."""
+    if all(record.dropped for record in records):
+        raise DataError(sentence)
 
 
 def _require_expressions(head: Head, path: Path) -> None:

@@ -71,7 +71,7 @@ async function follow(making, first) {
       said = await askAgain(making, signal);
     }
     signal.throwIfAborted();
-    show(making, said.film);
+    show(making, said);
   } catch (error) {
     if (signal.aborted) return; // stopped or withdrawn, which said so
     if (error.status !== 401) keep(null); // with the right key it can still be asked for
@@ -101,7 +101,7 @@ async function read(answer, again = false) { // the video, or where it stands
     const seconds = Number(answer.headers.get("Retry-After")) || 1;
     return { ...(await answer.json()), seconds: Math.min(seconds, LONGEST_WAIT_SECONDS) };
   }
-  if (answer.ok) return { film: await answer.blob() };
+  if (answer.ok) return { notes: JSON.parse(answer.headers.get("X-Stillspeak-Notes") ?? "[]"), film: await answer.blob() };
   const own = answer.headers.get("Content-Type")?.startsWith("application/json");
   if (again && PASSING.includes(answer.status) && !own) throw new Error("a proxy's answer");
   const why = again && answer.status === 404 ? "The server does not know this video any more; make it again." : await sentence(answer);
@@ -116,7 +116,8 @@ function tell({ state: where, done, total }) {
   say(quarters ? `The video is being made: ${25 * quarters} %.` : "The video is being made…");
 }
 
-function show(making, film) {
+function show(making, { film, notes }) {
+  state.notes = notes;
   state.film = URL.createObjectURL(new Blob([film], { type: "video/mp4" }));
   $("film").src = $("download").href = state.film;
   $("film").setAttribute("aria-label", `The video: ${making.title}`);

@@ -12,6 +12,7 @@ export const state = {
   talk: null, // the live talk that goes on
   drawn: false, // whether the canvas shows a talk's frame, not the photo
   film: "", // the address of the finished video
+  notes: [], // what the server said about its photo
   making: null, // the video that is being made
 };
 window.stillspeak = { shown: 0, frames: 0 }; // for tests and the curious

@@ -12,6 +12,8 @@ export function arrange() {
   $("screen").hidden = film;
   if (!film) $("film").pause();
   $("empty").hidden = film || Boolean(state.photo);
+  const notes = film ? state.notes.join(" ") : "";
+  if ($("notes").textContent !== notes) $("notes").textContent = notes; // the same text again would be read out again
   $("mark").hidden = !film && !state.drawn;
 }
 

@@ -1,0 +1,283 @@
+"""Batches drawn from clips, varied as training wants them: other voices, faces, speeds. Paper, section 4.1.
+
+Every batch is a pure function of a seed, so a resumed run sees what it would have seen.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stillspeak.config import DataConfig
+from stillspeak.data.augment import change_speed, change_throat, draw_look, jitter_voice
+from stillspeak.data.clips import Clips
+from stillspeak.data.expression import expression
+from stillspeak.data.fine import Fine, fine_of
+from stillspeak.data.landmarks import mouth_interior, mouth_opening
+from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
+from stillspeak.data.portraits import Portraits, read_portraits
+from stillspeak.data.recombine import coloured, recombine
+from stillspeak.data.sentences import Sentences
+from stillspeak.errors import DataError
+
+Random = np.random.Generator
+_ALL = slice(None)
+_AS_TAKEN = 0.7  # ours: share of recombined stills that are the portrait itself
+_MOST_SMILE = 0.5  # ours: of the portrait's own mouth's shape
+_COLOURED = 0.8  # ours: share of grey portraits that take the colours of the clip's face
+_BROWS = 0.5  # ours: spread of the brows that a portrait is given
+MOST_THROATS = 0.5  # a spread: children and adults are 0.3 apart
+_SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips for one step.
+
+    Attributes:
+        stills: uint8 ``(clips, 128, 96, 3)``.
+        frames: uint8 ``(clips, time, 128, 96, 3)``; the last ``time`` frames of the windows.
+        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start, after silence where
+            another clip of the batch is heard for longer.
+        codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
+        points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
+        expressions: what eyes and brows do on the way from the still to ``frames``, float32 ``(clips, time, 2)``.
+        interior: where the mouth of ``frames`` is open, uint8 ``(clips, time, 128, 96)``.
+        fine: stills and mouths at three times the resolution, where they were asked for.
+    """
+
+    stills: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
+    windows: NDArray[np.float32]
+    codes: NDArray[np.float32]
+    points: NDArray[np.float32]
+    expressions: NDArray[np.float32]
+    interior: NDArray[np.uint8]
+    fine: Fine | None = None
+
+
+class Order(NamedTuple):
+    """Where a batch stands in the epochs: their seed, and how many clips were drawn before it."""
+
+    seed: tuple[int, ...]
+    first: int
+
+
+class Picture(NamedTuple):
+    """One clip's part of a batch: still and frames, their landmarks, the frames' mouth codes and expressions from the still.
+
+    ``large`` are still and frames at three times the resolution, ``(1 + time, 384, 288, 3)``, where the clip has them.
+    """
+
+    frames: NDArray[np.uint8]
+    points: NDArray[np.float32]
+    codes: NDArray[np.float32]
+    expressions: NDArray[np.float32]
+    large: NDArray[np.uint8] | None
+
+
+class Drawer:
+    """Draws varied batches from clips. Every method is a pure function of its random generator.
+
+    ``share`` takes a part of a batch's clips: the parts together are the batch that is drawn without it.
+    """
+
+    def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
+        for name in ("blinks", "openings", "sentences", "as_recorded", "recombined"):
+            share = getattr(config, name)
+            if not 0 <= share <= 1:
+                raise DataError(f"data.{name} is a share, from 0 to 1, not {share:g}.")
+        if not 0 <= config.throats <= MOST_THROATS:
+            raise DataError(f"data.throats is from 0 to {MOST_THROATS:g}, not {config.throats:g}.")
+        if config.blinks + config.openings > 1:
+            raise DataError(
+                f"data.blinks and data.openings are {config.blinks + config.openings:g} together, more than 1."
+            )
+        self.clips = clips
+        self.config = config
+        self.code = code
+        self.codes = [code.encode(points) for points in clips.points]
+        self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
+        self.expressions = [expression(points) for points in clips.points]
+        self.openings = [mouth_opening(points).clip(min=0) for points in clips.points]
+        self.weights = clips.speaker_weights(config.evenness)
+        self.portraits = read_portraits(clips.folder) if config.recombined else None
+        self.sentences = Sentences(clips.folder, clips.cutter.rate_hz) if config.sentences else None
+        self.sentence_codes = [code.of_offsets(moved) for moved in self.sentences.offsets] if self.sentences else []
+        self._shortest_sentence = min(map(len, self.sentence_codes), default=math.inf)
+
+    def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
+        """``count`` pieces of ``time`` frames with all their sound from the clip's start.
+
+        All pieces end as far into their clips as each other, as a share of what a clip allows, so that the endings of long clips
+        are drawn too. Silence precedes the sound of the shorter ones. With ``order``, and clips that are drawn alike, every epoch
+        shows each clip once.
+        """
+        chosen = self._choose(count, random) if order is None else self.in_turn(count, random, order)
+        lengths = [self.clips.records[index].frames for index in chosen]
+        time = min(time, *lengths)
+        share_of_clip = random.random()
+        ends = [time + int(share_of_clip * (frames - time + 1)) for frames in lengths]
+        pictures, windows = [], []
+        for index, end, own in list(zip(chosen, ends, random.spawn(count), strict=True))[share]:
+            pictures.append(self._picture(index, np.arange(end - time, end), own))
+            heard = self._heard_voice(index, end, own)
+            windows.append(np.pad(heard, ((max(ends) - end, 0), (0, 0))))
+        return _batch(pictures, np.stack(windows))
+
+    def pictures(self, count: int, time: int, random: Random, share: slice = _ALL, fine: bool = False) -> Batch:
+        """``count`` clips, ``time`` single frames of each from anywhere; no sound. With ``fine``, larger mouths too."""
+        pictures = []
+        for index, own in list(zip(self._choose(count, random), random.spawn(count), strict=True))[share]:
+            pictures.append(self._picture(index, self._any_frames(index, time, own), own))
+        return _batch(pictures, np.zeros((len(pictures), 0, 0), np.float32), fine)
+
+    def sounds(
+        self, count: int, time: int, random: Random, quiet: int = 0, share: slice = _ALL
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``.
+
+        The first ``quiet`` are silence or faint noise and a mouth at rest. Where a clip is too short for ``time`` frames at the
+        fastest speed, all are shorter.
+        """
+        windows, codes = [], []
+        drawn = list(zip(range(count), self._choose(count, random), random.spawn(count), strict=True))
+        shortest = min(self._shortest_sentence, *(self.clips.records[index].frames for _, index, _ in drawn))
+        time = min(time, int((shortest - 1) / _FASTEST))
+        for number, index, own in drawn[share]:
+            if number < quiet:
+                noise = own.normal(0, 10 ** own.uniform(-5, -2.5), (time, self.clips.cutter.length))
+                windows.append(noise.astype(np.float32))
+                codes.append(np.zeros((time, self.codes[index].shape[1]), np.float32))
+                continue
+            samples, code, strength = self._spoken(index, own)
+            frames = len(code)
+            speed = float(np.exp(own.uniform(np.log(_SLOWEST), np.log(_FASTEST)) * strength))
+            start = int(own.integers(0, frames - int(time * speed)))
+            step = self.clips.cutter.rate_hz / float(self.clips.cutter.fps)
+            fast = change_speed(samples[round(start * step) :], speed)
+            at = start + np.arange(time) * speed + (speed - 1) / 2
+            columns = [np.interp(at, np.arange(frames), code[:, k]) for k in range(code.shape[1])]
+            windows.append(self.clips.heard(fast, time))
+            codes.append(np.stack(columns, axis=1))
+        return np.stack(windows), np.stack(codes).astype(np.float32)
+
+    def in_turn(self, count: int, random: Random, order: Order) -> NDArray[np.int64]:
+        """The next ``count`` clips of shuffled epochs, each in an order of its own; by chance if some clips are favoured."""
+        if self.config.evenness:
+            return self._choose(count, random)
+        places = order.first + np.arange(count)
+        epochs, inside = places // len(self.clips), places % len(self.clips)
+        shuffled = {
+            e: np.random.default_rng([*order.seed, e]).permutation(len(self.clips)) for e in set(epochs.tolist())
+        }
+        return np.array([shuffled[e][i] for e, i in zip(epochs.tolist(), inside.tolist(), strict=True)])
+
+    def _any_frames(self, index: int, count: int, random: Random) -> NDArray[np.int64]:
+        """Single frames from anywhere in a clip; shares of them are drawn by how far eyes are closed and the mouth is open."""
+        frames = self.clips.records[index].frames
+        shares = (self.config.blinks, self.expressions[index][:, 0]), (self.config.openings, self.openings[index])
+        favoured = [(share, how_far) for share, how_far in shares if share and how_far.any()]
+        if not favoured:
+            return random.integers(0, frames, count)
+        chances = (1 - sum(share for share, _ in favoured)) / frames
+        for share, how_far in favoured:
+            chances = chances + share * how_far / how_far.sum(dtype=np.float64)
+        return random.choice(frames, count, p=chances / chances.sum())
+
+    def _choose(self, count: int, random: Random) -> NDArray[np.int64]:
+        return random.choice(len(self.clips), count, p=self.weights)
+
+    def _mirror(self, random: Random) -> bool:
+        return self.config.mirror and random.random() < 0.5  # noqa: PLR2004 - an even coin
+
+    def _heard_voice(self, index: int, frames: int, random: Random) -> NDArray[np.float32]:
+        return self.clips.heard(self._voice(index, self._voice_strength(random), random), frames)
+
+    def _voice_strength(self, random: Random) -> float:
+        """How much a voice is changed: as the config says, or for a share of them not at all."""
+        return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
+
+    def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
+        return self._varied(self.clips.sounds(index), strength, random)
+
+    def _varied(self, sounds: Sequence[NDArray[np.float32]], strength: float, random: Random) -> NDArray[np.float32]:
+        """One of a sound and its copies, changed; the sound itself at strength 0, but for its throat."""
+        rate_hz = self.clips.cutter.rate_hz
+        samples = sounds[int(random.integers(len(sounds)))] if strength else sounds[0]
+        if self.config.throats:
+            samples = change_throat(samples, rate_hz, float(np.exp(random.normal(0, self.config.throats))))
+        return jitter_voice(samples, rate_hz, strength, random) if strength else samples
+
+    def _spoken(self, index: int, random: Random) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+        """A clip's sound, or for a share of them a sentence read aloud; its mouth codes; how much it is changed."""
+        if self.sentences and random.random() < self.config.sentences:
+            number, strength = int(random.integers(len(self.sentences))), self.config.voice_jitter
+            return self._varied(self.sentences.sounds(number), strength, random), self.sentence_codes[number], strength
+        strength = self._voice_strength(random)
+        samples = self._voice(index, strength, random)
+        return samples, self.mirror_codes[index] if self._mirror(random) else self.codes[index], strength
+
+    def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> Picture:
+        """Still and frames, varied alike."""
+        video, points = self.clips.frames(index), self.clips.points[index]
+        still = int(random.integers(len(video))) if self.config.any_still else 0
+        shown = np.concatenate([[still], chosen])
+        frames, points, code = video[shown], points[shown], self.codes[index][chosen]
+        large, expressions = self.clips.large(index), self.expressions[index][shown]
+        large = None if large is None else large[shown]
+        turned = self._mirror(random)
+        if turned:
+            frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
+            large = None if large is None else large[:, :, ::-1]
+        if self.portraits and random.random() < self.config.recombined:
+            rest = resting(self.clips.points[index])
+            rest = mirrored(rest[None])[0] if turned else rest
+            if self.config.blinks:
+                expressions[1:, 1] += random.normal(0, _BROWS)
+            else:
+                expressions[:] = 0.0
+            frames, points = self._recombined(self.portraits, frames, points, rest, expressions, random)
+            large = None
+        if self.config.face_jitter:
+            look = draw_look(self.config.face_jitter, random)
+            frames, points = look.of(frames), look.moved(points)
+            large = None if large is None else look.of(large)
+        return Picture(frames, points, code, expressions[1:] - expressions[:1], large)
+
+    def _recombined(
+        self,
+        portraits: Portraits,
+        frames: NDArray[np.uint8],
+        points: NDArray[np.float32],
+        rest: Points,
+        expressions: NDArray[np.float32],
+        random: Random,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Still and frames of another person; the still is mostly the portrait as it was taken, smile and all.
+
+        ``expressions`` become those of what is shown.
+        """
+        number = random.integers(len(portraits.crops))
+        portrait, own = portraits.crops[number], portraits.points[number]
+        if self._mirror(random):
+            portrait, own = np.ascontiguousarray(portrait[:, ::-1]), mirrored(own[None])[0]
+        if random.random() < _COLOURED:
+            calm = int(mouth_opening(points).argmin())
+            portrait = coloured(portrait, own, frames[calm], points[calm])
+        smile = random.uniform(0, _MOST_SMILE)
+        moved, there = recombine(portrait, own, frames, points, rest, smile, expressions)
+        if random.random() < _AS_TAKEN:
+            moved[0], there[0], expressions[0] = portrait, own, 0.0
+        return moved, there
+
+
+def _batch(pictures: list[Picture], windows: NDArray[np.float32], fine: bool = False) -> Batch:
+    parts = zip(*(picture[:-1] for picture in pictures), strict=True)
+    frames, points, codes, expressions = (np.stack(arrays) for arrays in parts)
+    interior = np.stack([mouth_interior(moved[1:]) for moved in points])
+    larger = fine_of(frames[:, 0], frames.shape[1] - 1, [picture.large for picture in pictures]) if fine else None
+    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, expressions, interior, larger)
