@@ -309,11 +309,23 @@ def is_setting(option: str) -> bool:
 
 
 def test_every_path_of_the_repository_that_a_page_names_is_there():
+    names = {path.name for folder in ("src", "tests", "benchmarks", "examples", "recipes") for path in files(folder)}
     for page in PAGES:
         if page.name == "diary.md":  # it tells of files that have gone
             continue
-        for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs)/[\w/.-]+)`", page.read_text()):
+        text = page.read_text()
+        for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|recipes)/[\w/.-]+)`", text):
             assert (ROOT / path).exists(), f"{page.name}: {path}"
+        for path, symbol in re.findall(r"`([\w/]+\.py)(?::(\w+))?`", text):
+            places = [ROOT / path, ROOT / "src" / "stillspeak" / path]
+            found = next((place for place in places if place.exists()), None)
+            assert found or path in names, f"{page.name}: {path}"
+            assert not symbol or (found and re.search(rf"(class|def) {symbol}\b", found.read_text())), f"{page.name}: {path}:{symbol}"
+
+
+def files(folder: str) -> Iterator[Path]:
+    """The Python files under a folder of the repository."""
+    return (ROOT / folder).rglob("*.py")
 
 
 def headings(page: Path) -> set[str]:
