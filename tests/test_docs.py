@@ -59,6 +59,12 @@ def comments(path: Path) -> Iterator[str]:
                 yield token.string
 
 
+def test_a_manual_says_what_is_true_and_not_what_changed():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        if page.name not in ("diary.md", "evaluation.md", "contributing.md"):  # history, figures side by side, the rule
+            assert not re.search(r"\b(now|today|nowadays)\b", page.read_text(), re.IGNORECASE), page
+
+
 def test_the_readme_stays_short_enough_to_be_read():
     assert len((ROOT / "README.md").read_text().splitlines()) < 120
 

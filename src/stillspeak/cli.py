@@ -1,6 +1,6 @@
 """The command line: verbs, their arguments, and one sentence with exit code 2 for what cannot work.
 
-Thin: each verb imports its room when it runs, so ``--help`` answers at once.
+Each verb imports its package when it runs, so that ``--help`` answers at once.
 """
 
 import argparse
