@@ -4,7 +4,7 @@ VENV := .venv
 DEMO := .venv-demo
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench fuzz clean
+.PHONY: demo test lint format docs bench fuzz clean
 
 demo: $(DEMO)/ready ## the astronaut says hello: out/demo.mp4 (no PyTorch)
 	$(DEMO)/bin/python examples/demo.py out
@@ -21,6 +21,9 @@ lint: $(VENV)/ready
 format: $(VENV)/ready
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+docs: $(VENV)/ready ## the pages as a site: site/index.html; a warning or a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 bench: $(VENV)/ready ## milliseconds a frame, side by side in one run; seconds to judge a clip
 	$(VENV)/bin/python benchmarks/speed.py
@@ -49,4 +52,4 @@ $(DEMO)/ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) out
+	rm -rf $(VENV) $(DEMO) out site

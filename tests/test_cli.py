@@ -1,8 +1,10 @@
 """The command line: what works, and one sentence with exit code 2 for what cannot."""
 
+import argparse
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import soundfile
 from PIL import Image
 
 from helpers import tone, write_video
-from stillspeak.cli import main
+from stillspeak.cli import _parser, main
 from stillspeak.errors import OutputError
 from stillspeak.jobs import frame_rate
 from stillspeak.media.video import read_video
@@ -246,6 +248,20 @@ def test_help_loads_nothing_heavy():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )
     assert not loaded & {"torch", "onnxruntime", "cv2", "dlib", "av", "numpy", "pyarrow", "pydantic"}
+
+
+def test_every_option_says_what_it_does_and_its_default():
+    parsers = [_parser()]
+    while parsers:
+        parser = parsers.pop()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += [*action.choices.values()]
+                continue
+            said, place = action.help or "", f"{parser.prog} {action.dest}"
+            assert len(said.split()) > 2, place
+            if action.option_strings and action.nargs != 0 and not action.required and action.dest != "output":
+                assert re.search(r"\(default: [^)]+\)", said), place
 
 
 @pytest.mark.parametrize("verb", ["animate", "prepare", "train", "resume", "export"])

@@ -1,9 +1,11 @@
 """The README and the documents, walked as a new user walks them: what is quick runs, all else is read by the real parser.
 
-Every fenced command must be in one of three groups: it runs here, a parser reads it, or ``NOT_OURS`` names its program. A
-command in none of them fails the test, so nobody can write one that nobody tried.
+Every command, in a block of its own or inside a sentence, must be in one of three groups: it runs here, a parser reads it, or
+``NOT_OURS`` names its program. A command in none of them fails the test, so nobody can write one that nobody tried. The
+same holds for every option that a sentence names.
 """
 
+import argparse
 import re
 import shlex
 import shutil
@@ -25,6 +27,7 @@ from stillspeak.cli import _parser, main
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import StillspeakError
 from stillspeak.media.audio import read_audio
+from stillspeak.presets import PRESETS
 from stillspeak.training.overrides import overridden
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +38,10 @@ NOT_OURS = {"apt", "head=$(scontrol", "srun", "tensorboard"}  # programs of othe
 
 PROGRAMS = r"(\$ |stillspeak|python|pip|make|curl|apt)\b"  # a block that begins so holds commands, and says sh
 
-# Commands that run here as they stand in the README, with what each leaves in the folder.
+WALKED = [ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "tasks.md"]  # what a new user reads first
+OPTIONS_OF_OTHERS = {"--max-restarts", "--preload"}  # torchrun's and gunicorn's
+
+# Commands that run here as they stand in the pages that a new user reads first, with what each leaves in the folder.
 RUN = {
     "stillspeak animate face.jpg speech.wav -o talk.mp4": "talk.mp4",
     "stillspeak faces photo.jpg": "faces.png",
@@ -87,7 +93,7 @@ def commands() -> list[Command]:
         for language, text in fenced(page):
             if language == "sh":
                 found += [Command(page.name, words) for words in shell_lines(text)]
-        for inline in re.findall(r"`(stillspeak \w[^`]*)`", prose(page)):
+        for inline in re.findall(r"`((?:stillspeak|python|make|pip|curl) [\w-][^`]*)`", prose(page)):
             found.append(Command(page.name, shlex.split(inline)))
     return found
 
@@ -170,8 +176,8 @@ def test_every_verb_that_a_page_names_exists():
             assert not end.value.code, command
 
 
-def test_the_options_of_the_readmes_table_are_read():
-    table = re.search(r"^\| wanted \|.*?\n\n", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+def test_the_options_of_the_table_of_wishes_are_read():
+    table = re.search(r"^\| wanted \|.*?\n\n", (ROOT / "docs" / "tasks.md").read_text(), re.MULTILINE | re.DOTALL)
     assert table
     options = re.findall(r"`(-[^`]+)`", table[0])
     assert {"-o talk.webm", "--fps 24", "--face all", "--scale 2"} <= set(options)
@@ -194,13 +200,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, astronaut: np.ndarray) -> Pa
     return folder
 
 
-def test_what_is_quick_runs_as_it_stands_in_the_readme(
+def test_what_is_quick_runs_as_it_stands_on_the_page(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(place)
-    there = {command.text for command in COMMANDS if command.page == "README.md"}
+    there = {command.text for command in COMMANDS if command.page in {page.name for page in WALKED}}
     for line, left in RUN.items():
-        assert line in there, f"the README does not say any more: {line}"
+        assert line in there, f"no page says any more: {line}"
         if "--video" in line:
             shutil.copy("talk.mp4", "made.mp4")
             shutil.copy("talk.mp4", "real.mp4")
@@ -208,23 +214,32 @@ def test_what_is_quick_runs_as_it_stands_in_the_readme(
         assert (place / left).stat().st_size, line
 
 
-def test_the_python_of_the_readme_runs(place: Path, shipped: stillspeak.Animator, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("page", WALKED, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(
+    page: Path, place: Path, shipped: stillspeak.Animator, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(place)
     monkeypatch.setattr(stillspeak, "load", lambda: shipped)
     names: dict[str, Any] = {"stillspeak": stillspeak}
-    for language, block in fenced(ROOT / "README.md"):
+    for language, block in fenced(page):
         if language == "python":
+            Path("talk.mp4").unlink(missing_ok=True)
             exec(block, names)
-    assert Path("talk.mp4").stat().st_size
-    names["chunks"] = np.array_split(names["video"].audio, 5)
-    inline = [code for code in re.findall(r"`([^`]+)`", prose(ROOT / "README.md")) if "animator." in code]
+            assert Path("talk.mp4").stat().st_size
+
+
+def test_the_python_inside_a_sentence_runs(place: Path, shipped: stillspeak.Animator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(place)
+    video = shipped("face.jpg", "speech.wav")
+    names: dict[str, Any] = {"animator": shipped, "video": video, "chunks": np.array_split(video.audio, 5)}
+    inline = [code for code in re.findall(r"`([^`]+)`", prose(ROOT / "docs" / "tasks.md")) if "animator." in code]
     inline = [code for code in inline if "..." not in code]
     assert len(inline) == 3, inline  # for frame in animator.stream(...), animator.rate_hz, animator.push(...)
     loop, rate, push = inline
     exec(f"count = 0\n{loop}:\n    count += 1", names)
-    assert names["count"] == len(names["video"].frames)
-    assert eval(rate, names) == names["video"].rate_hz
-    names |= {"talk": shipped.begin("face.jpg"), "samples": names["video"].audio}
+    assert names["count"] == len(video.frames)
+    assert eval(rate, names) == video.rate_hz
+    names |= {"talk": shipped.begin("face.jpg"), "samples": video.audio}
     exec(push, names)
     assert len(names["drawn"].frames) > 1
 
@@ -262,12 +277,56 @@ def test_every_file_and_heading_that_a_page_links_to_is_there():
             assert not heading or heading in headings(linked), f"{page.name}: {target}"
 
 
+def test_every_option_that_a_sentence_names_exists():
+    known = OPTIONS_OF_OTHERS | options_of_ours()
+    for page in PAGES:
+        if page.name == "diary.md":  # it tells of options that have gone
+            continue
+        for code in re.findall(r"`(--[^`]+)`", prose(page)):
+            for word in shlex.split(code):
+                if word.startswith("--") and "." in word:
+                    assert is_setting(word), f"{page.name}: {word}"
+                elif re.match("--[a-z]", word):
+                    assert word.partition("=")[0] in known, f"{page.name}: {word}"
+
+
+def options_of_ours() -> set[str]:
+    """The options of all verbs, of the benchmarks, and of the recipes."""
+    found, parsers = set[str](), [_parser()]
+    while parsers:
+        for action in parsers.pop()._actions:
+            found |= set(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += [*action.choices.values()]
+    programs = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "recipes").glob("*.py")]
+    return found.union(*(options_of(program) for program in programs))
+
+
+def is_setting(option: str) -> bool:
+    """Whether a preset has the field that ``--section.field`` names."""
+    section, field = option[2:].replace("-", "_").split(".")
+    return any(hasattr(getattr(preset(), section, None), field) for preset in PRESETS.values())
+
+
 def test_every_path_of_the_repository_that_a_page_names_is_there():
+    names = {path.name for folder in ("src", "tests", "benchmarks", "examples", "recipes") for path in files(folder)}
     for page in PAGES:
         if page.name == "diary.md":  # it tells of files that have gone
             continue
-        for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs)/[\w/.-]+)`", page.read_text()):
+        text = page.read_text()
+        for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|recipes)/[\w/.-]+)`", text):
             assert (ROOT / path).exists(), f"{page.name}: {path}"
+        for path, symbol in re.findall(r"`([\w/]+\.py)(?::(\w+))?`", text):
+            places = [ROOT / path, ROOT / "src" / "stillspeak" / path]
+            found = next((place for place in places if place.exists()), None)
+            assert found or path in names, f"{page.name}: {path}"
+            defines = found and re.search(rf"(class|def) {symbol}\b", found.read_text())
+            assert not symbol or defines, f"{page.name}: {path}:{symbol}"
+
+
+def files(folder: str) -> Iterator[Path]:
+    """The Python files under a folder of the repository."""
+    return (ROOT / folder).rglob("*.py")
 
 
 def headings(page: Path) -> set[str]:

@@ -5,6 +5,25 @@
     video.save("talk.mp4")
 
 The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vougioukas, Petridis, Pantic 2018).
+
+- ``animate.py`` makes a photo speak: it is the product on one page.
+- ``cli.py`` is the command line.
+- ``__main__.py`` starts the command line for ``python -m stillspeak``.
+- ``jobs.py`` makes one video as the command line asks for it.
+- ``batch.py`` makes a list of videos.
+- ``job_list.py`` reads such a list as people and spreadsheets write it.
+- ``config.py`` holds every number of the method.
+- ``presets.py`` holds the named configurations.
+- ``errors.py`` holds the exceptions that a user can meet.
+- ``whole.py`` writes files that appear whole or not at all.
+- ``temporary.py`` opens the temporary folder.
+- ``streams.py`` makes stdin, stdout and stderr safe to use.
+- ``cores.py`` counts the cores that the process may use.
+- ``installation.py`` says how to install an extra.
+
+The packages: ``media`` turns files into arrays, ``data`` corpora into clips, ``model`` holds the networks, ``training`` trains
+them, ``runtime`` runs an exported model, ``evaluation`` measures it, ``experiments`` repeats the paper, ``serving`` serves,
+``verbs`` holds the commands, ``weights`` the shipped models.
 """
 
 import os

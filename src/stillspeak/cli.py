@@ -1,6 +1,6 @@
 """The command line: verbs, their arguments, and one sentence with exit code 2 for what cannot work.
 
-Thin: each verb imports its room when it runs, so ``--help`` answers at once.
+Each verb imports its package when it runs, so that ``--help`` answers at once.
 """
 
 import argparse
@@ -123,7 +123,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="stillspeak",
-        description="A photo and a speech clip in, a video of that person saying it out.",
+        description="Make a video in which the face of a photo says a speech clip; train, measure and serve the model.",
         epilog="Example: stillspeak animate face.jpg speech.wav -o talk.mp4",
     )
     parser.add_argument("--version", action="version", version=f"stillspeak {package_version()}")

@@ -1,0 +1,11 @@
+"""The paper's experiments.
+
+- ``ablation.py`` trains and measures the rows of Tables 2 and 3.
+- ``figures.py`` draws figures 4 to 8.
+- ``moments.py`` finds the moments that they show.
+- ``drawing.py`` writes a figure as PNG and PDF.
+- ``timing.py`` measures the timings of section 4.
+- ``study.py`` builds the videos of a user study.
+- ``answers.py`` keeps the visitors' answers.
+- ``study_report.py`` reports them.
+"""

@@ -1,0 +1,12 @@
+"""Running an exported model with ONNX Runtime. Nothing here needs PyTorch.
+
+- ``engine.py`` runs a model's two graphs, with recurrent state as a value.
+- ``graph.py`` runs one ONNX graph, after a fork too.
+- ``scene.py`` holds a photo and the faces in it that talk.
+- ``compose.py`` does to the photo what the model did to the crop.
+- ``mouth_window.py`` places the finer mouth in the photo.
+- ``ease.py`` lets a talk begin with the photo as it is.
+- ``voices.py`` reads one voice or several, in step.
+- ``judge.py`` runs the graphs of the lip reader and the sync scorer.
+- ``motion.py`` checks whether a model moves a mouth at all.
+"""

@@ -1,4 +1,10 @@
-"""The verbs of the command line. Each imports its room when it runs, so that ``--help`` answers at once."""
+"""The verbs of the command line. Each imports its package when it runs, so that ``--help`` answers at once.
+
+- ``film.py`` adds the verbs animate, faces, inspect and serve.
+- ``learning.py`` adds the verbs prepare, data, train, resume, runs and export.
+- ``judging.py`` adds the verbs evaluate, compare, ablate, figures and bench.
+- ``study.py`` adds the verb study with its steps build, serve and report.
+"""
 
 import argparse
 import os
@@ -17,11 +23,7 @@ Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def verb(
-    verbs: Verbs,
-    name: str,
-    what: str,
-    example: str,
-    run: Callable[[argparse.Namespace], None] | None = None,
+    verbs: Verbs, name: str, what: str, example: str, run: Callable[[argparse.Namespace], None] | None = None
 ) -> argparse.ArgumentParser:
     """Adds a verb: its name, what it does, an example for its help, and what runs it (its steps, if it has some)."""
     parser = verbs.add_parser(name, help=what, description=what, epilog=f"Example: {example}")
@@ -53,14 +55,26 @@ def choose_clips(parser: argparse.ArgumentParser) -> None:
         "--split",
         default=None,
         choices=("train", "heldout", "validation", "test"),
-        help="(test; where the folder has none: validation, heldout or train, the first that it has)",
+        help="the split of the clips (default: the first that the folder has of test, validation, heldout, train)",
     )
-    parser.add_argument("--speakers", default="", help="only these, with commas between")
+    parser.add_argument("--speakers", default="", help="take only these speakers, separated by commas (default: all)")
 
 
 def speakers_of(arguments: argparse.Namespace) -> list[str] | None:
     """The names of ``--speakers``; None for all."""
     return [name.strip() for name in arguments.speakers.split(",") if name.strip()] or None
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--host`` and ``--port`` of a server."""
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen at (default: 127.0.0.1, which only this machine can reach)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8000, help="the port to listen at; 0 takes any free one (default: 8000)"
+    )
 
 
 def add_proxies(parser: argparse.ArgumentParser) -> None:
@@ -70,18 +84,21 @@ def add_proxies(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="an origin whose pages may use the server, such as https://talk.example.com, once for each; * allows all "
-        "(only the server's own page)",
+        help="an origin whose pages may use the server, such as https://talk.example.com; * allows all; give the option "
+        "once for each (default: only the server's own page)",
     )
     parser.add_argument(
-        "--root-path", default="", metavar="PATH", help="the path at which a proxy shows it, such as /talk"
+        "--root-path",
+        default="",
+        metavar="PATH",
+        help="the path at which a proxy shows the server, such as /talk (default: /)",
     )
     parser.add_argument(
         "--forwarded-allow-ips",
         default=None,
         metavar="ADDRESSES",
-        help="proxies whose X-Forwarded-* headers are believed, with commas between; * believes all "
-        "(FORWARDED_ALLOW_IPS, or this machine alone)",
+        help="the proxies whose X-Forwarded-* headers are believed, separated by commas; * believes all (default: the "
+        "variable FORWARDED_ALLOW_IPS, or this machine alone)",
     )
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillspeak.verbs import Verbs, add_proxies, proxies_of, verb
+from stillspeak.verbs import Verbs, add_address, add_proxies, proxies_of, verb
 
 _DIGITS = 9  # of a face's number
 _WEEK_MINUTES = 7 * 24 * 60
@@ -25,37 +25,106 @@ def add(verbs: Verbs) -> None:
 
 def _add_animate(verbs: Verbs) -> None:
     example = "stillspeak animate face.jpg speech.wav -o talk.mp4"
-    parser = verb(verbs, "animate", "Make a photo say a speech clip.", example, _animate)
-    parser.add_argument("photo", nargs="?", default=None, help="a picture with a face in it; - is stdin")
-    parser.add_argument("speech", nargs="?", default=None, help="any sound file, or a video with sound; - is stdin")
+    parser = verb(verbs, "animate", "Make a video in which the face of a photo says a speech clip.", example, _animate)
+    _add_files(parser)
+    _add_look(parser)
+    _add_marks(parser)
+    _add_list(parser)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """What is read and written, and by which model."""
+    parser.add_argument("photo", nargs="?", default=None, help="a picture with a face; - reads it from stdin")
+    parser.add_argument(
+        "speech", nargs="?", default=None, help="any sound file, or a video with sound; - reads it from stdin"
+    )
     parser.add_argument(
         "--speech",
         dest="voices",
         action="append",
         default=[],
         metavar="N:FILE",
-        help="what face N says; for each of several",
+        help="let face N say FILE; give the option once for each face that speaks (default: the face of --face says SPEECH)",
     )
     parser.add_argument(
-        "-o", "--output", default=None, help="mp4, mov, mkv, webm, gif, frame_%%05d.png, or - for raw RGB to stdout"
+        "-o",
+        "--output",
+        default=None,
+        help="the file to write, required without --batch: .mp4, .mov, .mkv, .webm, .gif, frame_%%05d.png, "
+        "or - for raw RGB on stdout",
     )
-    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
-    parser.add_argument("--crop", action="store_true", help="the model's own 96 x 128 frames and not the photo")
-    parser.add_argument("--face", default="largest", help="largest, all, or a face's number, best first, from 1")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise behind blinks and brows (0)")
-    parser.add_argument("--fps", default=None, help="frames a second: 25, 29.97, 30000/1001 (the model's own)")
-    parser.add_argument("--scale", type=float, default=None, help="of the photo (1; less if longer than 3840 pixels)")
     parser.add_argument(
-        "--mouth", type=float, default=1.0, help="how far the mouth opens, 0 to 2; 1 is as far as speech says (1)"
+        "--model", default="default", help="a shipped model's name, or an exported folder (default: default)"
     )
-    parser.add_argument("--label", action="store_true", help='writes "AI-generated" in a corner, for anybody to see')
-    parser.add_argument("--sign-key", type=Path, default=None, help="PEM of a private key: signs a C2PA manifest")
-    parser.add_argument("--sign-certificates", type=Path, default=None, help="PEM of its certificate chain")
+
+
+def _add_look(parser: argparse.ArgumentParser) -> None:
+    """Which face speaks, and how the film looks."""
     parser.add_argument(
-        "--batch", type=Path, default=None, help="a CSV of many: photo,speech,output[,face,seed,fps,...]"
+        "--crop", action="store_true", help="write the model's own 96 x 128 frames instead of the photo"
     )
-    parser.add_argument("--workers", type=int, default=None, help="with --batch: videos side by side (half the cores)")
-    parser.add_argument("--cluster", default="", help="with --batch: a Ray cluster's address; local starts one here")
+    parser.add_argument(
+        "--face",
+        default="largest",
+        help="which face speaks: largest, all, or a number as `stillspeak faces` counts, from 1 (default: largest)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the seed of the noise that moves eyes and brows (default: 0)"
+    )
+    parser.add_argument(
+        "--fps", default=None, help="frames a second, such as 25, 29.97 or 30000/1001 (default: the model's own)"
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=None,
+        help="the factor by which the photo is enlarged (default: 1, or less if a side is longer than 3840 pixels)",
+    )
+    parser.add_argument(
+        "--mouth",
+        type=float,
+        default=1.0,
+        help="how far the mouth opens, from 0 to 2; 1 is as far as the speech says (default: 1)",
+    )
+
+
+def _add_marks(parser: argparse.ArgumentParser) -> None:
+    """What says that the film is synthetic."""
+    parser.add_argument("--label", action="store_true", help='write "AI-generated" into a corner of the picture')
+    parser.add_argument(
+        "--sign-key",
+        type=Path,
+        default=None,
+        help="the PEM file of a private key, which signs a C2PA manifest (default: no manifest)",
+    )
+    parser.add_argument(
+        "--sign-certificates",
+        type=Path,
+        default=None,
+        help="the PEM file of its certificate chain (default: no manifest)",
+    )
+
+
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    """Many films from a list."""
+    parser.add_argument(
+        "--batch",
+        type=Path,
+        default=None,
+        help="make every video of a CSV file with the columns photo,speech,output and, if you like, face,seed,fps,... "
+        "(default: one video)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=None,
+        help="with --batch: how many videos are made at once (default: half of the cores)",
+    )
+    parser.add_argument(
+        "--cluster",
+        default="",
+        help="with --batch: the address of a Ray cluster; local starts one on this machine (default: no cluster)",
+    )
 
 
 def _animate(arguments: argparse.Namespace) -> None:
@@ -115,9 +184,9 @@ def _by_face(voices: list[str]) -> dict[int, str]:
 
 def _add_faces(verbs: Verbs) -> None:
     example = "stillspeak faces family.jpg -o numbered.png"
-    parser = verb(verbs, "faces", "Number the faces of a photo, as --face counts them.", example, _faces)
-    parser.add_argument("photo", help="a picture with faces in it; - is stdin")
-    parser.add_argument("-o", "--output", type=Path, default=None, help="the picture to write (faces.png)")
+    parser = verb(verbs, "faces", "Draw a number on every face of a photo, as --face counts them.", example, _faces)
+    parser.add_argument("photo", help="the photo: a picture with faces; - reads it from stdin")
+    parser.add_argument("-o", "--output", type=Path, default=None, help="the picture to write (default: faces.png)")
 
 
 def _faces(arguments: argparse.Namespace) -> None:
@@ -137,8 +206,10 @@ def _faces(arguments: argparse.Namespace) -> None:
 
 def _add_inspect(verbs: Verbs) -> None:
     example = "stillspeak inspect talk.mp4"
-    parser = verb(verbs, "inspect", "Say what a file says of itself: is it synthetic, who made it.", example, _inspect)
-    parser.add_argument("file", type=Path, help="any picture, video or sound")
+    parser = verb(
+        verbs, "inspect", "Print whether a file says that it is synthetic, and who made it.", example, _inspect
+    )
+    parser.add_argument("file", type=Path, help="the file: any picture, video or sound")
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
@@ -151,28 +222,34 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 def _add_serve(verbs: Verbs) -> None:
     example = "stillspeak serve --port 8000"
-    parser = verb(verbs, "serve", "Live: speech streams in, the face streams out, in the browser.", example, _serve)
-    parser.add_argument("--host", default="127.0.0.1", help="to listen at (127.0.0.1: this machine alone)")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (8000)")
-    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
+    parser = verb(verbs, "serve", "Serve the model to browsers: speech in, the talking face out.", example, _serve)
+    add_address(parser)
+    parser.add_argument(
+        "--model", default="default", help="a shipped model's name, or an exported folder (default: default)"
+    )
     parser.add_argument(
         "--api-key",
         default=None,
-        help="that clients must know (STILLSPEAK_API_KEY)",
+        help="the key that clients must send (default: the variable STILLSPEAK_API_KEY; without it anybody may ask)",
     )
-    parser.add_argument("--sessions", type=int, default=0, help="live talks at once (two for each core)")
-    parser.add_argument("--jobs", type=int, default=1, help="videos made at once (1)")
-    parser.add_argument("--queue", type=int, default=8, help="videos that may wait (8)")
     parser.add_argument(
-        "--keep-minutes", type=float, default=15.0, help="how long a video can be fetched after it was made (15)"
+        "--sessions", type=int, default=0, help="how many live talks may run at once (default: two a core)"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="how many videos are made at once (default: 1)")
+    parser.add_argument("--queue", type=int, default=8, help="how many videos may wait their turn (default: 8)")
+    parser.add_argument(
+        "--keep-minutes",
+        type=float,
+        default=15.0,
+        help="minutes for which a finished video can be fetched (default: 15)",
     )
     parser.add_argument(
         "--ice-server",
         action="append",
         default=[],
         metavar="SERVER",
-        help="a server that helps WebRTC through routers, once for each: stun:HOST:PORT or "
-        "turn:USER:PASSWORD@HOST:PORT?transport=tcp (none is asked)",
+        help="a STUN or TURN server that helps WebRTC through routers: stun:HOST:PORT or "
+        "turn:USER:PASSWORD@HOST:PORT?transport=tcp; give the option once for each (default: none)",
     )
     add_proxies(parser)
 

@@ -17,20 +17,38 @@ def add(verbs: Verbs) -> None:
 
 def _add_evaluate(verbs: Verbs) -> None:
     example = "stillspeak evaluate default --data prepared --split validation -o results"
-    parser = verb(verbs, "evaluate", "Judge a model over prepared clips, or any two videos.", example, _evaluate)
-    parser.add_argument("model", nargs="?", default=None, help="a shipped model's name or an exported folder")
-    parser.add_argument("--data", type=Path, default=None, help="a prepared folder")
+    parser = verb(
+        verbs, "evaluate", "Measure a model on prepared clips, or one video against another.", example, _evaluate
+    )
+    parser.add_argument("model", nargs="?", default=None, help="a shipped model's name, or an exported folder")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=None,
+        help="the prepared folder with the clips; required for a MODEL (default: none)",
+    )
     choose_clips(parser)
-    parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
-    parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
-    parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
     parser.add_argument(
-        "--video", type=Path, nargs=2, metavar=("MADE", "REAL"), default=None, help="judge a video against the real one"
+        "--clips", type=int, default=None, help="the most clips to measure, spread evenly over the list (default: all)"
+    )
+    parser.add_argument("--workers", type=int, default=None, help="how many processes measure (default: one a core)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the model's noise (default: 0)")
+    parser.add_argument(
+        "--video",
+        type=Path,
+        nargs=2,
+        metavar=("MADE", "REAL"),
+        default=None,
+        help="measure the video MADE against the video REAL instead of a model (default: a model)",
     )
     parser.add_argument(
-        "--text", default="", help="with --video: the GRID sentence that is said, for the word error rate"
+        "--text",
+        default="",
+        help="with --video: the GRID sentence that is spoken, for the word error rate (default: no word error rate)",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of results.json, .md and .parquet")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="the folder for results.json, results.md and results.parquet"
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -61,11 +79,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 def _add_compare(verbs: Verbs) -> None:
     example = "stillspeak compare results-before results-after"
-    what = "What changed between two evaluations of the same clips, clip by clip, with intervals."
+    what = "Compare two evaluations of the same clips, clip by clip, with confidence intervals."
     parser = verb(verbs, "compare", what, example, _compare)
-    parser.add_argument("before", type=Path, help="a folder that evaluate wrote")
-    parser.add_argument("after", type=Path, help="another one")
-    parser.add_argument("--row", default="model", help="which of their rows (model)")
+    parser.add_argument("before", type=Path, help="the folder that evaluate wrote for the first model")
+    parser.add_argument("after", type=Path, help="the folder that evaluate wrote for the second model")
+    parser.add_argument("--row", default="model", help="the row of the tables to compare (default: model)")
 
 
 def _compare(arguments: argparse.Namespace) -> None:
@@ -77,23 +95,27 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _add_ablate(verbs: Verbs) -> None:
     example = "stillspeak ablate --data prepared -o ablation --train.hours 2"
     what = (
-        "The paper's Tables 2 and 3 and figures 4 to 8: trains l1, l1_frame, full and static, judges them; resumable."
+        "Train and measure l1, l1_frame, full and static for the paper's Tables 2 and 3 and figures 4 to 8; goes on "
+        "where it was stopped."
     )
     parser = verb(verbs, "ablate", what, example, _ablate)
-    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
+    parser.add_argument("--data", type=Path, required=True, help="the prepared folder to train on and to measure on")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="folder of runs, models, evaluations, tables, figures"
+        "-o", "--output", type=Path, required=True, help="the folder for runs, models, evaluations, tables and figures"
     )
     parser.add_argument(
         "--take",
         action="append",
         default=[],
         metavar="ROW=MODEL",
-        help="l1, l1_frame, full or static_baseline as it is",
+        help="use MODEL for ROW (l1, l1_frame, full or static_baseline) instead of training it; give the option once for "
+        "each row (default: train every row)",
     )
     choose_clips(parser)
-    parser.add_argument("--clips", type=int, default=None, help="at most so many, evenly from the whole list")
-    parser.add_argument("--workers", type=int, default=None, help="processes that judge (one a core)")
+    parser.add_argument(
+        "--clips", type=int, default=None, help="the most clips to measure, spread evenly over the list (default: all)"
+    )
+    parser.add_argument("--workers", type=int, default=None, help="how many processes measure (default: one a core)")
 
 
 def _ablate(arguments: argparse.Namespace) -> None:
@@ -129,17 +151,30 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
 def _add_figures(verbs: Verbs) -> None:
     example = "stillspeak figures --data prepared --l1 ablation/models/l1 -o figures"
-    what = "The paper's figures 4 to 8 of a model: PNG and PDF with captions."
+    what = "Draw the paper's figures 4 to 8 of a model as PNG and PDF, with captions."
     parser = verb(verbs, "figures", what, example, _figures)
-    parser.add_argument("model", nargs="?", default="default", help="a shipped model's name or an exported folder")
-    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the figures")
-    parser.add_argument("--l1", default=None, metavar="MODEL", help="trained with L1 alone: for figure 4")
-    parser.add_argument("--static", default=None, metavar="MODEL", help="the static baseline: for figure 8")
+    parser.add_argument(
+        "model", nargs="?", default="default", help="a shipped model's name, or an exported folder (default: default)"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the prepared folder with the clips")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder for the figures")
+    parser.add_argument(
+        "--l1",
+        default=None,
+        metavar="MODEL",
+        help="a model trained with L1 alone; figure 4 needs it (default: no figure 4)",
+    )
+    parser.add_argument(
+        "--static", default=None, metavar="MODEL", help="the static baseline; figure 8 needs it (default: no figure 8)"
+    )
     choose_clips(parser)
-    parser.add_argument("--clips", type=int, default=8, help="in how many clips moments are looked for (8)")
-    parser.add_argument("--faces", nargs="+", default=[], metavar="PHOTO", help="for figure 6")
-    parser.add_argument("--seed", type=int, default=0, help="of the model's noise (0)")
+    parser.add_argument(
+        "--clips", type=int, default=8, help="the number of clips in which moments are looked for (default: 8)"
+    )
+    parser.add_argument(
+        "--faces", nargs="+", default=[], metavar="PHOTO", help="photos for figure 6 (default: clips of other speakers)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the model's noise (default: 0)")
 
 
 def _figures(arguments: argparse.Namespace) -> None:
@@ -164,12 +199,24 @@ def _figures(arguments: argparse.Namespace) -> None:
 
 def _add_bench(verbs: Verbs) -> None:
     example = "stillspeak bench --paper"
-    parser = verb(verbs, "bench", "The paper's timings on this machine: a frame, and 75 of them.", example, _bench)
-    parser.add_argument(
-        "--paper", action="store_true", help="the paper's sizes in PyTorch, and its figures beside them"
+    parser = verb(
+        verbs,
+        "bench",
+        "Measure the paper's timings on this machine: milliseconds for one frame, and for 75 in a row.",
+        example,
+        _bench,
     )
-    parser.add_argument("--preset", default="default", help="without --paper: a preset to time in PyTorch (default)")
-    parser.add_argument("--model", default="default", help="a shipped model's name or an exported folder (default)")
+    parser.add_argument(
+        "--paper", action="store_true", help="time the paper's sizes in PyTorch, and print its figures beside them"
+    )
+    parser.add_argument(
+        "--preset", default="default", help="without --paper: the preset to time in PyTorch (default: default)"
+    )
+    parser.add_argument(
+        "--model",
+        default="default",
+        help="the model to time in ONNX Runtime: a shipped one's name, or an exported folder (default: default)",
+    )
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -16,24 +16,49 @@ def add(verbs: Verbs) -> None:
 
 def _add_prepare(verbs: Verbs) -> None:
     example = "stillspeak prepare grid GRID_FOLDER prepared"
-    parser = verb(verbs, "prepare", "Turn a raw corpus into aligned training clips; resumable.", example, _prepare)
+    parser = verb(
+        verbs, "prepare", "Turn a raw corpus into aligned clips; goes on where it was stopped.", example, _prepare
+    )
     parser.add_argument(
         "corpus",
-        help="grid, tcd-timit, crema-d, lrw, folder (any tree of videos); then portraits (photos for training) or "
-        "sentences (a text, a sentence a line, that voices read aloud), or performers (photos that speak on a 3D head)",
+        help="the kind of corpus: grid, tcd-timit, crema-d, lrw, or folder (any tree of videos). After one of these: "
+        "portraits (photos for training), sentences (a text, one sentence a line, that synthetic voices read), or performers "
+        "(photos that speak on a 3D head)",
     )
-    parser.add_argument("source", type=Path, help="the corpus as published; the photos; the text; the 3D head")
-    parser.add_argument("people", type=Path, nargs="?", default=None, help="for performers: a folder of photos")
-    parser.add_argument("destination", type=Path, help="folder for clips, manifest.parquet and report.md")
-    parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
-    parser.add_argument("--voices", type=int, default=0, help="revoiced copies of each training clip's sound (0)")
+    parser.add_argument("source", type=Path, help="the corpus as it is published, or the photos, the text, the 3D head")
+    parser.add_argument("people", type=Path, nargs="?", default=None, help="for performers: the folder of photos")
+    parser.add_argument("destination", type=Path, help="the prepared folder: clips, manifest.parquet and report.md")
+    parser.add_argument("--workers", type=int, default=None, help="how many processes work (default: one a core)")
+    _add_speakers(parser)
+
+
+def _add_speakers(parser: argparse.ArgumentParser) -> None:
+    """What widens a corpus: other voices, performers; and who does the work."""
     parser.add_argument(
-        "--readings", type=int, default=0, help="readings of each training clip's words by synthetic voices (0)"
+        "--voices", type=int, default=0, help="copies of each training clip's sound with another voice (default: 0)"
     )
-    parser.add_argument("--from", dest="prepared", type=Path, default=None, help="for performers: whose clips they act")
-    parser.add_argument("--landmarker", type=Path, default=None, help="for performers: face_landmarker.task")
-    parser.add_argument("--clips", type=int, default=3, help="for performers: how many of each (3)")
-    parser.add_argument("--cluster", default="", help="a Ray cluster's address; local starts one on this machine")
+    parser.add_argument(
+        "--readings", type=int, default=0, help="synthetic voices that read each training clip's words (default: 0)"
+    )
+    parser.add_argument(
+        "--from",
+        dest="prepared",
+        type=Path,
+        default=None,
+        help="for performers: the prepared folder whose clips they act (default: none)",
+    )
+    parser.add_argument(
+        "--landmarker",
+        type=Path,
+        default=None,
+        help="for performers: the file face_landmarker.task (default: it is looked for beside the head and in ../models)",
+    )
+    parser.add_argument("--clips", type=int, default=3, help="for performers: clips of each photo (default: 3)")
+    parser.add_argument(
+        "--cluster",
+        default="",
+        help="the address of a Ray cluster that does the work; local starts one on this machine (default: no cluster)",
+    )
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
@@ -100,30 +125,38 @@ def _prepare_sentences(arguments: argparse.Namespace) -> None:
 
 def _add_data(verbs: Verbs) -> None:
     example = "stillspeak data show prepared -o sheet.png"
-    parser = verb(verbs, "data", "Look at a prepared folder, draw one, or move it as shards.", example, _show)
+    parser = verb(verbs, "data", "Show a prepared folder, draw one, or pack it into shards and back.", example, _show)
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    show = kinds.add_parser("show", help="a table of speakers, a contact sheet", epilog=f"Example: {example}")
-    show.add_argument("folder", type=Path, help="as prepare left it")
-    show.add_argument("-o", "--output", type=Path, default=None, help="the PNG to write (FOLDER/sheet.png)")
-    show.add_argument("--split", default=None, help="train, heldout, validation or test (all)")
+    show = kinds.add_parser(
+        "show", help="print a table of the speakers, and draw a contact sheet", epilog=f"Example: {example}"
+    )
+    show.add_argument("folder", type=Path, help="the prepared folder")
+    show.add_argument("-o", "--output", type=Path, default=None, help="the PNG to write (default: FOLDER/sheet.png)")
+    show.add_argument("--split", default=None, help="the split: train, heldout, validation or test (default: all)")
     example = "stillspeak data draw drawn --speakers 10 --clips 10"
-    draw = kinds.add_parser("draw", help="drawn faces that talk, for a first try", epilog=f"Example: {example}")
-    draw.add_argument("folder", type=Path, help="a new folder")
-    draw.add_argument("--speakers", type=int, default=10, help="how many people (10)")
-    draw.add_argument("--clips", type=int, default=10, help="of each (10)")
-    draw.add_argument("--seed", type=int, default=0, help="the same seed draws the same clips (0)")
+    draw = kinds.add_parser(
+        "draw", help="draw faces that talk, for a first try without a corpus", epilog=f"Example: {example}"
+    )
+    draw.add_argument("folder", type=Path, help="the folder to write, which must be new")
+    draw.add_argument("--speakers", type=int, default=10, help="how many people are drawn (default: 10)")
+    draw.add_argument("--clips", type=int, default=10, help="how many clips each of them gets (default: 10)")
+    draw.add_argument("--seed", type=int, default=0, help="the seed; the same seed draws the same clips (default: 0)")
     draw.set_defaults(run=_draw)
     example = "stillspeak data pack prepared s3://bucket/grid"
-    pack = kinds.add_parser("pack", help="a prepared folder as WebDataset tar shards", epilog=f"Example: {example}")
-    pack.add_argument("folder", type=Path, help="as prepare left it")
-    pack.add_argument("destination", help="a folder, or any address that fsspec knows")
-    pack.add_argument("--shard-mb", type=float, default=256, help="megabytes of a shard (256)")
+    pack = kinds.add_parser(
+        "pack", help="pack a prepared folder into WebDataset tar shards", epilog=f"Example: {example}"
+    )
+    pack.add_argument("folder", type=Path, help="the prepared folder")
+    pack.add_argument("destination", help="where the shards go: a folder, or any address that fsspec knows")
+    pack.add_argument("--shard-mb", type=float, default=256, help="the size of a shard in megabytes (default: 256)")
     pack.set_defaults(run=_pack)
     example = "stillspeak data unpack s3://bucket/grid prepared --split train"
-    unpack = kinds.add_parser("unpack", help="a prepared folder again, of shards", epilog=f"Example: {example}")
-    unpack.add_argument("source", help="where pack wrote to")
-    unpack.add_argument("folder", type=Path, help="a new folder, or one begun before")
-    unpack.add_argument("--split", default=None, help="train, heldout, validation or test (all)")
+    unpack = kinds.add_parser(
+        "unpack", help="write the clips of shards into a prepared folder", epilog=f"Example: {example}"
+    )
+    unpack.add_argument("source", help="where pack wrote the shards")
+    unpack.add_argument("folder", type=Path, help="the prepared folder: new, or begun before")
+    unpack.add_argument("--split", default=None, help="the split: train, heldout, validation or test (default: all)")
     unpack.set_defaults(run=_unpack)
 
 
@@ -158,21 +191,26 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _add_train(verbs: Verbs) -> None:
     example = "stillspeak train default --data prepared --run runs/mine --train.steps 20000"
-    parser = verb(verbs, "train", "Train a preset; any field can be set with --section.field value.", example, _train)
+    parser = verb(verbs, "train", "Train a preset; --section.field VALUE changes any number of it.", example, _train)
     parser.add_argument(
         "preset",
-        help="default, paper, l1, l1_frame, static, synchronised, sharp or tiny; lipreader or sync: the judges of evaluate",
+        help="the preset: default, paper, l1, l1_frame, static, synchronised, sharp or tiny; or lipreader or sync, the two "
+        "networks that evaluate measures with",
     )
-    parser.add_argument("--data", type=Path, required=True, help="a prepared folder, or one of shards")
-    parser.add_argument("--run", dest="folder", type=Path, required=True, help="the run's folder; must be new")
-    parser.add_argument("--init", type=Path, default=None, help="a run or exported model to start from")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the prepared folder to train on, or a folder of its shards"
+    )
+    parser.add_argument(
+        "--run", dest="folder", type=Path, required=True, help="the folder for the run, which must be new"
+    )
+    parser.add_argument("--init", type=Path, default=None, help="the run or model to start from (default: start anew)")
     example = "stillspeak resume runs/mine"
-    parser = verb(verbs, "resume", "Go on with a training run where its checkpoint stands.", example, _resume)
-    parser.add_argument("folder", type=Path, help="the run's folder")
+    parser = verb(verbs, "resume", "Continue a training run from its checkpoint.", example, _resume)
+    parser.add_argument("folder", type=Path, help="the folder of the run")
 
     example = "stillspeak runs runs"
-    parser = verb(verbs, "runs", "List training runs, and where some of them differ.", example, _runs)
-    parser.add_argument("folders", type=Path, nargs="+", help="runs, or folders of runs")
+    parser = verb(verbs, "runs", "List training runs, and the settings in which they differ.", example, _runs)
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of runs, or folders that hold several")
 
 
 def _runs(arguments: argparse.Namespace) -> None:
@@ -215,13 +253,20 @@ def _resume(arguments: argparse.Namespace) -> None:
 
 def _add_export(verbs: Verbs) -> None:
     example = "stillspeak export runs/mine -o my-model"
-    parser = verb(verbs, "export", "Turn a run into a model folder for animate.", example, _export)
-    parser.add_argument("model", type=Path, help="a run, or a model folder to export again")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the model")
+    parser = verb(verbs, "export", "Turn a run into a model folder, which animate can use.", example, _export)
+    parser.add_argument("model", type=Path, help="the folder of a run, or a model folder to export again")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder for the model")
 
-    parser.add_argument("--towards", type=Path, default=None, help="blend with this run or model")
-    parser.add_argument("--share", type=float, default=None, help="of --towards: 0 is none of it, 1 nothing else (0.5)")
-    parser.add_argument("--part", default=None, help="that is blended: all, sound or picture (all)")
+    parser.add_argument(
+        "--towards", type=Path, default=None, help="interpolate the weights towards this model (default: none)"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=None,
+        help="how far towards it: 0 keeps the first model, 1 takes the second (default: 0.5)",
+    )
+    parser.add_argument("--part", default=None, help="the weights to interpolate: all, sound or picture (default: all)")
 
 
 def _export(arguments: argparse.Namespace) -> None:

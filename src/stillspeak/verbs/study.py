@@ -4,20 +4,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from stillspeak.verbs import Verbs, add_proxies, choose_clips, proxies_of, speakers_of, verb
+from stillspeak.verbs import Verbs, add_address, add_proxies, choose_clips, proxies_of, speakers_of, verb
 
 _INFORMATION = {
-    "researcher": "who does the study, and for whom",
-    "contact": "where a visitor can ask, such as an e-mail address",
-    "purpose": "what the study is for",
-    "duration": "how long it takes, such as: about 10 minutes",
-    "withdrawal": "how a visitor takes their answers back afterwards",
+    "researcher": "who does the study, and for whom (default: left out)",
+    "contact": "where a visitor can ask, such as an e-mail address (default: left out)",
+    "purpose": "what the study is for (default: left out)",
+    "duration": "how long it takes, such as: about 10 minutes (default: left out)",
+    "withdrawal": "how a visitor takes their answers back afterwards (default: left out)",
 }
 
 
 def add(verbs: Verbs) -> None:
     """Adds the verb of this file, with its three steps, to the parser."""
-    what = "The paper's user study: real or generated, or which of two models is more natural."
+    what = "Run the paper's user study: is a video real or generated, or which of two models is more natural?"
     parser = verb(verbs, "study", what, "stillspeak study build turing --data prepared -o study")
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     _add_build(steps)
@@ -28,18 +28,36 @@ def add(verbs: Verbs) -> None:
 def _add_build(steps: Verbs) -> None:
     example = "stillspeak study build preference --data prepared --model ours=default --model static=static -o study"
     parser = verb(steps, "build", "Make the videos of a study.", example, _build)
-    parser.add_argument("kind", choices=("turing", "preference"), help="real or generated? or: which is more natural?")
-    parser.add_argument("--data", type=Path, required=True, help="a prepared folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the study")
     parser.add_argument(
-        "--model", action="append", default=[], metavar="NAME=MODEL", help="default=default; twice for preference"
+        "kind",
+        choices=("turing", "preference"),
+        help="what visitors are asked: turing (real or generated?) or preference (which of two is more natural?)",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the prepared folder with the clips")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder for the study")
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL",
+        help="a model and the name it has in the report; give the option twice for preference (default: default=default)",
     )
     choose_clips(parser)
-    parser.add_argument("--clips", type=int, default=None, help="of which videos are made (twice what a visitor sees)")
     parser.add_argument(
-        "--shown", default="", metavar="G,R", help="generated and real videos a visitor sees (6,4), or pairs (30)"
+        "--clips",
+        type=int,
+        default=None,
+        help="the number of clips that videos are made of (default: twice as many as a visitor sees)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the noise and of the names (0)")
+    parser.add_argument(
+        "--shown",
+        default="",
+        metavar="G,R",
+        help="how many generated and real videos a visitor sees, or how many pairs (default: 6,4, or 30 pairs)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the seed of the model's noise and of the videos' names (default: 0)"
+    )
     consent = parser.add_argument_group("what visitors read before they agree to take part")
     for name, what in _INFORMATION.items():
         consent.add_argument(f"--{name}", default="", metavar="TEXT", help=what)
@@ -89,10 +107,9 @@ def _shown(arguments: argparse.Namespace) -> tuple[int, int] | None:
 
 def _add_serve(steps: Verbs) -> None:
     example = "stillspeak study serve study --host 0.0.0.0 --port 8000"
-    parser = verb(steps, "serve", "Show a study to visitors; answers are kept in its folder.", example, _serve)
-    parser.add_argument("study", type=Path, help="folder of a study")
-    parser.add_argument("--host", default="127.0.0.1", help="to listen at (127.0.0.1: this machine alone)")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (8000)")
+    parser = verb(steps, "serve", "Serve a study to visitors, and keep their answers in its folder.", example, _serve)
+    parser.add_argument("study", type=Path, help="the folder of the study")
+    add_address(parser)
     add_proxies(parser)
 
 
@@ -104,9 +121,11 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _add_report(steps: Verbs) -> None:
     example = "stillspeak study report study -o report"
-    parser = verb(steps, "report", "What the visitors said: shares, intervals, tests, figure 9, CSV.", example, _report)
-    parser.add_argument("study", type=Path, help="folder of a study that was served")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the report")
+    parser = verb(
+        steps, "report", "Report what the visitors answered: shares, intervals, tests, figure 9, CSV.", example, _report
+    )
+    parser.add_argument("study", type=Path, help="the folder of a study that was served")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder for the report")
 
 
 def _report(arguments: argparse.Namespace) -> None:
