@@ -15,7 +15,8 @@ Videos:
 - ``streams.py`` chooses the picture and the sound that players would show and play.
 - ``timeline.py`` puts the time stamps of picture and sound on one clock.
 - ``writer.py`` writes frames and sound as mp4, mov, mkv or webm.
-- ``pictures.py`` writes frames as PNG files or as raw bytes to a pipe, ``gif.py`` as an animated GIF.
+- ``pictures.py`` writes frames as PNG files or as raw bytes to a pipe.
+- ``gif.py`` writes frames as an animated GIF.
 - ``soundtrack.py`` writes the user's own sound into a video, in time.
 - ``copied.py`` decides whether the packets of that sound can be copied without encoding.
 
