@@ -11,7 +11,7 @@ from stillspeak.errors import ModelError
 from stillspeak.training.weights import CONTEXT, Trained, read_generator, remark
 
 _WHOLE = "noise."
-PARTS = {"all": ("",), "sound": (CONTEXT,), "picture": ("identity.", "decoder.", "last.", "noise.")}
+PARTS = {"all": ("",), "sound": (CONTEXT,), "picture": ("identity.", "decoder.", "last.", "mouth.", "noise.")}
 
 
 def blend(first: Trained, second: Trained, share: float, part: str = "all") -> Trained:
@@ -20,7 +20,7 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
     Args:
         first: what is not in ``part`` stays as it is here.
         second: trained on from ``first`` or beside it, so that both read the same mouth code. Its Context Encoder may be
-            built otherwise if all of the sound is taken.
+            built otherwise if all of the sound is taken. If ``first`` alone has a mouth decoder, that stays as it is.
         share: 0 is ``first``, 1 is ``second``. Of the Noise Generator any share is all: half of a blink is none.
         part: ``sound`` (the Context Encoder), ``picture`` (all else), or ``all``.
 
@@ -34,7 +34,9 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
     config, contexts = first.config, (first.config.generator.context, second.config.generator.context)
     if (share, part) == (1, "sound") and contexts[0].size == contexts[1].size:
         config = replace(config, generator=replace(config.generator, context=contexts[1]))
-    same = config.generator == second.config.generator and first.code.basis.shape == second.code.basis.shape
+    theirs = second.config.generator
+    theirs = theirs if theirs.mouth else replace(theirs, mouth=config.generator.mouth)
+    same = config.generator == theirs and first.code.basis.shape == second.code.basis.shape
     if not same or abs(first.code.basis - second.code.basis).max() > 1e-3:  # noqa: PLR2004 - stored in half precision
         raise ModelError("The two models are of other sizes, or do not read the same mouth code.")
     weights = dict(first.weights)
@@ -42,7 +44,7 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
         others = {name: value for name, value in weights.items() if not name.startswith(CONTEXT)}
         weights = others | {name: value for name, value in second.weights.items() if name.startswith(CONTEXT)}
     for name, value in weights.items():
-        if not name.startswith(PARTS[part]):
+        if not name.startswith(PARTS[part]) or name not in second.weights:
             continue
         other, between = second.weights[name], value.is_floating_point() and not name.startswith(_WHOLE)
         weights[name] = value.lerp(other, share) if between else (other if share else value)
