@@ -20,6 +20,7 @@ from stillspeak.cli import main  # noqa: E402
 from stillspeak.config import Config  # noqa: E402
 from stillspeak.data.mouth_code import MouthCode  # noqa: E402
 from stillspeak.data.prepare import aligned  # noqa: E402
+from stillspeak.media.audio import Sound  # noqa: E402
 from stillspeak.media.video import read_video  # noqa: E402
 from stillspeak.model.generator import Generator, WarpingDecoder  # noqa: E402
 from stillspeak.presets import tiny  # noqa: E402
@@ -97,6 +98,13 @@ def animator(tiny_model: Path) -> Animator:
 def shipped() -> Animator:
     """The model that ships."""
     return stillspeak.load(threads=1)
+
+
+@pytest.fixture(scope="session")
+def closed_astronaut(shipped: Animator, astronaut: np.ndarray) -> np.ndarray:
+    """The portrait, which smiles with teeth, with its mouth closed, as silence leaves it."""
+    *_, last = shipped.frames(astronaut, Sound(np.zeros(9600, np.float32), 16_000))
+    return last
 
 
 @pytest.fixture(scope="session")

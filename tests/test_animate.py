@@ -116,6 +116,35 @@ def test_how_far_the_mouth_opens_is_the_same_live_and_offline(animator: Animator
     assert np.abs(np.stack(live).astype(int) - wide).max() <= 1
 
 
+def test_teeth_of_a_second_photo_show_live_and_offline_and_nothing_else_changes(
+    shipped: Animator, astronaut: np.ndarray, closed_astronaut: np.ndarray
+):
+    speech = read_audio(Path(__file__).parent.parent / "examples" / "hello.flac").at(shipped.rate_hz)
+    sound = Sound(speech.samples[: shipped.rate_hz], shipped.rate_hz)
+    plain, with_teeth = (shipped(closed_astronaut, sound, teeth=teeth).frames for teeth in (None, astronaut))
+    rows, columns = np.nonzero((plain != with_teeth).any(axis=(0, 3)))
+    assert len(rows) > 30
+    assert np.ptp(rows) < 25  # of 512: a mouth
+    assert np.ptp(columns) < 50
+    np.testing.assert_array_equal(plain[0], with_teeth[0])
+    live = np.stack(list(shipped.stream(closed_astronaut, np.split(sound.samples, 10), teeth=astronaut)))
+    assert np.abs(live.astype(int) - with_teeth).max() <= 1
+
+
+def test_teeth_that_cannot_be_shown_are_refused(
+    animator: Animator, astronaut: np.ndarray, closed_astronaut: np.ndarray
+):
+    sound = tone(0.4)
+    with pytest.raises(FaceError, match="The photo for the teeth shows no teeth"):
+        animator(astronaut, sound, teeth=closed_astronaut)
+    with pytest.raises(MediaError, match="leave out the crop or the teeth"):
+        animator(astronaut, sound, teeth=astronaut, crop=True)
+    with pytest.raises(FaceError, match="several faces talk; choose one with --face"):
+        animator(np.hstack([astronaut, astronaut]), sound, teeth=astronaut, face="all")
+    with pytest.raises(MediaError, match="file or RGB pixels, not bytes"):
+        animator(astronaut, sound, teeth=b"smile")
+
+
 def test_a_model_that_cannot_open_its_mouth_more_says_so_before_it_draws(unwarmed_model: Path, astronaut: np.ndarray):
     plain, sound = load(unwarmed_model, threads=1), tone(0.4)
     for animate in (plain, plain.frames, lambda *_, mouth: plain.begin(astronaut, mouth=mouth)):

@@ -77,6 +77,19 @@ def test_how_far_a_mouth_opens_is_a_column(tmp_path: Path):
     assert [row.job.mouth for row in rows] == [1.2, 0.8]
 
 
+def test_a_second_photo_for_the_teeth_is_a_column_relative_to_the_list(tmp_path: Path):
+    rows = read(tmp_path, "photo,speech,output,teeth\na,b,c.mp4,smiles/anna.jpg\na,b,d.mp4,\n")
+    assert [row.job.teeth for row in rows] == [str(tmp_path / "smiles" / "anna.jpg"), None]
+
+
+def test_a_video_is_made_again_when_the_photo_for_its_teeth_has_changed(tmp_path: Path):
+    (tmp_path / "smile.jpg").write_bytes(b"one")
+    (row,) = read(tmp_path, "photo,speech,output,teeth\na,b,c.mp4,smile.jpg\n")
+    before = row.key
+    (tmp_path / "smile.jpg").write_bytes(b"another")
+    assert row.key != before
+
+
 def test_a_photo_whose_name_begins_with_a_number_sign_is_a_photo(tmp_path: Path):
     (tmp_path / "#1.jpg").touch()
     assert names(read(tmp_path, "photo,speech,output\n#1.jpg,b,c.mp4\n#2.jpg,b,d.mp4\n")) == [("#1.jpg", "b", "c.mp4")]
@@ -114,6 +127,7 @@ def test_paths_of_windows_lead_to_the_same_folders(tmp_path: Path):
         ("photo,speech,output\na,b,c.mp4\na,d,x/../c.mp4\n", "more than once"),
         ("photo,speech,output\na,b,-\n", "Line 2 .* writes to stdout"),
         ("photo,speech,output\na,b,c.mp4\na,c.mp4,d.mp4\n", "Line 2 .* writes over .*c.mp4, which is read"),
+        ("photo,speech,output,teeth\na,b,c.png,c.png\n", "Line 2 .* writes over .*c.png, which is read"),
         ("photo,speech,output\na,b,c.mp4,d\n", "Line 2 .* has a column too many: d"),
         ('photo,speech,output\na,b,c.mp4\nd,"e,f.mp4\ng,h,i.mp4\n', 'Line 3 .* begins with " and does not end'),
         ("photo,speech,output\n" + "a" * 200_000 + ",b,c.mp4\n", "Line 2 .* cannot be read: field larger"),

@@ -15,6 +15,7 @@ from fractions import Fraction
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ from stillspeak.runtime.voices import Speech, Voices, require_kind
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
 _ROUNDING_SECONDS = 1e-3  # ours: less sound than this is no reason for one more frame
-_STILL = "hardly moves a mouth: it was exported before it had learnt to; train on and export again."
+_STILL = "The model {} hardly moves a mouth: it was exported before it had learnt to; train on and export again."
 _EASE_SECONDS = 0.2  # ours: until then a face leaves what it does in the photo
 
 
@@ -104,6 +105,7 @@ class Animator:
         crop: bool = False,
         scale: float | None = None,
         mouth: float = 1.0,
+        teeth: Photo | None = None,
     ) -> Video:
         """Animates a photo; the whole of it.
 
@@ -116,6 +118,7 @@ class Animator:
             crop: the model's own aligned 96 x 128 frames and not the photo.
             scale: of the photo before it moves; by default 1, or less for photos longer than 3840 pixels.
             mouth: how far it opens, from 0 to 2: 1 is as far as the speech says, 0 keeps it at rest.
+            teeth: another photo of the person, with an open smile: its upper teeth are shown where the mouth opens.
 
         Raises:
             MediaError, FaceError, SpeechError: if the input cannot be used, or a number makes no sense.
@@ -124,8 +127,9 @@ class Animator:
         require_kind(speech)
         require_order(photo, speech)
         sound = speech if isinstance(speech, Sound) else read_audio(speech)
-        frames = self.frames(photo, sound, seed=seed, fps=fps, face=face, crop=crop, scale=scale, mouth=mouth)
-        return Video(np.stack(list(frames)), float(fps or self.fps), sound.samples, sound.rate_hz)
+        how = {"seed": seed, "fps": fps, "face": face, "crop": crop, "scale": scale, "mouth": mouth, "teeth": teeth}
+        frames = [*self.frames(photo, sound, **how)]
+        return Video(np.stack(frames), float(fps or self.fps), sound.samples, sound.rate_hz)
 
     def frames(
         self,
@@ -138,6 +142,7 @@ class Animator:
         crop: bool = False,
         scale: float | None = None,
         mouth: float = 1.0,
+        teeth: Photo | None = None,
     ) -> Iterator[Frames]:
         """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory however long the speech is.
 
@@ -147,7 +152,7 @@ class Animator:
             raise MediaError(f"The frame rate must be a number above 0, not {fps}.")
         _require_seed(seed)
         self.engine.require_mouth(mouth)
-        scene = self._open(photo, [*speech] if isinstance(speech, Mapping) else face, scale)
+        scene = self._open(photo, [*speech] if isinstance(speech, Mapping) else face, scale, teeth, crop)
         voices = [*speech.values()] if isinstance(speech, Mapping) else [speech]
         heard = Voices(voices, self.rate_hz, 1 / float(min(self.fps, fps or self.fps)))
         return at_rate(self._drawn(scene, heard, seed, mouth, crop), self.fps, fps or self.fps, lambda: heard.seconds)
@@ -162,11 +167,12 @@ class Animator:
         crop: bool = False,
         scale: float | None = None,
         mouth: float = 1.0,
+        teeth: Photo | None = None,
     ) -> Iterator[Frames]:
         """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
         _require_seed(seed)
         self.engine.require_mouth(mouth)
-        scene = self._open(photo, face, scale)
+        scene = self._open(photo, face, scale, teeth, crop)
         faces = scene.faces[:1] if crop else scene.faces
         talks = [self.begin_aligned(one.still, seed=seed + number, mouth=mouth) for number, one in enumerate(faces)]
         for chunk in chunks:
@@ -209,11 +215,10 @@ class Animator:
         sound, windows = self.windows.flush(talk.sound)
         return self._speak(replace(talk, sound=sound), windows)
 
-    def _open(self, photo: Photo, face: str | int | Sequence[int], scale: float | None = None) -> Scene:
-        """As ``open_scene``; what a user should hear of the photo or the model is a StillspeakWarning."""
-        scene = open_scene(photo, face, scale)
-        still = () if self._moves else (f"The model {self.engine.description.name} {_STILL}",)
-        for said in (*scene.notes, *still):
+    def _open(self, photo: Photo, face: str | int | Sequence[int], *how: Any) -> Scene:
+        """As ``open_scene``; what a user should hear of the photos or the model is a StillspeakWarning."""
+        scene = open_scene(photo, face, *how)
+        for said in scene.notes if self._moves else (*scene.notes, _STILL.format(self.engine.description.name)):
             warnings.warn(said, StillspeakWarning, stacklevel=3)
         return scene
 

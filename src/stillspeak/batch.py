@@ -28,8 +28,8 @@ def run_batch(
     """Makes all videos of a list that are not there yet.
 
     Args:
-        path: a CSV file with the columns photo, speech and output, and any of face, seed, fps, crop, scale, label, mouth; its
-            paths are relative to its folder.
+        path: a CSV file with the columns photo, speech and output, and any of face, seed, fps, crop, scale, label, mouth,
+            teeth; its paths are relative to its folder.
         model: as of ``load``.
         workers: videos that are made side by side; by default one for every two cores.
         cluster: address of a Ray cluster; ``local`` starts one here; empty is a pool of processes.

@@ -22,7 +22,7 @@ from stillspeak.jobs import Job
 from stillspeak.media.pictures import first_png, writes_over
 
 NEEDED = ("photo", "speech", "output")
-OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label", "mouth")
+OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label", "mouth", "teeth")
 _YES, _NO = ("1", "true", "yes", "y", "on"), ("0", "false", "no", "n", "off")
 _SEPARATORS = ",;\t|"
 _CHOSEN = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # Excel's own first line
@@ -57,10 +57,14 @@ class Row:
     @property
     def key(self) -> str:
         """Says what was asked for, of which files, of which model."""
-        inputs = [Path(self.job.photo), Path(str(self.job.speech))]
-        stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in inputs]
+        stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in self.inputs]
         asked = json.dumps([asdict(self.job), stamps, self.model], default=str)
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files that are read."""
+        return [Path(str(name)) for name in (self.job.photo, self.job.speech, self.job.teeth) if name is not None]
 
     @property
     def done(self) -> bool:
@@ -202,7 +206,9 @@ def _row(number: int, columns: list[str], cells: list[str], path: Path, defaults
         raise MediaError(f"Line {number} of {path} has no {empty[0]}.")
     try:
         photo, speech, output = (str(path.parent / _place(given[name], path.parent)) for name in NEEDED)
-        options: dict[str, Any] = {name: _READERS[name](given[name]) for name in OPTIONAL if given[name]}
+        options: dict[str, Any] = {name: read(given[name]) for name, read in _READERS.items() if given[name]}
+        if given["teeth"]:
+            options["teeth"] = str(path.parent / _place(given["teeth"], path.parent))
     except ValueError as error:
         raise MediaError(f"Line {number} of {path} makes no sense: {error}.") from error
     if Path(output).name == "-":
@@ -278,7 +284,7 @@ def _require_apart(path: Path, rows: list[Row]) -> None:
         first = lines.setdefault(Path(row.job.output).resolve(), row.line)
         if first != row.line:
             raise MediaError(f"{path} writes {row.job.output} more than once: on lines {first} and {row.line}.")
-    read = {file.resolve() for row in rows for file in (Path(row.job.photo), Path(str(row.job.speech)))}
+    read = {file.resolve() for row in rows for file in row.inputs}
     beside: dict[Path, list[Path]] = {}
     for file in read:
         beside.setdefault(file.parent, []).append(file)

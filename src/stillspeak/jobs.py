@@ -4,7 +4,7 @@ import contextlib
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -41,6 +41,7 @@ class Job:
         speech: a file, or ``-``; or files by the number of the face that says each.
         output: as of ``open_writer``.
         face, seed, fps, crop, scale, mouth: as of ``Animator.frames``.
+        teeth: a file, ``-``, or None; as of ``Animator.frames``.
         label: whether anybody can see that it is synthetic.
         signature: signs the file (C2PA), if given.
     """
@@ -55,6 +56,7 @@ class Job:
     scale: float | None = None
     label: bool = False
     mouth: float = 1.0
+    teeth: str | None = None
     signature: Signature | None = None
 
 
@@ -73,16 +75,16 @@ def run_job(
         StillspeakError: if an input cannot be used or the output cannot be written.
     """
     wanted = _checked_rate(job)
-    with _files(job) as (photo, speeches):
-        image = _readable_photo(job, photo, speeches.values())
-        alpha = None if job.crop else read_alpha(photo)
+    with _files(job) as (photos, speeches):
+        image, teeth = _readable_photos(job, photos, speeches.values())
+        alpha = None if job.crop else read_alpha(photos[0])
         animator = load()
         fps = wanted or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
-        how = {"seed": job.seed, "fps": fps, "face": job.face, "crop": job.crop, "scale": job.scale, "mouth": job.mouth}
+        named = {name: getattr(job, name) for name in ("seed", "face", "crop", "scale", "mouth")}
         with warnings.catch_warnings(record=True) as noted:  # shown below: an error comes first, and alone
             warnings.simplefilter("always")
-            frames = animator.frames(image, speech, **how)
+            frames = animator.frames(image, speech, fps=fps, teeth=teeth, **named)
         sound = speech if isinstance(speech, Path) else [*speech.values()]
         first = next(frames)
         if alpha is not None:
@@ -113,17 +115,25 @@ def _checked_rate(job: Job) -> Fraction | None:
     return frame_rate(job.fps) if job.fps is not None else None
 
 
-def _readable_photo(job: Job, photo: Path, speeches: Collection[Path]) -> NDArray[np.uint8]:
-    """The pixels of the photo. Raises MediaError if a file cannot be used: before anything heavy is loaded."""
-    require_other(job.output, [photo, *speeches])
+def _readable_photos(
+    job: Job, photos: Sequence[Path], speeches: Collection[Path]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """The pixels of the photo, and of the one for the teeth if there is one.
+
+    Raises:
+        MediaError: if a file cannot be used: before anything heavy is loaded.
+    """
+    require_other(job.output, [*photos, *speeches])
     for path in speeches:
-        require_order(photo, path)
+        require_order(photos[0], path)
         require_sound(path)
-    require_picture(photo)
-    image = read_image(photo, opaque=job.crop or not keeps_alpha(job.output))
+    for path in photos:
+        require_picture(path)
+    image = read_image(photos[0], opaque=job.crop or not keeps_alpha(job.output))
+    teeth = read_image(photos[1]) if len(photos) > 1 else None
     for path in speeches:
         open_sound(path)
-    return image
+    return image, teeth
 
 
 def frame_rate(text: str) -> Fraction:
@@ -149,14 +159,15 @@ def require_other(output: str, inputs: Iterable[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _files(job: Job) -> Iterator[tuple[Path, dict[int, Path]]]:
-    """The files of a job."""
+def _files(job: Job) -> Iterator[tuple[list[Path], dict[int, Path]]]:
+    """The files of a job: its photo, with the one for the teeth behind it if there is one, and its speeches."""
     speeches = dict(job.speech) if isinstance(job.speech, Mapping) else {1: job.speech}
-    if [job.photo, *speeches.values()].count("-") > 1:
+    photos = [job.photo] if job.teeth is None else [job.photo, job.teeth]
+    if [*photos, *speeches.values()].count("-") > 1:
         raise MediaError("Only one input can come through stdin.")
     with contextlib.ExitStack() as kept:
-        photo = kept.enter_context(input_file(job.photo))
-        yield photo, {number: kept.enter_context(input_file(name)) for number, name in speeches.items()}
+        read = [kept.enter_context(input_file(name)) for name in photos]
+        yield read, {number: kept.enter_context(input_file(name)) for number, name in speeches.items()}
 
 
 @contextlib.contextmanager

@@ -282,6 +282,9 @@ def test_a_video_is_made_and_nothing_is_left(
         ({"photo": None, "speech": wav()}, {"mouth": "2.1"}, 422, "mouth: Input should be less than or equal to 2"),
         ({"photo": None, "speech": wav()}, {"mouth": "nan"}, 422, "mouth"),
         ({"photo": None, "speech": wav()}, {"mouth": "wide"}, 422, "mouth: Input should be a valid number"),
+        ({"photo": None, "speech": wav(), "teeth": b"x"}, {}, 400, "The photo for the teeth is not a picture"),
+        ({"photo": None, "speech": wav()}, {"teeth": "a.jpg"}, 422, "teeth: a file is needed"),
+        ({"photo": None, "speech": wav(), "teeth": None}, {"crop": "1"}, 400, "leave out the crop or the teeth"),
         ({"photo": None, "speech": bytes(4_000_000)}, {}, 413, "3 MB"),
     ],
 )
@@ -310,6 +313,20 @@ def test_a_mouth_opens_as_far_as_it_is_told_in_videos_and_in_talks(client: TestC
 
     for made in (video, live):
         assert made() == made(mouth=1) != made(mouth=1.8)
+
+
+def test_a_second_photo_that_shows_no_teeth_is_refused_and_no_file_of_it_is_kept(
+    client: TestClient, face: bytes, closed_astronaut: np.ndarray
+):
+    file = io.BytesIO()
+    Image.fromarray(closed_astronaut).save(file, "png")
+    files = {"photo": ("a", face), "speech": ("b", wav(0.6)), "teeth": ("c", file.getvalue())}
+    answer = client.post("/animate", files=files)
+    assert (answer.status_code, "for the teeth shows no teeth" in answer.json()["detail"]) == (400, True)
+    answer = client.post("/animate", files={**files, "teeth": ("c", face)}, data={"job": "smile"})
+    assert answer.status_code == 200
+    film = client.app.state.service.films.find("smile")  # type: ignore[attr-defined]
+    assert [path.name for path in film.folder.iterdir()] == ["talk.mp4"]
 
 
 def test_a_model_that_cannot_open_its_mouth_more_says_so_before_anything_is_made(unwarmed_model: Path, face: bytes):

@@ -1,4 +1,6 @@
-"""The 68-point landmarks of aligned faces: labels for the warm start and for measuring mouths. Never needed to animate.
+"""The 68-point landmarks of aligned faces: labels for the warm start and for measuring mouths.
+
+To animate they are needed only where a second photo shows the teeth (runtime/smile.py).
 
 dlib's 68-point predictor from the package face_recognition_models; its training set (iBUG 300-W) is for research, see the
 README on licences. Points are numbered as in that set: 48-67 are the lips, 60-67 the inner lip.

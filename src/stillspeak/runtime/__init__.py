@@ -4,6 +4,8 @@
 - ``graph.py`` runs one ONNX graph, after a fork too.
 - ``scene.py`` holds a photo and the faces in it that talk.
 - ``compose.py`` does to the photo what the model did to the crop.
+- ``smile.py`` cuts the row of upper teeth out of a second photo.
+- ``teeth.py`` shows them where the mouth opens.
 - ``mouth_window.py`` places the finer mouth in the photo.
 - ``ease.py`` lets a talk begin with the photo as it is.
 - ``voices.py`` reads one voice or several, in step.

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, align, is_grey
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.mouth_window import MouthWindow
+from stillspeak.runtime.smile import Smile
+from stillspeak.runtime.teeth import Teeth, ramp
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -29,9 +31,10 @@ class Composer:
     Args:
         photo: RGB, uint8 ``(height, width, 3)``; it is not changed.
         matrix: the ``similarity`` that takes the photo to the aligned crop.
+        smile: whose upper teeth are shown where the mouth opens; without one they are what the model paints.
     """
 
-    def __init__(self, photo: Image, matrix: NDArray[np.float64]) -> None:
+    def __init__(self, photo: Image, matrix: NDArray[np.float64], smile: Smile | None = None) -> None:
         self.photo = photo
         self.still = align(photo, matrix)
         self.weight = outline_weight()
@@ -44,6 +47,7 @@ class Composer:
         self._to_crop = matrix @ np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])  # of this place's own pixels
         self._from_crop = np.linalg.inv(matrix[:, :2]).astype(np.float32)  # of a distance
         self._window = MouthWindow(self._to_crop, self._size) if min(self._size) else None
+        self._teeth = Teeth(smile, self.still, self._to_crop, self._size) if smile and min(self._size) else None
 
     def paste(self, film: Image, layers: Layers, index: int) -> None:
         """Draws frame ``index`` of ``layers`` into ``film``, a copy of the photo in which other faces may have moved."""
@@ -56,8 +60,10 @@ class Composer:
         if self._grey:  # the model has seen few grey photos, and gives their mouths some colour
             drawn[:] = drawn.mean(axis=2, keepdims=True)
         change = (drawn - warped) * self.weight[..., None]
-        paint = _ramp(mask, *_PAINTED) * self.weight
+        paint = ramp(mask, *_PAINTED) * self.weight
         film[self.place] = self._composed(motion, paint, warped, change, self._mouth(layers, index))
+        if self._teeth is not None:
+            self._teeth.draw(film[self.place], layers.frames[index], mask * self.weight)
 
     def _mouth(self, layers: Layers, index: int) -> Float | None:
         """Paint and mask of the mouth's window, ``(144, 144, 4)``; None of a model that does not draw it."""
@@ -107,13 +113,7 @@ def outline_weight() -> Float:
     """How much of what the model does reaches the photo, ``(128, 96)``: 1 in the face, 0 from its outline on."""
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
     distance = np.hypot((columns - _CENTRE[0]) / _AXES[0], (rows - _CENTRE[1]) / _AXES[1])
-    return 1 - _ramp(distance.astype(np.float32), _WHOLE, 1.0)
-
-
-def _ramp(values: Float, start: float, end: float) -> Float:
-    """From 0 at ``start`` to 1 at ``end``, smoothly."""
-    t = np.clip((values - start) / (end - start), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+    return 1 - ramp(distance.astype(np.float32), _WHOLE, 1.0)
 
 
 def _reach(photo: Image, matrix: NDArray[np.float64]) -> tuple[int, int, int, int]:

@@ -18,6 +18,7 @@ from stillspeak.media.kinds import require_picture
 from stillspeak.media.portrait import require_faces, trouble
 from stillspeak.runtime.compose import Composer
 from stillspeak.runtime.engine import Layers
+from stillspeak.runtime.smile import Smile, find_smile
 
 Image = NDArray[np.uint8]
 Photo = str | Path | Image
@@ -57,7 +58,13 @@ class Scene:
 
 
 def open_scene(
-    photo: Photo, face: str | int | Sequence[int] = "largest", scale: float | None = None, longest: int = MOST_PX
+    photo: Photo,
+    face: str | int | Sequence[int] = "largest",
+    scale: float | None = None,
+    teeth: Photo | None = None,
+    crop: bool = False,
+    *,
+    longest: int = MOST_PX,
 ) -> Scene:
     """Reads a photo and finds its faces.
 
@@ -65,12 +72,18 @@ def open_scene(
         photo: a file or RGB pixels.
         face: ``largest``, ``all``, a number, best first, from 1; or several numbers.
         scale: of the photo before it moves; by default 1, or less for longer photos.
+        teeth: another photo of the person who talks, whose smile shows the teeth.
+        crop: whether only the model's own frames are wanted, into which no such teeth are drawn.
         longest: side in pixels that a photo is made smaller to, if no scale is given.
 
     Raises:
-        MediaError: if the file is no picture, pixels are not RGB, or the scale makes it too small or too large.
-        FaceError: if there is no face, or fewer than asked for, or the mouth of one lies outside the photo.
+        MediaError: if a file is no picture, pixels are not RGB, the scale makes the photo too small or too large, or teeth are
+            given for a crop.
+        FaceError: if there is no face, or fewer than asked for, or the mouth of one lies outside the photo; if ``teeth`` shows
+            none, or several faces talk.
     """
+    if crop and teeth is not None:
+        raise MediaError("Teeth of a second photo are drawn into the whole photo; leave out the crop or the teeth.")
     image, name = _read(photo)
     numbers, faces = _numbers(face), require_faces(image, name)
     chosen = _chosen(faces, name, numbers)
@@ -82,7 +95,8 @@ def open_scene(
     factor = min(1.0, longest / max(image.shape[:2])) if scale is None else scale
     image = _scaled(image, factor)
     to_crop = [similarity(one.points * factor + (factor - 1) / 2) for one in chosen.values()]
-    return Scene(image, [Composer(image, matrix) for matrix in to_crop], tuple(notes))
+    smile, said = _smile(teeth, len(to_crop))
+    return Scene(image, [Composer(image, matrix, smile) for matrix in to_crop], (*notes, *said))
 
 
 def numbered(photo: Photo) -> tuple[Image, list[Face]]:
@@ -112,8 +126,8 @@ def still(photo: Photo, face: str = "largest") -> Image:
     return scene.faces[0].still
 
 
-def _read(photo: Photo) -> tuple[Image, str]:
-    """A photo's pixels, and what an error calls it."""
+def _read(photo: Photo, pixels_name: str = "The photo") -> tuple[Image, str]:
+    """A photo's pixels, and what an error calls it: its path, or ``pixels_name``."""
     if isinstance(photo, str | Path):
         require_picture(photo)
         return read_image(photo), str(photo)
@@ -121,7 +135,17 @@ def _read(photo: Photo) -> tuple[Image, str]:
         raise MediaError(f"A photo is a file or RGB pixels, not {type(photo).__name__}.")
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:  # noqa: PLR2004 - colours
         raise MediaError(f"A photo as pixels is uint8 (height, width, 3), RGB; not {photo.dtype} {photo.shape}.")
-    return photo, "The photo"
+    return photo, pixels_name
+
+
+def _smile(teeth: Photo | None, talking: int) -> tuple[Smile | None, tuple[str, ...]]:
+    """The teeth of a second photo, if one is given, and what a user should hear of it."""
+    if teeth is None:
+        return None, ()
+    if talking > 1:
+        raise FaceError("The second photo shows one person's teeth, but several faces talk; choose one with --face.")
+    image, name = _read(teeth, "The photo for the teeth")
+    return find_smile(image, name)
 
 
 def _chosen(faces: list[Face], name: str, numbers: list[int]) -> dict[int, Face]:

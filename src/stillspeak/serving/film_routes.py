@@ -87,6 +87,7 @@ def _add_making(app: FastAPI, service: Service) -> None:
         crop: Annotated[bool, Form(description="the model's own 96 x 128 frames")] = False,
         label: Annotated[bool, Form(description='"AI-generated" in a corner')] = False,
         mouth: Annotated[float, Form(ge=0, le=MOST_GAIN, description="how far it opens; 1 is as speech says")] = 1.0,
+        teeth: Annotated[UploadFile | None, File(description="another photo of the person, with an open smile")] = None,
         job: Annotated[str | None, Form(pattern=_NAME, description="a name to fetch the video by later")] = None,
         prefer: Annotated[str | None, Header(description="respond-async: answer at once; wait=N: in N s")] = None,
     ) -> Response:
@@ -94,14 +95,17 @@ def _add_making(app: FastAPI, service: Service) -> None:
 
         The answer is the video where the speech is short, and 202 with the place to fetch it from where it is long.
         """
-        require_small(photo, service)
+        photos = [photo] if teeth is None else [photo, teeth]
+        for one in photos:
+            require_small(one, service)
         if fps is not None:
             frame_rate(fps)
         service.animator.engine.require_mouth(mouth)
         film = service.films.begin(job)
         try:
-            asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label, mouth=mouth)
-            seconds = await _started(service, film, photo, speech, asked)
+            smile = None if teeth is None else str(film.teeth)
+            asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label, mouth=mouth, teeth=smile)
+            seconds = await _started(service, film, photos, speech, asked)
             short = seconds is not None and seconds <= service.settings.direct_seconds
             await _until_over(request, film, _patience(request, short))
             return _answer(request, film, service if job is None else None)
@@ -145,12 +149,15 @@ def _add_progress(app: FastAPI, service: Service) -> None:
         return StreamingResponse(_told(app, service, job), media_type="text/event-stream", headers=at_once)
 
 
-async def _started(service: Service, film: Film, photo: UploadFile, speech: UploadFile, asked: Job) -> float | None:
-    """Keeps the client's files and begins a film; returns how long the speech says that it is."""
+async def _started(
+    service: Service, film: Film, photos: list[UploadFile], speech: UploadFile, asked: Job
+) -> float | None:
+    """Keeps the client's files, the photo first, and begins a film; returns how long the speech says that it is."""
     seconds: float | None = None
     try:
-        pixels, _ = await service.photo(await photo.read())
-        await service.begin(_keep_picture, pixels, film.folder / "photo")
+        await _keep_photo(service, photos[0], film.folder / "photo", "The photo")
+        for smile in photos[1:]:
+            await _keep_photo(service, smile, film.teeth, "The photo for the teeth")
         await service.begin(_keep, speech, film.folder / "speech")
         seconds = await speech_seconds(film.folder / "speech")
     except (MediaError, OSError) as error:
@@ -167,6 +174,15 @@ async def _started(service: Service, film: Film, photo: UploadFile, speech: Uplo
 def _keep(upload: UploadFile, path: Path) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file)
+
+
+async def _keep_photo(service: Service, upload: UploadFile, path: Path, name: str) -> None:
+    """Decodes a client's photo where it can do no harm, and keeps it. An error calls it by its name."""
+    try:
+        pixels, _ = await service.photo(await upload.read())
+    except MediaError as error:
+        raise MediaError(str(error).replace("The photo", name, 1)) from error
+    await service.begin(_keep_picture, pixels, path)
 
 
 def _keep_picture(pixels: Image, path: Path) -> None:

@@ -25,7 +25,7 @@ class Film:
 
     Attributes:
         name: by which clients ask for it.
-        folder: holds ``photo`` and ``speech`` until it is made, and ``talk.mp4`` afterwards.
+        folder: holds ``photo``, ``speech`` and perhaps ``teeth`` until it is made, and ``talk.mp4`` afterwards.
         state: waiting, running, done or failed.
         done, total: frames made, and of how many, if that is known.
         notes: sentences that a user should hear about the photo and the model, such as how many faces there are.
@@ -48,6 +48,11 @@ class Film:
     def files(self) -> tuple[str, str, str]:
         """Photo, speech and video."""
         return str(self.folder / "photo"), str(self.folder / "speech"), str(self.video)
+
+    @property
+    def teeth(self) -> Path:
+        """A second photo of the person, if the client sent one."""
+        return self.folder / "teeth"
 
     @property
     def video(self) -> Path:
@@ -133,7 +138,7 @@ class Films:
         finally:
             film.state = "done" if film.state == "done" else "failed"
             self._counts.videos.labels(film.state).inc()
-            for name in ("photo", "speech"):
+            for name in ("photo", "speech", "teeth"):
                 (film.folder / name).unlink(missing_ok=True)
             film.over.set()
             self._keep(film)

@@ -86,6 +86,11 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="how far the mouth opens, from 0 to 2; 1 is as far as the speech says (default: 1)",
     )
+    parser.add_argument(
+        "--teeth",
+        default=None,
+        help="another photo of the same person, whose open smile shows the teeth (default: the model paints them)",
+    )
 
 
 def _add_marks(parser: argparse.ArgumentParser) -> None:
@@ -132,11 +137,13 @@ def _animate(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import OutputError
     from stillspeak.jobs import Job, run_job
 
-    names = "face", "seed", "fps", "crop", "scale", "label", "mouth"
+    names = "face", "seed", "fps", "crop", "scale", "label", "mouth", "teeth"
     how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": _signature(arguments)}
     if arguments.batch is not None:
         if arguments.photo is not None or arguments.voices or arguments.output is not None:
             raise OutputError("--batch takes photos, speech and outputs from its list.")
+        if arguments.teeth == "-":
+            raise OutputError("--teeth of a list is a file, for every row reads it; it cannot come through stdin.")
         _animate_batch(arguments, Job("", "", "", **how))
         return
     if arguments.workers is not None or arguments.cluster:
