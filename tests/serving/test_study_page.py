@@ -28,6 +28,7 @@ def browser() -> Iterator[Browser]:
 
 def begin(page: Page, address: str) -> None:
     page.goto(address)
+    expect(page.locator("#begin")).to_be_visible()
     expect(page.locator("#begin")).to_be_disabled()
     outline(page)
     page.locator("#agree").check()
