@@ -12,13 +12,21 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from stillspeak.errors import OutputError
+from stillspeak.errors import OutputError, StillspeakError
 
 _NO_RENAMING = {  # a file that is a mount of its own (Docker's -v FILE:FILE), and places that cannot rename
     getattr(errno, name)
     for name in ("EBUSY", "EXDEV", "EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL")
     if hasattr(errno, name)
 }
+
+
+def make_folder(folder: Path, error: type[StillspeakError] = OutputError) -> None:
+    """Makes a folder that may be there, and those above it. Raises ``error`` if it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise error(f"{folder} cannot be made: {reason.strerror}.") from reason
 
 
 @contextlib.contextmanager

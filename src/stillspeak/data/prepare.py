@@ -34,7 +34,7 @@ from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
 from stillspeak.media.video import read_video
 from stillspeak.media.writer import VideoWriter
-from stillspeak.whole import whole
+from stillspeak.whole import make_folder, whole
 
 FPS = 25  # paper, section 4
 _DETECT_EVERY = 25  # ours: the head moves slowly; between detections the box is interpolated
@@ -81,20 +81,12 @@ def prepare(
     clips = source_clips(corpus, source, destination.resolve() / "clips")
     before = earlier_records(destination)
     require_same(clips, before, destination)
-    _make(destination)
+    make_folder(destination, DataError)
     work = partial(prepare_clip, destination=destination.resolve(), voices=voices, readings=readings)
     work_through(work, clips, "clip", workers, cluster)
     records = [load_record(record_path(destination, clip)) for clip in clips]
     publish_records(destination, corpus, before, records)
     return records
-
-
-def _make(folder: Path) -> None:
-    """Makes a folder that may be there. Raises DataError if it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:

@@ -26,13 +26,14 @@ from stillspeak.data.prepare import aligned
 from stillspeak.errors import DataError, MediaError, OutputError, StillspeakError
 from stillspeak.evaluation import report
 from stillspeak.evaluation.identity import Embeddings, embeddings
-from stillspeak.evaluation.kept import Done, Job, list_jobs, make_folder
+from stillspeak.evaluation.kept import Done, Job, list_jobs
 from stillspeak.evaluation.measure import Frames, Judges, measure, reference
 from stillspeak.media.audio import Sound, read_audio, require_speech
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.provenance import package_version
 from stillspeak.media.video import read_video
 from stillspeak.runtime.engine import find_model, model_digest
+from stillspeak.whole import make_folder
 
 FPS = 25
 _LEAST_FRAMES = 10  # ours: less than this is no video to judge

@@ -8,7 +8,7 @@ from pathlib import Path
 from stillspeak.data.manifest import ClipRecord, evenly
 from stillspeak.errors import OutputError
 from stillspeak.evaluation import report
-from stillspeak.whole import whole
+from stillspeak.whole import make_folder, whole
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,3 @@ def list_jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[J
         other = next((other for other in following if not record.text or other.text != record.text), None)
         jobs.append(Job(record, other, seed + zlib.crc32(record.path.encode())))
     return jobs
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder that may be there. Raises OutputError if it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}.") from error

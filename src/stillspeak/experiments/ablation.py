@@ -120,7 +120,7 @@ def _judged(
     for name in list(ROWS)[1:]:
         model = _model(name, taken.get(name), data, destination, overrides)
         models[name] = str(model)
-        judged = evaluate(model, data, _made(destination / "evaluations" / name), **how)["rows"]
+        judged = evaluate(model, data, destination / "evaluations" / name, **how)["rows"]
         found.setdefault("ground_truth", judged["ground_truth"])
         found[name] = judged["model"]
     return models, found
@@ -147,14 +147,6 @@ def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
     else:
         train(config, data, run.path)
     return export(run.path, model)
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}.") from error
-    return folder
 
 
 def _write(destination: Path, results: dict[str, Any]) -> None:
