@@ -20,7 +20,8 @@ CROP_BOX = (8.5, 28.0, 96.5, 116.0)
 _ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, its points are whole pixels there
 _NUDGES_PX = ((-2, 0), (2, 0), (0, 2), (0, -2))  # ours: the mean over four boxes halves the predictor's jitter
 UPPER_INNER, LOWER_INNER = (61, 62, 63), (67, 66, 65)
-_CORNERS = 48, 54  # of the mouth
+OUTER_LIPS, INNER_LIPS = slice(48, 60), slice(60, 68)  # their outlines
+CORNERS = 48, 54  # of the mouth
 _EYES = (36, 42)  # first of six points each
 _OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
 
@@ -52,7 +53,7 @@ def crop_landmarks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 def mouth_interior(landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Where the mouth is open: 1 inside the inner lips and on their line, ``(n, 68, 2)`` -> ``(n, 128, 96)``."""
     masks = np.zeros((len(landmarks), HEIGHT_PX, WIDTH_PX), np.uint8)
-    for mask, points in zip(masks, landmarks[:, 60:68].round().astype(np.int32), strict=True):
+    for mask, points in zip(masks, landmarks[:, INNER_LIPS].round().astype(np.int32), strict=True):
         cv2.fillPoly(mask, [points], 1)
     return masks
 
@@ -65,7 +66,7 @@ def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def mouth_width(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance of the mouth's outer corners in crop pixels, ``(time, 68, 2)`` -> ``(time,)``."""
-    left, right = _CORNERS
+    left, right = CORNERS
     return np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=1).astype(np.float32)
 
 

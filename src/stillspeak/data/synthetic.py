@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from stillspeak.data.landmarks import INNER_LIPS, OUTER_LIPS
 from stillspeak.data.manifest import ClipRecord, write_manifest
 from stillspeak.data.prepare import FPS, sharpness, write_clip
 from stillspeak.data.summary import REPORT, report
@@ -203,8 +204,8 @@ def _draw(person: Person, points: NDArray[np.float32]) -> NDArray[np.uint8]:
         if np.ptp(eye[:, 1]) > _EYE_PX:
             fill(eye.mean(axis=0) + 2.4 * np.stack([np.cos(turn), np.sin(turn)], axis=1), (40, 30, 25))
         stroke(np.concatenate([eye, eye[:1]]), shadow, 0.8)
-    fill(points[48:60], person.lips)
-    fill(points[60:68], (45, 12, 14))
+    fill(points[OUTER_LIPS], person.lips)
+    fill(points[INNER_LIPS], (45, 12, 14))
     stroke(points[[60, 67, 66, 65, 64]], shadow, 0.6)
     small = cv2.resize(large, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR_PX), np.uint8)

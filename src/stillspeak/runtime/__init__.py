@@ -6,6 +6,7 @@
 - ``compose.py`` does to the photo what the model did to the crop.
 - ``smile.py`` cuts the row of upper teeth out of a second photo.
 - ``teeth.py`` shows them where the mouth opens.
+- ``ramp.py`` gives masks and weights a smooth beginning and end.
 - ``mouth_window.py`` places the finer mouth in the photo.
 - ``ease.py`` lets a talk begin with the photo as it is.
 - ``voices.py`` reads one voice or several, in step.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, align, is_grey
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.mouth_window import MouthWindow
+from stillspeak.runtime.ramp import ramp
 from stillspeak.runtime.smile import Smile
-from stillspeak.runtime.teeth import Teeth, ramp
+from stillspeak.runtime.teeth import Teeth
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]

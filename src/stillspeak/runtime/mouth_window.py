@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_PX
+from stillspeak.runtime.ramp import ramp
 
 Float = NDArray[np.float32]
 _FADES_PX = 6.0  # ours: of the crop, over which the window fades in from its edge
@@ -50,5 +51,4 @@ class MouthWindow:
 def _faded() -> Float:
     """1 in the middle of the window, falling smoothly to 0 at its edge, ``(144, 144)``."""
     inside = np.minimum(np.arange(_SIDE), np.arange(_SIDE)[::-1]) / (FINE * _FADES_PX)
-    share = np.minimum(inside[:, None], inside).clip(0, 1)
-    return np.asarray(share * share * (3 - 2 * share), np.float32)
+    return ramp(np.minimum(inside[:, None], inside), 0, 1)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.landmarks import crop_landmarks, mouth_opening
+from stillspeak.data.landmarks import CORNERS, INNER_LIPS, OUTER_LIPS, crop_landmarks, mouth_opening
 from stillspeak.errors import FaceError
 from stillspeak.media.faces import align, similarity
 from stillspeak.media.portrait import require_faces
@@ -25,7 +25,6 @@ _MIDDLE = (ENLARGED - 1) / 2
 TO_WINDOW = np.array(
     [[ENLARGED, 0, _MIDDLE - ENLARGED * _LEFT_PX], [0, ENLARGED, _MIDDLE - ENLARGED * _TOP_PX], [0, 0, 1.0]]
 )  # from pixels of the crop to pixels of the window
-_OUTER, _INNER, _CORNERS = slice(48, 60), slice(60, 68), (48, 54)  # of the 68 landmarks
 # What is a smile: ours. Of 172 generated portraits 28 pass, all with a row of upper teeth; six with little of one do not.
 _LEAST_OPENING_PX = 2.2  # between the inner lips
 _LEAST_WIDTH = 0.4  # of the row, as a share of the mouth's width
@@ -80,7 +79,7 @@ def find_smile(image: Image, name: str = "The photo for the teeth") -> tuple[Smi
 def skin_around(still: Image, landmarks: Float) -> Float:
     """The mean colour of the skin around the lips of an aligned face, ``(3,)``."""
     lips = np.zeros(still.shape[:2], np.uint8)
-    cv2.fillPoly(lips, [landmarks[_OUTER].round().astype(np.int32)], 1)
+    cv2.fillPoly(lips, [landmarks[OUTER_LIPS].round().astype(np.int32)], 1)
     ring = cv2.dilate(lips, _disc(6)) - cv2.dilate(lips, _disc(2))
     return np.asarray(still[ring > 0].mean(axis=0), np.float32)
 
@@ -98,8 +97,8 @@ def _row(pixels: Float, landmarks: Float) -> NDArray[np.uint8] | None:
     """Where the upper teeth are, 1 and 0; None where between the lips nothing is lighter and less red than they are."""
     points = ((landmarks @ TO_WINDOW[:2, :2].T) + TO_WINDOW[:2, 2]).round().astype(np.int32)
     inner, lips = np.zeros(pixels.shape[:2], np.uint8), np.zeros(pixels.shape[:2], np.uint8)
-    cv2.fillPoly(inner, [points[_INNER]], 1)
-    cv2.fillPoly(lips, [points[_OUTER]], 1)
+    cv2.fillPoly(inner, [points[INNER_LIPS]], 1)
+    cv2.fillPoly(lips, [points[OUTER_LIPS]], 1)
     near = cv2.dilate(inner, _disc(0.7 * ENLARGED))
     colours = cv2.cvtColor(cv2.GaussianBlur(pixels, (0, 0), 0.2 * ENLARGED) / 255, cv2.COLOR_RGB2LAB)
     red = colours[..., 1]
@@ -110,7 +109,7 @@ def _row(pixels: Float, landmarks: Float) -> NDArray[np.uint8] | None:
     on, off = row > 0, (lips > 0) & (near == 0)
     if not (on.any() and off.any()):
         return None
-    width = np.ptp(np.nonzero(row.any(axis=0))[0]) / np.linalg.norm(np.subtract(*points[[*_CORNERS]]))
+    width = np.ptp(np.nonzero(row.any(axis=0))[0]) / np.linalg.norm(np.subtract(*points[[*CORNERS]]))
     lighter, redder = np.median(white[on]) - np.median(white[off]), np.median(red[on]) - np.median(red[off])
     shown = width >= _LEAST_WIDTH and lighter >= _LIGHTER and -redder >= _LESS_RED
     return row if shown else None

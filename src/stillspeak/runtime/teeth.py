@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER, crop_landmarks, mouth_opening
+from stillspeak.data.landmarks import CORNERS, INNER_LIPS, LOWER_INNER, UPPER_INNER, crop_landmarks, mouth_opening
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, is_grey
+from stillspeak.runtime.ramp import ramp
 from stillspeak.runtime.smile import ENLARGED, TO_WINDOW, Smile, skin_around
 
 Image = NDArray[np.uint8]
@@ -25,7 +26,6 @@ _BELOW_LIPS_PX = (1.5, 3.5)  # where the biting edge lies below closed lips; our
 _ASIDE_PX = 1.5  # how far the middle of the mouth may lie from that in the smile, both aligned by eyes and nose
 _BRIGHTER, _TINT = (0.5, 2.0), (0.85, 1.18)  # how much the light of the two photos may differ
 _DIMMED = 0.92  # a mouth that speaks shades its teeth more than one that smiles; ours
-_CORNERS, _INNER = (48, 54), slice(60, 68)  # of the 68 landmarks
 _FINER = 4  # pixels for one of the crop in which the lips' outline is drawn
 
 
@@ -86,7 +86,7 @@ class Teeth:
         if apart <= _OPEN_PX[0] or 0 in self._size:
             return None
         painted = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8))  # it is thin in a mouth's middle
-        both = np.dstack([painted, _between(landmarks[0, _INNER], min(_BEYOND * apart, _MOST_BEYOND_PX))])
+        both = np.dstack([painted, _between(landmarks[0, INNER_LIPS], min(_BEYOND * apart, _MOST_BEYOND_PX))])
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(both, self._to_crop, self._size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         large = np.asarray(warped, np.float32)
@@ -112,7 +112,7 @@ def _between(inner: Float, beyond_px: float) -> Float:
 
 def _moved(smile: Smile, landmarks: Float) -> tuple[float, float]:
     """How far the row is moved from where eyes and nose put it, in crop pixels, so that it lies behind the photo's lips."""
-    aside = float((landmarks[[*_CORNERS], 0] - smile.landmarks[[*_CORNERS], 0]).mean())
+    aside = float((landmarks[[*CORNERS], 0] - smile.landmarks[[*CORNERS], 0]).mean())
     highest, lowest = (float(landmarks[[*lip], 1].mean()) for lip in (UPPER_INNER, LOWER_INNER))
     least, most = highest + _BELOW_LIPS_PX[0], max(highest, lowest) + _BELOW_LIPS_PX[1]
     edge = float(np.clip(smile.edge_px, least, most))
@@ -141,9 +141,3 @@ def _extended(smile: Smile) -> tuple[Float, Float]:
     inside = cv2.GaussianBlur(core.astype(np.float32), (0, 0), 0.2 * ENLARGED)[..., None]
     soft = cv2.GaussianBlur(taller.astype(np.float32), (0, 0), _SOFT_PX[0] * ENLARGED, sigmaY=_SOFT_PX[1] * ENLARGED)
     return np.asarray(smile.pixels * inside + filled * (1 - inside), np.float32), np.asarray(soft, np.float32)
-
-
-def ramp(values: NDArray[np.floating] | float, start: float, end: float) -> Float:
-    """From 0 at ``start`` to 1 at ``end``, smoothly."""
-    t = np.clip((values - start) / (end - start), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stillspeak.data.landmarks import OUTER_LIPS
 from stillspeak.data.performers.mouth import Look, normals
 from stillspeak.data.performers.raster import draw
 from stillspeak.data.performers.sitter import CANVAS_SIZE, MARGIN_PX, Sitter
@@ -174,7 +175,7 @@ def _shading(sitter: Sitter, light: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _glossy(sitter: Sitter, texture: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
     lips = np.zeros(texture.shape[:2], np.float32)
-    outline = sitter.points[sitter.landmarks[48:60], :2] + MARGIN_PX
+    outline = sitter.points[sitter.landmarks[OUTER_LIPS], :2] + MARGIN_PX
     cv2.fillPoly(lips, [outline.round().astype(np.int32)], 1.0)
     soft = cv2.GaussianBlur(lips, (0, 0), 0.01 * sitter.unit)[..., None]
     broad = cv2.GaussianBlur(texture, (0, 0), 0.04 * sitter.unit)
