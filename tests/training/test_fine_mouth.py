@@ -13,19 +13,21 @@ from stillspeak.config import MouthDecoderConfig, MouthDiscriminatorConfig
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.files import large_path
-from stillspeak.data.mouth_code import fit_mouth_code
-from stillspeak.errors import RunError
+from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
+from stillspeak.errors import ModelError, RunError
 from stillspeak.media.writer import VideoWriter
 from stillspeak.model.generator import Generator
 from stillspeak.presets import tiny
 from stillspeak.runtime.compose import Composer
 from stillspeak.runtime.engine import Engine, Layers
+from stillspeak.training.blend import blend
 from stillspeak.training.checks import checked
 from stillspeak.training.export import export
 from stillspeak.training.loop import Trainer, train
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
 from stillspeak.training.team import Team
 from stillspeak.training.warm_start import PicturePhase
+from stillspeak.training.weights import Trained
 
 FINE = replace(
     tiny(),
@@ -105,6 +107,21 @@ def test_a_run_with_large_mouths_is_exported_and_starts_from_a_model_without(pre
     joined = Layers.joined([layers, layers])
     assert joined.mouth_mask is not None
     assert len(joined.mouth_mask) == 6
+
+
+def test_a_blend_keeps_a_mouth_decoder_that_the_other_model_lacks():
+    code = MouthCode(np.eye(4, 58, dtype=np.float32), 1.0)
+    fine, plain = (Trained(one, Generator(one.generator).state_dict(), code, []) for one in (FINE, tiny()))
+    joined = blend(fine, plain, 0.25, "picture")
+    assert joined.config.generator == FINE.generator
+    kept = [name for name in joined.weights if name.startswith("mouth.")]
+    assert kept
+    assert all(torch.equal(joined.weights[name], fine.weights[name]) for name in kept)
+    name = "decoder.first.weight"
+    between = 0.75 * fine.weights[name] + 0.25 * plain.weights[name]
+    torch.testing.assert_close(joined.weights[name], between)
+    with pytest.raises(ModelError, match="other sizes"):
+        blend(plain, fine, 0.25, "picture")
 
 
 def test_settings_that_do_not_fit_a_mouth_decoder_are_refused():

@@ -17,8 +17,10 @@ from stillspeak.serving.origins import ANY, Origin, allowed_origin, read_origin
 
 _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _ASKED = ["Authorization", "Prefer", "Range", "X-API-Key"]
-_TOLD = ["Accept-Ranges", "Content-Disposition", "Content-Range", "Location", "Preference-Applied", "Retry-After"]
-_TOLD += ["X-Stillspeak-Notes"]
+_TOLD = [
+    "Accept-Ranges", "Content-Disposition", "Content-Range", "Location", "Preference-Applied", "Retry-After",
+    "X-Stillspeak-Notes",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

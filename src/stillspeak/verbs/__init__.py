@@ -65,6 +65,13 @@ def speakers_of(arguments: argparse.Namespace) -> list[str] | None:
     return [name.strip() for name in arguments.speakers.split(",") if name.strip()] or None
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--model``."""
+    parser.add_argument(
+        "--model", default="default", help="a shipped model's name, or an exported folder (default: default)"
+    )
+
+
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Adds ``--host`` and ``--port`` of a server."""
     parser.add_argument(

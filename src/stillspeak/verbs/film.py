@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillspeak.verbs import Verbs, add_address, add_proxies, proxies_of, verb
+from stillspeak.verbs import Verbs, add_address, add_model, add_proxies, proxies_of, verb
 
 _DIGITS = 9  # of a face's number
 _WEEK_MINUTES = 7 * 24 * 60
@@ -53,9 +53,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="the file to write, required without --batch: .mp4, .mov, .mkv, .webm, .gif, frame_%%05d.png, "
         "or - for raw RGB on stdout",
     )
-    parser.add_argument(
-        "--model", default="default", help="a shipped model's name, or an exported folder (default: default)"
-    )
+    add_model(parser)
 
 
 def _add_look(parser: argparse.ArgumentParser) -> None:
@@ -231,9 +229,7 @@ def _add_serve(verbs: Verbs) -> None:
     example = "stillspeak serve --port 8000"
     parser = verb(verbs, "serve", "Serve the model to browsers: speech in, the talking face out.", example, _serve)
     add_address(parser)
-    parser.add_argument(
-        "--model", default="default", help="a shipped model's name, or an exported folder (default: default)"
-    )
+    add_model(parser)
     parser.add_argument(
         "--api-key",
         default=None,
