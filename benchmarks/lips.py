@@ -1,4 +1,4 @@
-"""What a stranger's mouth shows: detail and contrast between the lips, opening, blinks, and the tone of the skin.
+"""What a stranger's mouth shows: detail and contrast between the lips, opening, and the tone of the skin.
 
 MediaPipe's landmarks judge, which no model here was trained on but the performers' clips. Every picture is first brought to a
 face ``FACE_PX`` wide. ``docs/evaluation.md`` defines the figures.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.data.performers.drive import measured
-from stillspeak.data.performers.tracking import BLENDSHAPES, Tracked, Tracker
+from stillspeak.data.performers.tracking import Tracked, Tracker
 
 Image = NDArray[np.uint8]
 FACE_PX = 220
@@ -22,12 +22,7 @@ _INNER_LIPS = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 
 _CHEEKS = 50, 280
 _CHEEK_SHARE = 0.06  # of the face's width: the side of the patch that gives the skin's tone
 _FEWEST_PX = 40  # fewer pixels between the lips say nothing about them
-_BLINKS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
-_TONES = (
-    (41, "light"),
-    (10, "intermediate"),
-    (-math.inf, "dark"),
-)  # degrees of the individual typology angle, from here up
+TONES = {"light": 41, "intermediate": 10, "dark": -math.inf}  # degrees of the individual typology angle, from here up
 
 
 class Look(NamedTuple):
@@ -37,13 +32,11 @@ class Look(NamedTuple):
         opening: between the inner lips, in outer-eye distances.
         detail: mean of the luminance's absolute Laplacian between the lips, of 255.
         contrast: standard deviation of the luminance between the lips, of 255.
-        blink: the tracker's score of the eye that is shut less, 0 to 1.
     """
 
     opening: float
     detail: float
     contrast: float
-    blink: float
 
 
 class Looker:
@@ -60,13 +53,12 @@ class Looker:
             return None
         self.before = tracked
         opening = float(measured(_level(tracked))[0][0])
-        detail, contrast = between_lips(picture, tracked)
-        return Look(opening, detail, contrast, float(tracked.blendshapes[_BLINKS].min()))
+        return Look(opening, *between_lips(picture, tracked))
 
 
 def _level(tracked: Tracked) -> NDArray[np.float32]:
     landmarks = tracked.as_68()
-    return (landmarks / np.linalg.norm(landmarks[45] - landmarks[36]))[None]
+    return (landmarks / np.linalg.norm(landmarks[45] - landmarks[36])).astype(np.float32)[None]
 
 
 def face_width(tracked: Tracked) -> float:
@@ -102,4 +94,4 @@ def skin_tone(photo: Image, tracked: Tracked) -> str:
     colour = np.median(np.concatenate(patches), axis=0).astype(np.float32) / 255
     lightness, _, yellow = cv2.cvtColor(colour[None, None], cv2.COLOR_RGB2LAB)[0, 0]
     angle = math.degrees(math.atan2(float(lightness) - 50, float(yellow)))
-    return next(name for least, name in _TONES if angle > least)
+    return next(name for name, least in TONES.items() if angle > least)

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lips import OPEN, Image, Look, Looker, skin_tone
+from lips import OPEN, TONES, Image, Look, Looker, skin_tone
 from stillspeak.animate import Animator
 from stillspeak.data.performers.tracking import Tracker
 from stillspeak.media.audio import Sound
 from stillspeak.media.images import read_image
+from stillspeak.media.video import read_video
 
-_BLINKED = 0.5
 _FEWEST_OPEN = 3  # frames; fewer say nothing about what is between the lips
 _TILE_PX = 400
 ACROSS = 4  # pictures of a row: the photo, and the frames whose mouth is open furthest
@@ -81,32 +81,42 @@ def speak(animator: Animator, person: Person, sound: Sound, tracker: Tracker) ->
     return Spoken(person, [look for look, _ in seen]), [frame for _, frame in widest]
 
 
-def table(spoken: list[Spoken], real: list[Look]) -> str:
-    """The figures in Markdown, for all and by group."""
-    groups = {"all": spoken}
-    groups |= {"closed photos": [one for one in spoken if not one.person.smiles]}
-    groups |= {"open smiles": [one for one in spoken if one.person.smiles]}
-    for tone in ("light", "intermediate", "dark"):
-        groups[f"{tone} skin"] = [one for one in spoken if one.person.tone == tone]
-    head = "| group | people | detail | contrast | opening, 95th percentile | spread | motion in the calmest | blink's peak |"
-    lines = [head, "|---|---|---|---|---|---|---|---|"]
-    for name, members in groups.items():
+def table(spoken: list[Spoken], silent: list[Spoken], real: list[Look]) -> str:
+    """The figures in Markdown, for all and by group. ``silent`` heard nothing, ``real`` are open mouths of photos."""
+    groups = {"all": lambda person: True, "closed photos": lambda person: not person.smiles}
+    groups |= {"open smiles": lambda person: person.smiles}
+    groups |= {f"{tone} skin": lambda person, tone=tone: person.tone == tone for tone in TONES}
+    lines = [
+        "| group | people | detail | contrast | opening, 95th percentile | spread | opening in the photo | in silence |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|")
+    for name, belongs in groups.items():
+        members, quiet = ([one for one in everybody if belongs(one.person)] for everybody in (spoken, silent))
         if not members:
             continue
         detail, contrast = (
             np.nanmean([one.between(kind) for one in members]) / np.mean([getattr(look, kind) for look in real])
             for kind in ("detail", "contrast")
         )
-        far = np.mean([np.quantile(one.opening(), 0.95) for one in members])
-        spreads = [one.opening().std() for one in members]
-        peaks = [max(look.blink for look in one.looks) for one in members]
-        blinks = [peak for peak in peaks if peak > _BLINKED] or [max(peaks)]
-        people = len({one.person.path for one in members})
-        lines.append(
-            f"| {name} | {people} | {detail:.2f} | {contrast:.2f} | {far:.3f} | {np.mean(spreads):.3f} "
-            f"| {min(spreads):.3f} | {np.mean(blinks):.2f} ({len(blinks)}) |"
-        )
+        photo = np.mean([one.person.look.opening for one in quiet])
+        rest = np.mean([np.median(one.opening()) for one in quiet])
+        cells = f"{len(quiet)} | {detail:.2f} | {contrast:.2f} | {reach(members)} | {photo:.3f} | {rest:.3f}"
+        lines.append(f"| {name} | {cells} |")
     return "\n".join(lines)
+
+
+def reach(spoken: list[Spoken]) -> str:
+    """Two cells: the opening's 95th percentile and its spread, means over what was spoken."""
+    openings = [one.opening() for one in spoken]
+    return (
+        f"{np.mean([np.quantile(one, 0.95) for one in openings]):.3f} | {np.mean([one.std() for one in openings]):.3f}"
+    )
+
+
+def watch(video: Path, tracker: Tracker) -> list[Look]:
+    """What each frame of a real speaker's video shows."""
+    looker = Looker(tracker)
+    return [look for frame in read_video(video) if (look := looker.look(frame)) is not None]
 
 
 def tile(picture: Image, person: Person) -> Image:

@@ -8,7 +8,7 @@ from training. One table, and a contact sheet: a row for each of some pairs, wit
 
 With ``--landmarker face_landmarker.task`` it looks at whole pictures instead, at the size a user sees, and prints what shows
 between the lips and how far mouths open, by skin tone and by smile (``mouths.py``). ``--prepared FOLDER`` leaves out the people
-it trains on.
+it trains on, and ``--real VIDEO ...`` adds how far real speakers open theirs.
 """
 
 import argparse
@@ -34,6 +34,7 @@ STANDS_PX = 0.25  # a mouth whose opening varies less than this over a sentence 
 SMILE_PX = 2.5
 _SOUNDS = {".flac", ".wav", ".mp3"}
 _COLUMNS, _ROWS = 9, 15
+_SILENT_SECONDS = 3
 _EVERY = 3  # frames between two that are measured
 Frames = np.ndarray
 
@@ -121,7 +122,7 @@ def judge_crops(
     pairs: list[Pair] = []
     rows: list[Frames] = []
     failed = 0
-    chosen = spread([path for path in portraits if path.name in gallery and kept_back(path.name)], photos)
+    chosen = spread([path for path in never_trained_on(portraits, None) if path.name in gallery], photos)
     for number, photo in enumerate(chosen):
         crop = still(photo)
         for place, (voice, sound) in enumerate(sounds.items()):
@@ -146,18 +147,34 @@ def judge_mouths(
 
     tracker = mouths.Tracker(task)
     real = [one.look for one in mouths.find_people(portraits, tracker) if one.smiles]
-    spoken, rows = [], []
+    spoken, silent, rows = [], [], []
+    nothing = Sound(np.zeros(_SILENT_SECONDS * animator.rate_hz, np.float32), animator.rate_hz)
     for number, person in enumerate(mouths.find_people(photos, tracker)):
+        try:
+            silent.append(mouths.speak(animator, person, nothing, tracker)[0])
+        except StillspeakError as error:
+            print(f"  {person.path.name}: {error}", flush=True)
+            continue
         for place, sound in enumerate(sounds.values()):
-            try:
-                said, widest = mouths.speak(animator, person, sound, tracker)
-            except StillspeakError as error:
-                print(f"  {person.path.name}: {error}", flush=True)
-                break
+            said, widest = mouths.speak(animator, person, sound, tracker)
             spoken.append(said)
             if place == number % len(sounds):
                 rows.append(np.hstack([mouths.tile(picture, person) for picture in [person.photo, *widest]]))
-    return f"{len(real)} real open mouths, {len(sounds)} sounds\n\n{mouths.table(spoken, real)}", np.vstack(rows)
+    figures = mouths.table(spoken, silent, real)
+    return f"{len(real)} real open mouths, {len(sounds)} sounds\n\n{figures}", np.vstack(rows)
+
+
+def real_reach(task: Path, videos: list[Path]) -> str:
+    """How far real speakers open their mouths and how far that spreads: means over speakers of means over their videos."""
+    import mouths
+
+    tracker = mouths.Tracker(task)
+    speakers: dict[Path, list[Frames]] = {}
+    for video in videos:
+        openings = np.array([look.opening for look in mouths.watch(video, tracker)])
+        speakers.setdefault(video.parent, []).append(np.array([np.quantile(openings, 0.95), openings.std()]))
+    far, wide = np.mean([np.mean(found, axis=0) for found in speakers.values()], axis=0)
+    return f"95th percentile {far:.3f}, spread {wide:.3f}; {len(speakers)} speakers"
 
 
 def main() -> None:
@@ -171,6 +188,9 @@ def main() -> None:
     parser.add_argument(
         "--prepared", type=Path, help="with --landmarker: a prepared folder, whose training people are left out"
     )
+    parser.add_argument(
+        "--real", type=Path, nargs="+", help="with --landmarker: videos of real speakers, a folder for each"
+    )
     parser.add_argument("--sheet", type=Path)
     arguments = parser.parse_args()
     animator = stillspeak.load(arguments.model)
@@ -183,6 +203,8 @@ def main() -> None:
     else:
         figures, sheet = judge_crops(animator, portraits, arguments.photos, sounds)
     print(figures)
+    if arguments.landmarker and arguments.real:
+        print(f"\nopening of real speakers | {real_reach(arguments.landmarker, arguments.real)}")
     if arguments.sheet:
         arguments.sheet.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(arguments.sheet), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
