@@ -79,6 +79,15 @@ def picture(frame: Frame) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(frame.picture, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
 
+def test_a_talk_begins_with_what_the_command_says_of_the_photo(client: TestClient, astronaut: np.ndarray):
+    head = astronaut[20:220, 130:330]
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate([head, np.full_like(head, 200), head], axis=1)).save(file, "png")
+    with client.websocket_connect("/talk") as socket:
+        ready = greet(socket, file.getvalue(), idle=False)
+        assert ready["notes"][0] == "2 faces; face 1 speaks (face chooses another)."
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
 def test_a_live_talk_gives_the_frames_of_the_same_talk_offline(
     client: TestClient, animator: Animator, astronaut: np.ndarray, face: bytes, kind: str, tmp_path: Path

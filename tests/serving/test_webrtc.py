@@ -99,6 +99,7 @@ def test_a_peer_that_speaks_sees_the_face_move(
                 refused = await client.post("/offer", files=files, data={"sdp": mute.localDescription.sdp})
                 assert refused.json()["detail"] == "The offer sends no sound."
                 await mute.close()
+            assert answer.pop("notes") == []
             await peer.setRemoteDescription(RTCSessionDescription(**answer))
             frames = [(await asyncio.wait_for(seen.get(), 20)).to_ndarray(format="rgb24") for _ in range(15)]
             assert service.counts.live == 1

@@ -15,6 +15,7 @@ from stillspeak.errors import StillspeakError, TemporaryFolderError
 from stillspeak.jobs import Job
 from stillspeak.serving.counts import Counts
 from stillspeak.serving.folder import own_folder
+from stillspeak.serving.protocol import for_client
 from stillspeak.serving.refusals import BusyError, UnknownFilmError, WorkerError
 from stillspeak.serving.settings import Settings
 
@@ -180,7 +181,7 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
             if "ok" in said:
                 return
             if "note" in said:
-                film.notes.append(said["note"].replace("--face", "face"))  # clients have a field, no option
+                film.notes.append(for_client(said["note"]))
             else:
                 film.done, film.total = said["done"], said["total"]
         raise WorkerError("The process that made the video ended without a result; try again.")

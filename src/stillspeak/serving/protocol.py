@@ -2,6 +2,7 @@
 
 1. The client sends a JSON text, ``Hello``, and then the photo as one binary message.
 2. The server answers ``{"ready": true, "fps": 25, "width": ..., "height": ...}``, or ``{"error": sentence}`` and closes.
+   ``"notes"`` holds sentences about the photo that a user should hear, where there are any.
 3. The client sends sound as it comes: binary messages of whole samples, little-endian, mono, at ``rate_hz``.
 4. The server sends a binary message for each frame: ``HEADER`` (number, seconds of the client's own sound at which the frame
    begins, 1 if it was made of silence because no sound came, else 0), then the picture.
@@ -69,6 +70,11 @@ def read_hello(text: str) -> Hello:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the first message"
         raise MediaError(f"{where}: {first['msg']}.") from error
+
+
+def for_client(note: str) -> str:
+    """A note about a photo as a client hears it, who has a field where the command has an option."""
+    return note.replace("--face", "face")
 
 
 def read_samples(data: bytes, kind: str) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from stillspeak.media.images import Image
 from stillspeak.media.provenance import marked_jpeg, marked_webp
 from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import open_scene
-from stillspeak.serving.protocol import Frame, Hello
+from stillspeak.serving.protocol import Frame, Hello, for_client
 
 _MOST_FACES = 4  # ours: each costs as much as a talk
 _QUALITY = "LQ"  # soxr's: keeps 20 ms of 48 kHz back, where HQ keeps 37
@@ -69,6 +69,11 @@ class Session:
         """Height and width of a frame."""
         height, width = self.first.shape[:2]
         return height, width
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about the photo that a user should hear."""
+        return [for_client(note) for note in self._scene.notes]
 
     @property
     def first(self) -> NDArray[np.uint8]:

@@ -72,6 +72,7 @@ class Conversation:
         session = await self._service.begin(Session, self._service.animator, hello, pixels)
         height, width = session.size
         ready = {"ready": True, "fps": self._service.animator.fps, "width": width, "height": height}
+        ready |= {"notes": session.notes} if session.notes else {}
         await self._socket.send_text(json.dumps(ready))
         return session, hello
 

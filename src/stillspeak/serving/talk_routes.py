@@ -18,10 +18,11 @@ from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
 
 
 class Answer(BaseModel):
-    """The answer to a WebRTC offer."""
+    """The answer to a WebRTC offer; ``notes`` are sentences about the photo that a user should hear."""
 
     sdp: str
     type: str = "answer"
+    notes: list[str] = []
 
 
 def add_talks(app: FastAPI, service: Service) -> None:
@@ -68,4 +69,5 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         picture = await photo.read()
         caller = Caller(service, callers.discard)
         callers.add(caller)  # or it would be collected while it talks
-        return Answer(sdp=await caller.answer(sdp, picture, hello))
+        answer, notes = await caller.answer(sdp, picture, hello)
+        return Answer(sdp=answer, notes=notes)

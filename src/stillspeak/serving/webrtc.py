@@ -87,8 +87,8 @@ class Caller:
         self._peer = RTCPeerConnection(RTCConfiguration(asked))  # without a list aiortc asks a server of Google's
         self._listening: asyncio.Task[None] | None = None
 
-    async def answer(self, offer: str, photo: bytes, hello: Hello) -> str:
-        """Begins a talk; returns the answer's SDP.
+    async def answer(self, offer: str, photo: bytes, hello: Hello) -> tuple[str, list[str]]:
+        """Begins a talk; returns the answer's SDP, and sentences about the photo that a user should hear.
 
         Raises:
             BusyError: if no place is left.
@@ -98,7 +98,7 @@ class Caller:
         try:
             pixels, _ = await self._service.photo(photo)
             session = await self._service.begin(Session, self._service.animator, hello, pixels)
-            return await self._connected(offer, session, hello)
+            return await self._connected(offer, session, hello), session.notes
         except BaseException:
             await self.close()
             raise
