@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -99,7 +100,6 @@ def test_a_peer_that_speaks_sees_the_face_move(
                 refused = await client.post("/offer", files=files, data={"sdp": mute.localDescription.sdp})
                 assert refused.json()["detail"] == "The offer sends no sound."
                 await mute.close()
-            assert answer.pop("notes") == []
             await peer.setRemoteDescription(RTCSessionDescription(**answer))
             frames = [(await asyncio.wait_for(seen.get(), 20)).to_ndarray(format="rgb24") for _ in range(15)]
             assert service.counts.live == 1
@@ -119,13 +119,14 @@ def test_a_peer_that_speaks_sees_the_face_move(
     assert pytest.approx(0, abs=12) == np.abs(frames[-1][:30].astype(int) - frames[3][:30]).mean()
 
 
-def test_nothing_outside_is_asked_and_candidates_that_are_names_are_not_looked_up(
+def test_nothing_outside_is_asked_candidates_that_are_names_are_not_looked_up_and_notes_are_told(
     tiny_model: Path, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
-    photo = io.BytesIO()
-    Image.fromarray(astronaut).save(photo, "png")
+    photo, head = io.BytesIO(), astronaut[20:220, 130:330]
+    Image.fromarray(np.concatenate([head, np.full_like(head, 200), head], axis=1)).save(photo, "png")
     app = create_app(Settings(str(tiny_model)))
     asked: list[object] = []
+    notes: list[str] = []
 
     def look_up(self: object, *arguments: object, **options: object) -> None:
         asked.append(arguments)
@@ -142,8 +143,9 @@ def test_nothing_outside_is_asked_and_candidates_that_are_names_are_not_looked_u
         assert ".local" in named
         async with app.state.service.opened():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-                data = {"sdp": named, "side": "64"}
+                data = {"sdp": named, "side": "240"}
                 answer = await client.post("/offer", files={"photo": ("a", photo.getvalue())}, data=data)
+            notes.extend(json.loads(answer.headers["X-Stillspeak-Notes"]))
             await peer.setRemoteDescription(RTCSessionDescription(**answer.json()))
             frame = await asyncio.wait_for(seen[0].recv(), 20)
             await peer.close()
@@ -156,7 +158,8 @@ def test_nothing_outside_is_asked_and_candidates_that_are_names_are_not_looked_u
     monkeypatch.setattr(aioice.turn, "create_turn_endpoint", look_up)
     status, frame = asyncio.run(call())
     assert status == 200
-    assert frame.shape == (64, 64, 3)
+    assert frame.shape == (80, 240, 3)
+    assert notes[0] == "2 faces; face 1 speaks (face chooses another)."
     assert asked == []
 
 

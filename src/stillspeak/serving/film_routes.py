@@ -222,7 +222,7 @@ def _answer(request: Request, film: Film, forgetting: Service | None = None) -> 
     """The film, or where it stands, or why it failed; ``forgetting`` forgets a film that has been sent."""
     if film.state == "done":
         sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)
-        told = {**_PRIVATE, **_noted(film.notes)}
+        told = {**_PRIVATE, **noted(film.notes)}
         return FileResponse(film.video, headers=told, media_type="video/mp4", background=sent, filename="talk.mp4")
     if film.error is not None:
         raise film.error
@@ -231,7 +231,7 @@ def _answer(request: Request, film: Film, forgetting: Service | None = None) -> 
     return JSONResponse({"job": film.name, **film.standing()}, 202, told)
 
 
-def _noted(notes: list[str]) -> dict[str, str]:
+def noted(notes: list[str]) -> dict[str, str]:
     """The header that tells the notes: the first ones, as many as fit. JSON in ASCII holds any text and breaks no header."""
     fitting = [*notes]
     while fitting and len(json.dumps(fitting)) > _MOST_NOTES:

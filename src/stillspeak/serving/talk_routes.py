@@ -4,11 +4,11 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-from fastapi import FastAPI, File, Form, Query, UploadFile, WebSocket
+from fastapi import FastAPI, File, Form, Query, Response, UploadFile, WebSocket
 from pydantic import BaseModel
 
 from stillspeak.runtime.engine import MOST_GAIN
-from stillspeak.serving.film_routes import require_small
+from stillspeak.serving.film_routes import noted, require_small
 from stillspeak.serving.limits import key_of, knows_key
 from stillspeak.serving.origins import Origin, may_ask
 from stillspeak.serving.protocol import MOST_HZ, Hello
@@ -18,11 +18,10 @@ from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
 
 
 class Answer(BaseModel):
-    """The answer to a WebRTC offer; ``notes`` are sentences about the photo that a user should hear."""
+    """The answer to a WebRTC offer."""
 
     sdp: str
     type: str = "answer"
-    notes: list[str] = []
 
 
 def add_talks(app: FastAPI, service: Service) -> None:
@@ -54,13 +53,14 @@ def _add_calling(app: FastAPI, service: Service) -> None:
 
     @app.post("/offer", responses=refusals(400, 401, 403, 413, 422, 503))
     async def offer(
+        response: Response,
         photo: Annotated[UploadFile, File(description="a picture with a face in it")],
         sdp: Annotated[str, Form(max_length=65536, description="an offer that sends audio and receives video")],
         face: Annotated[str, Form(max_length=8, description="largest, all, or a number")] = "largest",
         side: Annotated[int, Form(ge=64, le=1920, description="of a frame's longer side, at most")] = 512,
         mouth: Annotated[float, Form(ge=0, le=MOST_GAIN, description="how far it opens; 1 is as sound says")] = 1.0,
     ) -> Answer:
-        """A live talk over WebRTC."""
+        """A live talk over WebRTC; notes about the photo come as with a video."""
         from stillspeak.serving.webrtc import Caller
 
         rate_hz = min(service.animator.rate_hz, MOST_HZ)
@@ -70,4 +70,5 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         caller = Caller(service, callers.discard)
         callers.add(caller)  # or it would be collected while it talks
         answer, notes = await caller.answer(sdp, picture, hello)
-        return Answer(sdp=answer, notes=notes)
+        response.headers.update(noted(notes))
+        return Answer(sdp=answer)
