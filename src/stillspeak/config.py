@@ -152,6 +152,7 @@ class WarmStartConfig:
     picture_clips: int = 12
     picture_frames: int = 6
     picture_learning_rate: float = 1e-3
+    keep_crops: bool = False  # the picture phase teaches the mouth decoder alone; crops are drawn as before
     expression: bool = False  # z_n starts with the eyes' closing and the brows' height; pictures learn to follow
     blinks_per_s: float = 0.4  # of people who speak: 0.28-0.45 (architecture.md, metrics)
     motion: float = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]

@@ -36,11 +36,29 @@ def test_paint_covers_what_the_mask_says():
     torch.testing.assert_close(made[..., :72], stills[..., 222:366, 72:144], atol=1e-4, rtol=0)
 
 
-def test_a_new_decoder_starts_near_the_still_and_every_weight_learns():
+def test_a_new_decoder_draws_what_the_crop_has():
+    decoder = MouthDecoder(MouthDecoderConfig((8, 6, 4)), 5)
+    mask = torch.nn.functional.interpolate(torch.rand(2, 1, 16, 12), size=(128, 96), mode="bilinear")
+    paint = torch.nn.functional.interpolate(2 * torch.rand(2, 3, 16, 12) - 1, size=(128, 96), mode="bilinear")
+    layers = decoder(torch.randn(2, 5, 64, 48), mask, paint)
+    assert layers.mask.shape == (2, 1, 144, 144)
+    small = torch.nn.functional.avg_pool2d(layers.mask, 3)
+    assert (small - mask[..., ROWS, COLUMNS]).abs().mean() < 0.01
+    assert (at_crop(layers.paint) - paint[..., ROWS, COLUMNS]).abs().mean() < 0.02
+
+
+def test_every_weight_learns_even_where_the_crop_paints_nothing():
     torch.manual_seed(0)
     decoder = MouthDecoder(MouthDecoderConfig((8, 6, 4)), 5)
-    layers = decoder(torch.randn(2, 5, 64, 48))
-    assert layers.mask.shape == (2, 1, 144, 144)
-    assert layers.mask.mean() < 0.2
-    (layers.mask.square().mean() + layers.paint.square().mean()).backward()
-    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in decoder.parameters())
+    optimiser = torch.optim.Adam(decoder.parameters(), 1e-2)
+    features, mask, paint = torch.randn(2, 5, 64, 48), torch.zeros(2, 1, 128, 96), torch.ones(2, 3, 128, 96)
+    before = [parameter.clone() for parameter in decoder.parameters()]
+    for _ in range(60):
+        layers = decoder(features, mask, paint)
+        loss = (layers.mask - 0.9).abs().mean() + (layers.paint + 0.5).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert all((old != new).any() for old, new in zip(before, decoder.parameters(), strict=True))
+    assert layers.mask.mean() > 0.7
+    assert layers.paint.mean() < -0.2

@@ -2,7 +2,8 @@
 
 A 96 x 128 crop keeps a third of the detail between a person's lips. This output covers a window around the mouth and nothing
 else, so that it costs a fraction of a frame. Like ``WarpingDecoder`` it blends: mouth = (1 - mask) * warp(still, motion) + mask *
-paint, with the motion of the frame and the still at the larger resolution.
+paint, with the motion of the frame and the still at the larger resolution. Mask and paint are the crop's, enlarged, plus what
+this decoder adds to them; before its first step it adds nothing.
 """
 
 from typing import NamedTuple
@@ -15,7 +16,10 @@ from torch.nn import functional
 from stillspeak.config import MouthDecoderConfig
 from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_PX
 
+_LEAST = 1e-3  # of a mask, and of what paint lacks to its bounds: beyond them the crop's logits are not asked
 _MARGIN_PX = 2  # of motion around the window, so that its edge is interpolated like its middle
+
+WINDOW = slice(WINDOW_TOP_PX, WINDOW_TOP_PX + WINDOW_PX), slice(WINDOW_LEFT_PX, WINDOW_LEFT_PX + WINDOW_PX)
 
 Mouth = Float[Tensor, "n 3 144 144"]
 
@@ -28,7 +32,10 @@ class MouthLayers(NamedTuple):
 
 
 class MouthDecoder(nn.Module):
-    """Features of the Frame Decoder -> mask and paint of the mouth's window.
+    """Features of the Frame Decoder, and the crop's mask and paint -> mask and paint of the mouth's window.
+
+    It adds to the logits of the crop's mask and paint. Begun as a mask and a paint of its own it died: paint that is worse than
+    the warped still teaches the mask to be nothing, and then paint learns no more (docs/diary.md, 2026-11-28).
 
     Args:
         config: Its sizes.
@@ -46,15 +53,22 @@ class MouthDecoder(nn.Module):
             nn.Conv2d(fine, last * FINE**2, 1), nn.PixelShuffle(FINE), nn.ReLU(inplace=True),  # 144 x 144
         )  # fmt: skip
         self.last = nn.Conv2d(last, 4, 3, padding=1)
-        with torch.no_grad():  # it starts as the warped still, with little paint
-            self.last.weight.mul_(0.1)
-            assert self.last.bias is not None
-            self.last.bias.zero_()
-            self.last.bias[0] = -2.0
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
 
-    def forward(self, features: Float[Tensor, "n channels 64 48"]) -> MouthLayers:
+    def forward(
+        self,
+        features: Float[Tensor, "n channels 64 48"],
+        mask: Float[Tensor, "n 1 128 96"],
+        paint: Float[Tensor, "n 3 128 96"],
+    ) -> MouthLayers:
         rows, columns = (slice(first // 2, (first + WINDOW_PX) // 2) for first in (WINDOW_TOP_PX, WINDOW_LEFT_PX))
-        mask, paint = self.last(self.layers(features[..., rows, columns])).float().split((1, 3), dim=1)
+        added = self.last(self.layers(features[..., rows, columns])).float()
+        mask, paint = mask[..., *WINDOW].clamp(_LEAST, 1 - _LEAST), paint[..., *WINDOW].clamp(_LEAST - 1, 1 - _LEAST)
+        logits = torch.cat([torch.log(mask / (1 - mask)), torch.log((1 + paint) / (1 - paint)) / 2], dim=1)
+        enlarged = functional.interpolate(logits, scale_factor=FINE, mode="bilinear")
+        mask, paint = (enlarged + added).split((1, 3), dim=1)
         return MouthLayers(torch.sigmoid(mask), torch.tanh(paint))
 
 

@@ -100,6 +100,8 @@ def _require_purpose(config: Config) -> None:
         raise RunError("generator.mouth needs a decoder that warps.")
     if config.fine_mouth and not config.generator.mouth:
         raise RunError("fine-mouth needs generator.mouth, whose windows it judges.")
+    if config.warm.keep_crops and not config.generator.mouth:
+        raise RunError("warm.keep-crops leaves nothing to learn without generator.mouth.")
     if config.generator.mouth and config.train.steps and not config.train.keep_picture:
         raise RunError("The mouth decoder learns in the picture phase: set train.keep-picture True or train.steps 0.")
 

@@ -216,7 +216,7 @@ class _StepGraph(nn.Module):
             warped = last.layers(features)
             video, layers = last.blend(warped, photo), (warped.motion.permute(0, 2, 3, 1), warped.mask[:, 0])
             if self.generator.mouth is not None:
-                mouth = self.generator.mouth(features)
+                mouth = self.generator.mouth(features, warped.mask, warped.paint)
                 layers = *layers, _bytes(mouth.paint), mouth.mask[:, 0]
         else:
             video = last(features, photo)

@@ -7,13 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from stillspeak.config import Config
-from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_PX
+from stillspeak.media.mouths import FINE
+from stillspeak.model.generator import Layers
 from stillspeak.model.losses import reconstruction_loss
-from stillspeak.model.mouth_decoder import MouthDecoder, at_crop, blend_mouth
+from stillspeak.model.mouth_decoder import WINDOW, MouthDecoder, at_crop, blend_mouth
 from stillspeak.training.adversary import MouthCritic
 from stillspeak.training.tensors import images
-
-_WINDOW = slice(WINDOW_TOP_PX, WINDOW_TOP_PX + WINDOW_PX), slice(WINDOW_LEFT_PX, WINDOW_LEFT_PX + WINDOW_PX)
 
 
 class FineView(NamedTuple):
@@ -39,7 +38,7 @@ class FineMouth:
         self.critic = MouthCritic(fine, device, "fine_mouth", fine=True) if fine else None
 
     def learn(
-        self, features: Tensor, motion: Tensor, view: FineView, frames: Tensor, interior: Tensor
+        self, features: Tensor, layers: Layers, view: FineView, frames: Tensor, interior: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """The reconstruction loss of the mouths, the mouths, the discriminator's gradient in them, and scalars.
 
@@ -47,18 +46,19 @@ class FineMouth:
 
         Args:
             features: of the Frame Decoder, ``(n, channels, 64, 48)`` with n = clips * time.
-            motion: of the frames, ``(n, 2, 128, 96)``.
+            layers: of the crops, ``n`` of each.
             view: the fine part of the batch.
             frames: the real crops, ``(clips, time, 3, 128, 96)``.
             interior: where their mouths are open, ``(clips, time, 128, 96)``.
         """
         stills, wanted = images(view.stills), images(view.mouths)
-        made = blend_mouth(self._decoder(features), stills, motion).unflatten(0, frames.shape[:2])
+        drawn = self._decoder(features, layers.mask, layers.paint)
+        made = blend_mouth(drawn, stills, layers.motion).unflatten(0, frames.shape[:2])
         known = view.known[:, None, None, None, None]
-        inside = interior[..., *_WINDOW].float()
+        inside = interior[..., *WINDOW].float()
         larger = functional.interpolate(inside, scale_factor=FINE)
         small = at_crop(made.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        crop = frames[..., *_WINDOW]
+        crop = frames[..., *WINDOW]
         at_large = reconstruction_loss(torch.where(known, wanted, made.detach()), made, self._weights(larger))
         at_small = reconstruction_loss(torch.where(known, small.detach(), crop), small, self._weights(inside))
         slope, judged = torch.zeros_like(made), {}
@@ -66,10 +66,17 @@ class FineMouth:
             real = torch.where(known, wanted, made.detach())
             seen = larger * known[..., 0]  # mouths that nobody knows so large are shut to it
             slope, judged = self.critic.judge(real, made, stills[..., *_LARGE_WINDOW], seen)
-        return at_large + at_small, made, slope, judged | {"fine_l1": at_large.detach()}
+        figures = {"fine_l1": at_large.detach(), "mouth_mask": _painted(drawn.mask, larger)}
+        return at_large + at_small, made, slope, judged | figures
 
     def _weights(self, interior: Tensor) -> Tensor:
         return 1.0 + self._interior * interior.unsqueeze(-3)
 
 
-_LARGE_WINDOW = tuple(slice(FINE * part.start, FINE * part.stop) for part in _WINDOW)
+def _painted(mask: Tensor, interior: Tensor) -> Tensor:
+    """The mean of the mask where mouths are open: at 0 the decoder paints nothing."""
+    inside = interior.flatten(0, 1)
+    return (mask.detach()[:, 0] * inside).sum() / inside.sum().clamp(min=1.0)
+
+
+_LARGE_WINDOW = tuple(slice(FINE * part.start, FINE * part.stop) for part in WINDOW)

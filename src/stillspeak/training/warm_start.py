@@ -20,7 +20,7 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import ModelError
-from stillspeak.model.generator import Generator, WarpingDecoder
+from stillspeak.model.generator import Generator, Layers, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.adversary import MouthCritic
 from stillspeak.training.fine_mouth import FineMouth, FineView
@@ -223,13 +223,13 @@ class PicturePhase(Phase):
         super().__init__(config, generator, drawer, team)
         self.warm, self.steps = config.warm, config.warm.picture_steps
         self.batch = (self.warm.picture_clips, "warm.picture-clips")
-        self.parameters = [
-            *generator.identity.parameters(), *generator.decoder.parameters(), *generator.last.parameters(),
-            *(generator.mouth.parameters() if generator.mouth else ()),
-        ]  # fmt: skip
+        crops = [generator.identity, generator.decoder, generator.last]
+        self.kept = crops if config.warm.keep_crops else []
+        learning = [network for network in (*crops, generator.mouth) if network and network not in self.kept]
+        self.parameters = [parameter for network in learning for parameter in network.parameters()]
         self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if self.warm.expression else LIPS_AND_CHIN
         self.optimisers = {"picture": adam(self.parameters, self.warm.picture_learning_rate, (0.9, 0.99))}
-        self.critic = MouthCritic(config.mouth, self.device) if config.mouth else None
+        self.critic = MouthCritic(config.mouth, self.device) if config.mouth and not self.kept else None
         self.fine = FineMouth(config, generator.mouth, self.device) if generator.mouth else None
         self.critics = [critic for critic in (self.critic, self.fine and self.fine.critic) if critic]
         for critic in self.critics:
@@ -245,6 +245,8 @@ class PicturePhase(Phase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
+        for network in self.kept:  # here, since another phase may teach them
+            network.eval().requires_grad_(False)
         shares = self.team.shares(len(parts))
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
         rate = self.warm.picture_learning_rate * cosine(step, self.steps)
@@ -266,18 +268,19 @@ class PicturePhase(Phase):
             noise[..., :EXPRESSION] = EXPRESSION_SCALE * expressions
         with self.precision():
             features = self.generator.features(self.generator.identify(stills), context, noise)
-            fake, motion, field = self._draw(features, stills, points)
+            fake, motion, layers = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        losses, slopes, judged = [l1 + self.warm.motion * motion], [None], {}
+        losses, slopes = ([], []) if self.kept else ([l1 + self.warm.motion * motion], [None])
+        judged: dict[str, Tensor] = {}
         if self.critic:
             with self.precision():
                 slope, judged = self.critic.judge(frames, fake, stills, interior)
             losses, slopes = [*losses, fake], [*slopes, slope]
         if self.fine:
-            assert field is not None
+            assert layers is not None
             with self.precision():
-                loss, mouths, slope, seen = self.fine.learn(features, field, FineView(*fine), frames, interior)
+                loss, mouths, slope, seen = self.fine.learn(features, layers, FineView(*fine), frames, interior)
             losses, slopes, judged = [*losses, loss, mouths], [*slopes, None, slope], judged | seen
         torch.autograd.backward(losses, slopes)
         return judged | {
@@ -287,12 +290,12 @@ class PicturePhase(Phase):
             "still_mouth_l1": region_l1(frames, stills[:, None].expand_as(frames)),
         }
 
-    def _draw(self, features: Tensor, stills: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Frames ``(n, 3, 128, 96)``, and of a decoder that warps the motion loss (else 0) and the motion (else None)."""
+    def _draw(self, features: Tensor, stills: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Layers | None]:
+        """Frames ``(n, 3, 128, 96)``, and of a decoder that warps the motion loss (else 0) and the layers (else None)."""
         last = self.generator.last
         if not isinstance(last, WarpingDecoder):
             return last(features, stills), features.new_zeros(()), None
         layers = last.layers(features)
         came_from = points[:, :1].expand(-1, points.shape[1] - 1, -1, -1).flatten(0, 1)
         loss = motion_loss(layers.motion, came_from, points[:, 1:].flatten(0, 1))
-        return last.blend(layers, stills), loss, layers.motion
+        return last.blend(layers, stills), loss, layers
