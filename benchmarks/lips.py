@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.data.performers.drive import measured
-from stillspeak.data.performers.tracking import Tracked, Tracker
+from stillspeak.data.performers.tracking import BLENDSHAPES, Tracked, Tracker
 
 Image = NDArray[np.uint8]
 FACE_PX = 220
@@ -21,6 +21,7 @@ _SIDES = 234, 454  # the face's, in front of the ears
 _INNER_LIPS = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
 _CHEEKS = 50, 280
 _CHEEK_SHARE = 0.06  # of the face's width: the side of the patch that gives the skin's tone
+_BLINKS = [BLENDSHAPES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
 _FEWEST_PX = 40  # fewer pixels between the lips say nothing about them
 TONES = {"light": 41, "intermediate": 10, "dark": -math.inf}  # degrees of the individual typology angle, from here up
 
@@ -32,11 +33,13 @@ class Look(NamedTuple):
         opening: between the inner lips, in outer-eye distances.
         detail: mean of the luminance's absolute Laplacian between the lips, of 255.
         contrast: standard deviation of the luminance between the lips, of 255.
+        blink: how far the eye that is open further is shut, MediaPipe's blendshape, 0 to 1.
     """
 
     opening: float
     detail: float
     contrast: float
+    blink: float
 
 
 class Looker:
@@ -53,7 +56,7 @@ class Looker:
             return None
         self.before = tracked
         opening = float(measured(_level(tracked))[0][0])
-        return Look(opening, *between_lips(picture, tracked))
+        return Look(opening, *between_lips(picture, tracked), float(tracked.blendshapes[_BLINKS].min()))
 
 
 def _level(tracked: Tracked) -> NDArray[np.float32]:

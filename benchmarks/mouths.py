@@ -50,6 +50,10 @@ class Spoken(NamedTuple):
         """In outer-eye distances, frame by frame."""
         return np.array([look.opening for look in self.looks])
 
+    def blink(self) -> float:
+        """How far both eyes are shut where they are shut furthest."""
+        return max(look.blink for look in self.looks)
+
     def between(self, name: str) -> float:
         """Mean over the open mouths of ``detail`` or ``contrast``; nan if hardly any mouth is open."""
         values = [getattr(look, name) for look in self.looks if look.opening > OPEN]
@@ -87,9 +91,9 @@ def table(spoken: list[Spoken], silent: list[Spoken], real: list[Look]) -> str:
     groups |= {"open smiles": lambda person: person.smiles}
     groups |= {f"{tone} skin": lambda person, tone=tone: person.tone == tone for tone in TONES}
     lines = [
-        "| group | people | detail | contrast | opening, 95th percentile | spread | opening in the photo | in silence |"
+        "| group | people | detail | contrast | opening, 95th percentile | spread | opening in the photo | in silence | blinks |"
     ]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    lines.append("|---|---|---|---|---|---|---|---|---|")
     for name, belongs in groups.items():
         members, quiet = ([one for one in everybody if belongs(one.person)] for everybody in (spoken, silent))
         if not members:
@@ -100,7 +104,10 @@ def table(spoken: list[Spoken], silent: list[Spoken], real: list[Look]) -> str:
         )
         photo = np.mean([one.person.look.opening for one in quiet])
         rest = np.mean([np.median(one.opening()) for one in quiet])
-        cells = f"{len(quiet)} | {detail:.2f} | {contrast:.2f} | {reach(members)} | {photo:.3f} | {rest:.3f}"
+        blinks = np.mean([one.blink() for one in members])
+        cells = (
+            f"{len(quiet)} | {detail:.2f} | {contrast:.2f} | {reach(members)} | {photo:.3f} | {rest:.3f} | {blinks:.2f}"
+        )
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines)
 
