@@ -172,6 +172,7 @@ class DataConfig:
     )
     sentences: float = 0.0  # share of sounds that are sentences read aloud; needs prepare sentences
     any_still: bool = False  # the still is any frame of the clip and not its first
+    open_stills: float = 0.0  # share of stills, with any_still, drawn by how far their mouth is open
     blinks: float = 0.0  # share of single frames drawn by how far the eyes are closed; portraits then blink too
     openings: float = 0.0  # share of single frames drawn by how far the mouth is open
     recombined: float = 0.0  # share of pictures that are a portrait moved by the clip's mouth; needs prepare portraits

@@ -37,7 +37,7 @@ def test_a_clip_in_which_nothing_moves_has_no_expression(points: np.ndarray):
 
 def test_a_share_that_is_none_is_said(prepared: Path):
     clips = Clips(prepared, "train", tiny().generator.context)
-    for wrong in ({"blinks": 2.0}, {"openings": -0.1}, {"blinks": 0.6, "openings": 0.6}):
+    for wrong in ({"blinks": 2.0}, {"openings": -0.1}, {"open_stills": 1.5}, {"blinks": 0.6, "openings": 0.6}):
         with pytest.raises(DataError, match=r"from 0 to 1|more than 1"):
             Drawer(clips, replace(tiny().data, **wrong), fit_mouth_code(clips.points, 4))
 
@@ -63,3 +63,14 @@ def test_frames_are_drawn_where_mouths_open(prepared: Path):
     drawer.openings = [np.eye(1, len(values), 5)[0] for values in drawer.openings]
     codes = drawer.pictures(8, 6, np.random.default_rng(1)).codes
     np.testing.assert_array_equal(codes, np.repeat(codes[:, :1], 6, axis=1))
+
+
+def test_stills_are_drawn_where_mouths_open(prepared: Path):
+    clips = Clips(prepared, "train", tiny().generator.context)
+    config = replace(tiny().data, any_still=True, face_jitter=0.0, mirror=False)
+    wanted = {tuple(points[5].ravel()) for points in clips.points}
+    for share, fewest, most in ((0.0, 0, 16), (1.0, 32, 32)):
+        drawer = Drawer(clips, replace(config, open_stills=share), fit_mouth_code(clips.points, 4))
+        drawer.openings = [np.eye(1, len(values), 5)[0] for values in drawer.openings]
+        stills = drawer.pictures(32, 1, np.random.default_rng(1)).points[:, 0]
+        assert fewest <= sum(tuple(still.ravel()) in wanted for still in stills) <= most

@@ -86,7 +86,7 @@ class Drawer:
     """
 
     def __init__(self, clips: Clips, config: DataConfig, code: MouthCode) -> None:
-        for name in ("blinks", "openings", "sentences", "as_recorded", "recombined"):
+        for name in ("blinks", "openings", "open_stills", "sentences", "as_recorded", "recombined"):
             share = getattr(config, name)
             if not 0 <= share <= 1:
                 raise DataError(f"data.{name} is a share, from 0 to 1, not {share:g}.")
@@ -188,6 +188,13 @@ class Drawer:
             chances = chances + share * how_far / how_far.sum(dtype=np.float64)
         return random.choice(frames, count, p=chances / chances.sum())
 
+    def _still(self, index: int, random: Random) -> int:
+        """Draws a frame of a clip as its still, a share of them by how far their mouth is open: open mouths must learn to close."""
+        openings = self.openings[index]
+        if self.config.open_stills and openings.any() and random.random() < self.config.open_stills:
+            return int(random.choice(len(openings), p=openings / openings.sum(dtype=np.float64)))
+        return int(random.integers(len(openings)))
+
     def _choose(self, count: int, random: Random) -> NDArray[np.int64]:
         return random.choice(len(self.clips), count, p=self.weights)
 
@@ -224,7 +231,7 @@ class Drawer:
     def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> Picture:
         """Still and frames, varied alike."""
         video, points = self.clips.frames(index), self.clips.points[index]
-        still = int(random.integers(len(video))) if self.config.any_still else 0
+        still = self._still(index, random) if self.config.any_still else 0
         shown = np.concatenate([[still], chosen])
         frames, points, code = video[shown], points[shown], self.codes[index][chosen]
         large, expressions = self.clips.large(index), self.expressions[index][shown]

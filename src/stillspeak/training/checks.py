@@ -34,7 +34,7 @@ _BOUNDS = {
     ),
     **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
     **_each(1, _ANY, "check_every warm.code sound_clips picture_clips picture_frames sequence.code"),
-    **_each(0, 1, "decay taught ema as_recorded sentences blinks openings recombined"),
+    **_each(0, 1, "decay taught ema as_recorded sentences blinks openings open_stills recombined"),
     **_each(0, MOST_THROATS, "throats"),
     **_each(0, 2, "evenness"),
     **_each(0, 3, "face_jitter voice_jitter"),
