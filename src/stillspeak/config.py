@@ -66,7 +66,7 @@ class WarpingConfig:
 class MouthDecoderConfig:
     """The mouth's window at three times the resolution, beside a decoder that warps; ours."""
 
-    channels: tuple[int, int, int] = (48, 32, 12)  # at 24 x 24, 48 x 48 and 144 x 144
+    channels: tuple[int, int] = (48, 32)  # at 24 x 24 and at 48 x 48
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def test_paint_covers_what_the_mask_says():
 
 
 def test_a_new_decoder_draws_what_the_crop_has():
-    decoder = MouthDecoder(MouthDecoderConfig((8, 6, 4)), 5)
+    decoder = MouthDecoder(MouthDecoderConfig((8, 6)), 5)
     mask = torch.nn.functional.interpolate(torch.rand(2, 1, 16, 12), size=(128, 96), mode="bilinear")
     paint = torch.nn.functional.interpolate(2 * torch.rand(2, 3, 16, 12) - 1, size=(128, 96), mode="bilinear")
     layers = decoder(torch.randn(2, 5, 64, 48), mask, paint)
@@ -49,7 +49,7 @@ def test_a_new_decoder_draws_what_the_crop_has():
 
 def test_every_weight_learns_even_where_the_crop_paints_nothing():
     torch.manual_seed(0)
-    decoder = MouthDecoder(MouthDecoderConfig((8, 6, 4)), 5)
+    decoder = MouthDecoder(MouthDecoderConfig((8, 6)), 5)
     optimiser = torch.optim.Adam(decoder.parameters(), 1e-2)
     features, mask, paint = torch.randn(2, 5, 64, 48), torch.zeros(2, 1, 128, 96), torch.ones(2, 3, 128, 96)
     before = [parameter.clone() for parameter in decoder.parameters()]

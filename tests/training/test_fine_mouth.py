@@ -31,7 +31,7 @@ from stillspeak.training.weights import Trained
 
 FINE = replace(
     tiny(),
-    generator=replace(tiny().generator, mouth=MouthDecoderConfig((6, 6, 4))),
+    generator=replace(tiny().generator, mouth=MouthDecoderConfig((6, 6))),
     fine_mouth=MouthDiscriminatorConfig((4, 8)),
     data=replace(tiny().data, face_jitter=0.0, mirror=False),
     warm=replace(tiny().warm, picture_clips=4),
