@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stillspeak.data.corpora import GRID_TEST, GRID_TRAINING, GRID_VALIDATION, grid, grid_split
-from stillspeak.data.manifest import read_manifest
+from stillspeak.data.corpora import GRID_TEST, GRID_TRAINING, GRID_VALIDATION, grid, grid_sentence, grid_split
+from stillspeak.data.manifest import ClipRecord, read_manifest
 from stillspeak.errors import DataError
 
 
@@ -38,6 +38,30 @@ def test_clips_come_with_speaker_split_and_word_times(raw_grid: Path):
     assert clips["s1", "clip0"].words[1].start == pytest.approx(0.4)
     splits = {speaker: clip.split for (speaker, _), clip in clips.items()}
     assert splits == {"s1": "train", "s3": "train", "s20": "validation", "s2": "test", "sU1": "validation"}
+
+
+@pytest.mark.parametrize(
+    ("clip", "words"),
+    [
+        ("bgbb2p", "bin green by b two please"),
+        ("swizzs", "set white in z zero soon"),
+        ("lraa9a", "lay red at a nine again"),
+        ("pbwk1n", "place blue with k one now"),
+        ("bgbw2p", ""),
+        ("bgbb2", ""),
+        ("bgbb2pp", ""),
+        ("clip0", ""),
+    ],
+)
+def test_a_clip_without_word_times_says_what_its_name_stands_for(tmp_path: Path, clip: str, words: str):
+    assert " ".join(grid_sentence(clip)) == words
+    (tmp_path / "s20").mkdir()
+    (tmp_path / "s20" / f"{clip}.mpg").touch()
+    found = next(iter(grid(tmp_path)))
+    record = ClipRecord(found.clip, "grid", found.speaker, found.split, spoken=found.spoken)
+    assert not found.words
+    assert record.text == words
+    assert "zed" not in record.text.split()
 
 
 @pytest.mark.parametrize("content", [b"", b"no table", None])

@@ -30,6 +30,17 @@ _ALIGN_UNITS_A_SECOND = 25000  # GRID's alignment files
 _LRW_SECONDS = 1.16  # the word is in the middle of every LRW clip
 _PAUSES = frozenset({"sil", "sp"})
 _LETTERS = {"a": "eigh", "z": "zed"}  # GRID's letters that an English text would say otherwise
+# What each of the six letters of a GRID clip's name stands for; the fourth is a letter of the alphabet but w.
+_GRID_NAME = (
+    {"b": "bin", "l": "lay", "p": "place", "s": "set"},
+    {"b": "blue", "g": "green", "r": "red", "w": "white"},
+    {"a": "at", "b": "by", "i": "in", "w": "with"},
+    {letter: letter for letter in "abcdefghijklmnopqrstuvxyz"},
+    dict(
+        zip("z123456789", ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], strict=True)
+    ),
+    {"a": "again", "n": "now", "p": "please", "s": "soon"},
+)
 _VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv", ".flv", ".webm", ".m4v"})
 _TCD_TIMIT_SPEAKER = re.compile(r"\d\d[MF]|lipspkr\d", re.IGNORECASE)
 _NOBODY = "unnamed"
@@ -101,14 +112,24 @@ def _held_out(clip: str, clips_of_speaker: int) -> str:
 
 
 def grid(source: Path) -> Iterator[SourceClip]:
-    """Clips of a GRID folder: ``s1/*.mpg`` or ``.mp4`` at any depth, word times in ``align/s1/*.align`` where they are."""
+    """Clips of a GRID folder: ``s1/*.mpg`` or ``.mp4`` at any depth, word times in ``align/s1/*.align`` where they are.
+
+    A clip without word times says what its name stands for.
+    """
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and path.name != "align"):
         videos = _videos(folder)
         for video in videos:
             words = tuple(_grid_words(source / "align" / folder.name / f"{video.stem}.align"))
-            spoken = " ".join(_LETTERS.get(word.word, word.word) for word in words if word.word not in _PAUSES)
+            sentence = [word.word for word in words if word.word not in _PAUSES] or grid_sentence(video.stem)
+            spoken = " ".join(_LETTERS.get(word, word) for word in sentence)
             split = grid_split(folder.name, video.stem, len(videos))
             yield SourceClip(video.stem, "grid", folder.name, split, video, words, spoken)
+
+
+def grid_sentence(clip: str) -> list[str]:
+    """Returns the six words that a GRID clip's name stands for, ``bgbb2p`` for one; none if it is no such name."""
+    words = [slot.get(letter, "") for slot, letter in zip(_GRID_NAME, clip, strict=False)]
+    return words if len(clip) == len(_GRID_NAME) and all(words) else []
 
 
 def tcd_timit(source: Path) -> Iterator[SourceClip]:

@@ -189,7 +189,7 @@ class Drawer:
         return random.choice(frames, count, p=chances / chances.sum())
 
     def _still(self, index: int, random: Random) -> int:
-        """Draws a frame of a clip as its still, a share of them by how far their mouth is open: open mouths must learn to close."""
+        """Draws a frame of a clip as its still; a share of them by how far their mouth is open, so that it learns to close."""
         openings = self.openings[index]
         if self.config.open_stills and openings.any() and random.random() < self.config.open_stills:
             return int(random.choice(len(openings), p=openings / openings.sum(dtype=np.float64)))

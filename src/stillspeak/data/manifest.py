@@ -25,6 +25,7 @@ MANIFEST = "manifest.parquet"
 SPLITS = ("test", "validation", "heldout", "train")  # the best to judge with first
 _SPEAKERS_NAMED = 8  # in an error
 _ROWS_AT_ONCE = 256
+_WRITTEN = {"eigh": "a", "zed": "z"}  # GRID's letters, that ``spoken`` has as they are read aloud
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ class ClipRecord:
 
     @property
     def text(self) -> str:
-        """What is said, silence left out."""
-        return " ".join(word.word for word in self.words if word.word != "sil") or self.spoken
+        """Returns what is said, as it is written, without silence."""
+        timed = " ".join(word.word for word in self.words if word.word != "sil")
+        return timed or " ".join(_WRITTEN.get(word, word) for word in self.spoken.split())
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as plain values; ``asdict`` of dataclasses would look into each of ten thousand landmarks."""
