@@ -69,6 +69,31 @@ def test_a_second_run_judges_nothing_again(
     assert (judged / "results.json").read_text() == before.replace('"model": "', '"model": "', 1)
 
 
+def test_figures_over_seeds_of_noise_are_their_mean_and_spread(prepared: Path, tiny_model: Path, tmp_path: Path):
+    results = module.evaluate(tiny_model, prepared, tmp_path, split="validation", workers=1, noise_seeds=3)
+    assert list(results["rows"]) == ["ground_truth", "model", "no_noise", "still", "shuffled_audio"]
+    table = pq.read_table(tmp_path / "results.parquet").to_pylist()
+    for clip in ("s20/clip0", "sU1/clip0"):
+        seeds = [row["psnr"] for row in table if row["clip"] == clip and row["row"].startswith("seed ")]
+        (mean,) = (row["psnr"] for row in table if row["clip"] == clip and row["row"] == "model")
+        assert len(set(seeds)) == 3
+        assert mean == pytest.approx(np.mean(seeds))
+    cell = results["rows"]["model"]["psnr"]
+    assert cell["seeds_sd"] > 0
+    assert "s.d. over seeds" in (tmp_path / "results.md").read_text()
+
+
+def test_the_spread_over_seeds_is_that_of_the_means_over_clips():
+    clips = {
+        "a": {"ground_truth": {}, "model": {"ssim": 0.4}, "seed 5": {"ssim": 0.3}, "seed 6": {"ssim": 0.5}},
+        "b": {"ground_truth": {}, "model": {"ssim": 0.8}, "seed 9": {"ssim": 0.7}, "seed 10": {"ssim": 0.9}},
+    }
+    cell = summary(clips)["model"]["ssim"]
+    assert cell["mean"] == pytest.approx(0.6)
+    assert cell["seeds_sd"] == pytest.approx(np.std([0.5, 0.7], ddof=1))
+    assert list(summary(clips)) == ["ground_truth", "model"]
+
+
 def test_a_damaged_result_or_another_seed_is_judged_again(judged: Path, prepared: Path, tiny_model: Path):
     jobs = module.list_jobs(module.read_manifest(prepared, "validation"), None, 0)
     done = module.Done(judged, module._fingerprint(tiny_model, module.read_manifest(prepared)), prepared)

@@ -1,14 +1,16 @@
 """Judges a model over the clips of a prepared folder, or any two videos. Parallel, resumable. Paper, sections 4.2-4.3.
 
 Rows: the real video, the model from the clip's first frame and sound, that frame repeated, the model with another clip's
-sound. Every row is heard with the clip's own sound.
+sound, and with several seeds of noise the model without noise. Every row is heard with the clip's own sound.
 """
 
 import contextlib
+import copy
 import hashlib
 import signal
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -50,6 +52,7 @@ def evaluate(
     clips: int | None = None,
     workers: int | None = None,
     seed: int = 0,
+    noise_seeds: int = 1,
 ) -> dict[str, Any]:
     """Judges a model, or goes on judging it; writes ``results.json``, ``.md`` and ``.parquet``; returns what the first holds.
 
@@ -61,14 +64,16 @@ def evaluate(
         speakers: only these, if given.
         clips: at most so many, evenly from the whole list.
         workers: processes; one a core by default.
-        seed: of the model's noise.
+        seed: the first seed of the model's noise.
+        noise_seeds: how many seeds there are; the model's figures are means over them.
 
     Raises:
         DataError, ModelError, OutputError: if it cannot be done.
     """
     folder, split = find_model(model), choose_split(data, split, speakers)
     load(folder, threads=1)  # a damaged model is named before any clip is judged
-    jobs = list_jobs(judgeable(data, split, speakers, clips, workers, seed), clips, seed)
+    records = judgeable(data, split, speakers, clips, workers, seed, noise_seeds)
+    jobs = list_jobs(records, clips, seed, noise_seeds)
     everyone = read_manifest(data)
     done = Done(destination, _fingerprint(folder, everyone), data)
     left = [job for job in jobs if done.figures(job) is None]
@@ -78,14 +83,22 @@ def evaluate(
         raise DataError(f"No clip could be judged: {next(iter(skipped.values()))}")
     speakers = sorted({job.record.speaker for job in jobs if job.name in figures})
     about = {"model": str(model), "split": split, "clips": len(figures), "speakers": speakers, "judges": _accuracies()}
+    about |= {"noise_seeds": noise_seeds} if noise_seeds > 1 else {}
     return report.write(destination, figures, about | ({"skipped": skipped} if skipped else {}))
 
 
 def judgeable(
-    data: Path, split: str, speakers: list[str] | None, clips: int | None, workers: int | None, seed: int = 0
+    data: Path,
+    split: str,
+    speakers: list[str] | None,
+    clips: int | None,
+    workers: int | None,
+    seed: int = 0,
+    noise_seeds: int = 1,
 ) -> list[ClipRecord]:
     """The clips that ``evaluate`` would choose from. Raises DataError if it would refuse."""
-    for name, count, least in (("--workers", workers, 1), ("--clips", clips, 1), ("--seed", seed, 0)):
+    numbers = ("--workers", workers, 1), ("--clips", clips, 1), ("--seed", seed, 0), ("--noise-seeds", noise_seeds, 1)
+    for name, count, least in numbers:
         if count is not None and count < least:
             raise DataError(f"{name} must be at least {least}, not {count}.")
     records = read_manifest(data, split, speakers)
@@ -140,11 +153,15 @@ def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embedding
     require_speech(sound.seconds, 1 / FPS)
     others = [found for speaker, found in strangers.items() if speaker != job.record.speaker]
     held = reference(real, sound, FPS, job.record.text, np.stack(others) if others else np.zeros((0, 128)))
-    videos = {"ground_truth": real, "model": animator.animate_aligned(real[0], sound, seed=job.seed), "still": real[:1]}
+    seeds = range(job.seed, job.seed + job.noise_seeds)
+    videos = {"ground_truth": real, "still": real[:1]}
+    videos |= {report.seed_row(seed): animator.animate_aligned(real[0], sound, seed=seed) for seed in seeds}
+    if job.noise_seeds > 1:
+        videos["no_noise"] = _without_noise(model).animate_aligned(real[0], sound)
     if job.other is not None:
         with contextlib.suppress(StillspeakError):  # the other clip's fault, which its own row says
             videos["shuffled_audio"] = animator.animate_aligned(real[0], clip_sound(data, job.other), seed=job.seed)
-    return {row: measure(video, held, _judges()) for row, video in videos.items()}
+    return report.over_seeds({row: measure(video, held, _judges()) for row, video in videos.items()})
 
 
 def evaluate_videos(made: Path, real: Path, destination: Path, text: str = "") -> dict[str, Any]:
@@ -213,6 +230,14 @@ def _accuracies() -> dict[str, Any]:
 @cache
 def _animator(model: Path) -> Animator:
     return load(model, threads=1)
+
+
+@cache
+def _without_noise(model: Path) -> Animator:
+    """The model whose noise is zero: its eyes neither blink nor drift."""
+    engine = copy.copy(_animator(model).engine)
+    engine.description = replace(engine.description, noise_variance=0.0)
+    return Animator(engine)
 
 
 @cache

@@ -13,11 +13,19 @@ from stillspeak.whole import make_folder, whole
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to judge, with the clip whose sound is the wrong one (none if it is alone)."""
+    """One clip to judge.
+
+    Attributes:
+        record: the clip.
+        other: the clip whose sound is the wrong one; none if the clip is alone.
+        seed: the first seed of the model's noise.
+        noise_seeds: how many seeds the model is judged with, one after another.
+    """
 
     record: ClipRecord
     other: ClipRecord | None
     seed: int
+    noise_seeds: int = 1
 
     @property
     def name(self) -> str:
@@ -57,10 +65,10 @@ class Done:
         files = [job.record.path, *([job.other.path] if job.other else [])]
         paths = [path for file in files for path in (self.data / file, (self.data / file).with_suffix(".flac"))]
         stamps = [f"{path} {path.stat().st_mtime_ns}" if path.is_file() else str(path) for path in paths]
-        return " ".join([self.key, str(job.seed), *stamps])
+        return " ".join([self.key, str(job.seed), str(job.noise_seeds), *stamps])
 
 
-def list_jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[Job]:
+def list_jobs(records: list[ClipRecord], clips: int | None, seed: int, noise_seeds: int = 1) -> list[Job]:
     """Each clip, with the next one in the list that says something else; every clip blinks at times of its own."""
     if clips is not None:
         records = evenly(records, clips)
@@ -68,5 +76,5 @@ def list_jobs(records: list[ClipRecord], clips: int | None, seed: int) -> list[J
     for index, record in enumerate(records):
         following = [*records[index + 1 :], *records[:index]]
         other = next((other for other in following if not record.text or other.text != record.text), None)
-        jobs.append(Job(record, other, seed + zlib.crc32(record.path.encode())))
+        jobs.append(Job(record, other, seed + zlib.crc32(record.path.encode()), noise_seeds))
     return jobs

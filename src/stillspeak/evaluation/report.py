@@ -14,7 +14,8 @@ from stillspeak.evaluation.measure import METRICS
 from stillspeak.streams import as_text
 from stillspeak.whole import whole
 
-ROWS = ("ground_truth", "model", "still", "shuffled_audio")
+ROWS = ("ground_truth", "model", "no_noise", "still", "shuffled_audio")
+_SEED = "seed "  # a row of one seed of the model's noise begins so
 _RESAMPLES, _BLOCK = 10_000, 500
 # Paper, Tables 2 and 3. ACD is in the paper's own unit, 1e-4; WER is LipNet's.
 _PAPER = """\
@@ -47,12 +48,28 @@ def interval(values: np.ndarray, units: np.ndarray | None = None) -> tuple[float
     return float(low), float(high)
 
 
+def seed_row(seed: int) -> str:
+    """Returns the name of the model's row with one seed of its noise."""
+    return f"{_SEED}{seed}"
+
+
+def over_seeds(figures: Figures) -> Figures:
+    """Adds the row ``model``: the mean of the rows of each seed. A single seed's own row is left out."""
+    seeds = [values for row, values in figures.items() if row.startswith(_SEED)]
+    shared = [metric for metric in METRICS if all(metric in values for values in seeds)]
+    mean = {metric: float(np.mean([values[metric] for values in seeds])) for metric in shared}
+    kept = {row: values for row, values in figures.items() if len(seeds) > 1 or not row.startswith(_SEED)}
+    return {"ground_truth": figures["ground_truth"], "model": mean, **kept}
+
+
 def summary(clips: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
     """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure; of one clip the interval is its figure.
 
     ``acd_ratio`` is the ratio of the means, as the paper's figures would give it, and not the mean of the clips' ratios.
+    Where the model was judged with several seeds of noise, ``seeds_sd`` is the standard deviation, over seeds, of the mean over
+    clips.
     """
-    rows = list(dict.fromkeys(row for figures in clips.values() for row in figures))
+    rows = list(dict.fromkeys(row for figures in clips.values() for row in figures if not row.startswith(_SEED)))
     table: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda name: ROWS.index(name) if name in ROWS else len(ROWS)):
         table[row] = {}
@@ -67,7 +84,19 @@ def summary(clips: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
                 )
             mean = float(values.mean() / (1.0 if units is None else units.mean()))
             table[row][metric] = {"mean": mean, "ci95": list(interval(values, units)), "n": len(values)}
+    for metric, cell in table.get("model", {}).items():
+        means = _seed_means(clips, metric)
+        cell |= {"seeds_sd": float(np.std(means, ddof=1))} if len(means) > 1 else {}
     return table
+
+
+def _seed_means(clips: Mapping[str, Figures], metric: str) -> list[float]:
+    """The mean over clips of a metric, for the first seed of each clip, the second, and so on."""
+    seeds = [[values for row, values in figures.items() if row.startswith(_SEED)] for figures in clips.values()]
+    return [
+        float(np.mean([values[metric] for values in seed if metric in values] or [np.nan]))
+        for seed in zip(*seeds, strict=True)
+    ]
 
 
 def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +150,8 @@ def _cell(cell: dict[str, Any] | None, most: int) -> str:
     count = "" if cell["n"] == most else f", n {cell['n']}"
     if cell["n"] == 1:  # says nothing of others
         return f"{cell['mean']:.3f}" + (f" ({count[2:]})" if count else "")
-    return f"{cell['mean']:.3f} ({low:.3f} to {high:.3f}{count})"
+    seeds = f"; s.d. over seeds {cell['seeds_sd']:.3f}" if "seeds_sd" in cell else ""
+    return f"{cell['mean']:.3f} ({low:.3f} to {high:.3f}{count}{seeds})"
 
 
 def _said(value: Any) -> str:

@@ -32,7 +32,14 @@ def _add_evaluate(verbs: Verbs) -> None:
         "--clips", type=int, default=None, help="the most clips to measure, spread evenly over the list (default: all)"
     )
     parser.add_argument("--workers", type=int, default=None, help="how many processes measure (default: one a core)")
-    parser.add_argument("--seed", type=int, default=0, help="the seed of the model's noise (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed of the model's noise (default: 0)")
+    parser.add_argument(
+        "--noise-seeds",
+        type=int,
+        default=1,
+        help="how many seeds of noise the model is measured with; its figures are means over them, and a row without noise is "
+        "added (default: 1)",
+    )
     parser.add_argument(
         "--video",
         type=Path,
@@ -72,6 +79,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             clips=arguments.clips,
             workers=arguments.workers,
             seed=arguments.seed,
+            noise_seeds=arguments.noise_seeds,
         )
     print((arguments.output / "results.md").read_text("utf-8", errors="surrogateescape"))
     print(arguments.output)
