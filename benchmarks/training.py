@@ -28,6 +28,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from stillspeak.config import AdversarialStage
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
@@ -167,16 +168,18 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     config, device = PRESETS[options.preset](), chosen_device(options.device)
     if not plain:
         prepare_device(device)
-    clips_a_step = options.clips or config.train.clips
+    stage = config.stage(AdversarialStage)
+    assert stage is not None
+    stage = replace(stage, adversaries_from=0, clips=options.clips or stage.clips)
     config = replace(
         config,
-        train=replace(config.train, adversaries_from=0, precision=precision, clips=clips_a_step),
+        train=replace(config.train, precision=precision),
         data=replace(config.data, recombined=options.recombined),
     )
     clips = Clips(options.data, "train", config.generator.context)
-    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
+    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.labels.code))
     generator = Generator(config.generator).to(device)
-    phase = AdversarialPhase(config, generator, drawer, Team())
+    phase = AdversarialPhase(config, stage, generator, drawer, Team())
     loop = PlainLoop(phase) if plain else phase
     if not plain:
         for network in (generator, *phase.networks.values()):
@@ -190,7 +193,7 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     source = in_turn(phase, device) if plain else ahead
     seconds = watch_shares(phase) if whole else {}
     counted = Counted()
-    best, frames, step, total = float("inf"), config.train.clips * config.train.frames, 0, 0.0
+    best, frames, step, total = float("inf"), stage.clips * stage.frames, 0, 0.0
     pipe.send("ready")
     while pipe.recv() == "go":
         started = time.perf_counter()

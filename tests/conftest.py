@@ -71,7 +71,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def unwarmed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same weights, of a model that had no warm start, as the paper's had none."""
     config = tiny()
-    config = replace(config, warm=replace(config.warm, sound_steps=0, picture_steps=0))
+    config = replace(config, stages=config.stages[2:])
     return random_model(config, tmp_path_factory.mktemp("unwarmed"))
 
 
@@ -83,7 +83,7 @@ def random_model(config: Config, folder: Path) -> Path:
         assert isinstance(generator.last, WarpingDecoder)
         generator.last.last.weight.mul_(20)
         generator.decoder.first.weight[: config.generator.context.size] *= 50
-    basis = np.eye(config.warm.code, 58, dtype=np.float32)
+    basis = np.eye(config.labels.code, 58, dtype=np.float32)
     trained = Trained(config, generator.state_dict(), MouthCode(basis, 1.0), [])
     write_generator(folder / "generator.safetensors", trained)
     return export(folder, folder / "export")

@@ -4,8 +4,8 @@ Defaults are the paper's; a comment names the section, or says that the choice i
 nothing else.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
 
 @dataclass(frozen=True)
@@ -141,21 +141,59 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class WarmStartConfig:
-    """Ours: before the adversaries, sound learns the mouth's shape and pictures learn to follow a given shape."""
+class LabelsConfig:
+    """What the first elements of z_c and of z_n stand for, where stages teach them; ours."""
 
     code: int = 12  # principal components of the lips' and chin's landmarks that z_c starts with
-    sound_steps: int = 0
-    sound_clips: int = 24
-    sound_learning_rate: float = 1e-3
-    picture_steps: int = 0
-    picture_clips: int = 12
-    picture_frames: int = 6
-    picture_learning_rate: float = 1e-3
-    keep_crops: bool = False  # the picture phase teaches the mouth decoder alone; crops are drawn as before
     expression: bool = False  # z_n starts with the eyes' closing and the brows' height; pictures learn to follow
     blinks_per_s: float = 0.4  # of people who speak: 0.28-0.45 (architecture.md, metrics)
+
+
+@dataclass(frozen=True)
+class SoundStage:
+    """The Context Encoder learns the mouth's shape from sound alone; ours."""
+
+    kind: Literal["sound"] = "sound"
+    steps: int = 3000
+    clips: int = 24  # a batch, over all processes
+    learning_rate: float = 1e-3
+
+
+@dataclass(frozen=True)
+class PictureStage:
+    """Pictures learn to follow a given shape of the mouth, and a given expression; ours."""
+
+    kind: Literal["picture"] = "picture"
+    steps: int = 4000
+    clips: int = 12  # a batch, over all processes
+    frames: int = 6  # of each clip
+    learning_rate: float = 1e-3
+    learns: Literal["picture", "mouth"] = "picture"  # mouth: the mouth decoder alone; crops are drawn as before
     motion: float = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]
+    mouth: MouthDiscriminatorConfig | None = None  # judges the mouths of crops
+    fine_mouth: MouthDiscriminatorConfig | None = None  # judges the mouth decoder's windows, where there is one
+
+
+@dataclass(frozen=True)
+class AdversarialStage:
+    """The generator learns from its discriminators and from L1: section 3.3."""
+
+    kind: Literal["adversarial"] = "adversarial"
+    steps: int = 200_000
+    clips: int = 8  # a batch, over all processes; not given in the paper
+    frames: int = 75  # longest piece of a clip
+    learning_rate: float = 2e-4
+    decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
+    decay_after_epochs: int = 20
+    patience_epochs: int = 0  # stop after so many epochs without a gain in validation PSNR or SSIM; 0: never
+    learns: Literal["all", "picture", "sound"] = "all"  # ours; picture: all but the Context Encoder; sound: it alone
+    adversaries_from: int = 0  # step at which the discriminators join
+    taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
+    calibrate: bool = False  # ours: after the last step, mouths open and eyes shut as far as real ones do
+
+
+StageConfig = SoundStage | PictureStage | AdversarialStage
+AnyStage = TypeVar("AnyStage", SoundStage, PictureStage, AdversarialStage)
 
 
 @dataclass(frozen=True)
@@ -180,22 +218,10 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The training schedule: section 3.3."""
+    """How a run trains, whatever its stages; ours."""
 
-    steps: int = 200_000
-    hours: float = 0.0  # ours: of training, all phases together, after which a run ends; 0 is no limit
-    clips: int = 8  # a batch, over all processes; not given in the paper
+    hours: float = 0.0  # of training, all stages together, after which a run ends; 0 is no limit
     accumulate: int = 1  # parts a process cuts its share of the batch into, to save memory
-    frames: int = 75  # longest piece of a clip
-    learning_rate: float = 2e-4
-    decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
-    decay_after_epochs: int = 20
-    patience_epochs: int = 0  # stop after so many epochs without a gain in validation PSNR or SSIM; 0: never
-    adversaries_from: int = 0  # step at which the discriminators join
-    keep_context: bool = False  # ours: the Context Encoder stays as the sound phase left it
-    keep_picture: bool = False  # ours: all but the Context Encoder stays; sound learns from what pictures make of it
-    taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
-    calibrate: bool = False  # ours: after the last step, mouths open and eyes shut as far as real ones do
     ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
     seed: int = 0
     log_every: int = 20
@@ -218,12 +244,20 @@ class Config:
     frame: FrameDiscriminatorConfig | None = field(default_factory=FrameDiscriminatorConfig)
     sequence: SequenceDiscriminatorConfig | None = field(default_factory=SequenceDiscriminatorConfig)
     sync: SyncDiscriminatorConfig | None = None
-    mouth: MouthDiscriminatorConfig | None = None
-    fine_mouth: MouthDiscriminatorConfig | None = None  # of the mouth decoder's windows, where there is one
     loss: LossConfig = field(default_factory=LossConfig)
-    warm: WarmStartConfig = field(default_factory=WarmStartConfig)
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    stages: tuple[StageConfig, ...] = (AdversarialStage(),)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def stage(self, kind: type[AnyStage]) -> AnyStage | None:
+        """Returns the first stage of a kind that takes steps, if there is one."""
+        return next((stage for stage in self.stages if isinstance(stage, kind) and stage.steps), None)
+
+    def with_stages(self, kind: type[AnyStage], **fields: Any) -> "Config":
+        """Returns the config with fields of every stage of a kind changed."""
+        changed = (replace(stage, **fields) if isinstance(stage, kind) else stage for stage in self.stages)
+        return replace(self, stages=tuple(changed))
 
 
 @dataclass(frozen=True)
@@ -262,7 +296,7 @@ class TeacherConfig:
     clips: int = 24
     learning_rate: float = 2e-3
     evenness: float = 0.65  # as ``DataConfig.evenness``
-    code: int = 12  # as ``WarmStartConfig.code``
+    code: int = 12  # as ``LabelsConfig.code``
 
 
 @dataclass(frozen=True)

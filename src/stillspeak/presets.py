@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stillspeak.config import (
+    AdversarialStage,
     Config,
     ContextConfig,
     DataConfig,
@@ -14,22 +15,24 @@ from stillspeak.config import (
     GeneratorConfig,
     IdentityConfig,
     JudgeConfig,
+    LabelsConfig,
     LipReaderConfig,
     LossConfig,
     MouthDiscriminatorConfig,
     NoiseConfig,
+    PictureStage,
     SequenceDiscriminatorConfig,
+    SoundStage,
     SyncConfig,
     SyncDiscriminatorConfig,
     TrainConfig,
-    WarmStartConfig,
     WarpingConfig,
 )
 
 
 def paper() -> Config:
     """The paper's sizes and schedule: 50 kHz, 54.0 M generator parameters, every pixel painted."""
-    return Config(name="paper", train=TrainConfig(patience_epochs=10))
+    return Config(name="paper", stages=(AdversarialStage(patience_epochs=10),))
 
 
 def default() -> Config:
@@ -45,12 +48,16 @@ def default() -> Config:
         frame=FrameDiscriminatorConfig(channels=small, frames=4),
         sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
-        warm=WarmStartConfig(sound_steps=3000, picture_steps=4000, expression=True),
+        labels=LabelsConfig(expression=True),
         data=DataConfig(
             evenness=0.5, face_jitter=1.0, voice_jitter=1.0, throats=0.1, as_recorded=0.6, any_still=True, blinks=0.5
         ),
-        train=TrainConfig(
-            steps=6000, clips=6, frames=16, adversaries_from=100, keep_context=True, taught=0.5, calibrate=True
+        stages=(
+            SoundStage(),
+            PictureStage(),
+            AdversarialStage(
+                steps=6000, clips=6, frames=16, learns="picture", adversaries_from=100, taught=0.5, calibrate=True
+            ),
         ),
     )
 
@@ -72,7 +79,7 @@ def static() -> Config:
     context = replace(full.generator.context, recurrent=False)
     generator = replace(full.generator, context=context, noise=NoiseConfig(recurrent=False))
     still_eyes = {  # without memory no blink can end
-        "warm": replace(full.warm, expression=False),
+        "labels": replace(full.labels, expression=False),
         "loss": replace(full.loss, eyes=0.0),
         "data": replace(full.data, blinks=0.0),
     }
@@ -89,9 +96,8 @@ def synchronised() -> Config:
 def sharp() -> Config:
     """``default`` with a discriminator of mouths: teeth and dark gaps for a little less correlation. docs/training.md."""
     full = default()
-    return replace(
-        full, name="sharp", mouth=MouthDiscriminatorConfig(), data=replace(full.data, blinks=0.3, openings=0.4)
-    )
+    varied = replace(full, name="sharp", data=replace(full.data, blinks=0.3, openings=0.4))
+    return varied.with_stages(PictureStage, mouth=MouthDiscriminatorConfig())
 
 
 def tiny() -> Config:
@@ -106,22 +112,14 @@ def tiny() -> Config:
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
         sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0, code=0.05),
-        warm=WarmStartConfig(
-            code=4, sound_steps=4, sound_clips=2, picture_steps=4, picture_clips=2, picture_frames=2, expression=True
-        ),
+        labels=LabelsConfig(code=4, expression=True),
         data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True, blinks=0.5),
-        train=TrainConfig(
-            steps=4,
-            clips=2,
-            taught=0.5,
-            calibrate=True,
-            frames=6,
-            log_every=1,
-            sample_every=4,
-            threads=1,
-            device="cpu",
-            precision="fp32",
+        stages=(
+            SoundStage(steps=4, clips=2),
+            PictureStage(steps=4, clips=2, frames=2),
+            AdversarialStage(steps=4, clips=2, frames=6, taught=0.5, calibrate=True),
         ),
+        train=TrainConfig(log_every=1, sample_every=4, threads=1, device="cpu", precision="fp32"),
     )
 
 

@@ -23,7 +23,7 @@ def small(name: str) -> Config:
     if name == "static":
         context = replace(config.generator.context, recurrent=False)
         generator = replace(config.generator, context=context, noise=NoiseConfig(recurrent=False))
-        config = replace(config, generator=generator, warm=replace(config.warm, expression=False))
+        config = replace(config, generator=generator, labels=replace(config.labels, expression=False))
     return config
 
 

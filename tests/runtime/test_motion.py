@@ -31,7 +31,7 @@ def new_run(folder: Path, phase: str) -> Path:
     """A generator as it is before its pictures were trained, after a phase."""
     config = tiny()
     torch.manual_seed(0)
-    code = MouthCode(np.eye(config.warm.code, 58, dtype=np.float32), 1.0)
+    code = MouthCode(np.eye(config.labels.code, 58, dtype=np.float32), 1.0)
     history = [{**remark(phase), "steps": 10}]
     write_generator(folder / GENERATOR, Trained(config, Generator(config.generator).state_dict(), code, history))
     return folder

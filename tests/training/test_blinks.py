@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from stillspeak.config import PictureStage
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
@@ -15,6 +16,7 @@ from stillspeak.errors import ModelError
 from stillspeak.evaluation.blinks import blinks
 from stillspeak.model.generator import Generator
 from stillspeak.presets import PRESETS, default, tiny
+from stillspeak.training.build import make_phases
 from stillspeak.training.loop import Trainer
 from stillspeak.training.run import RunFolder
 from stillspeak.training.team import Share, Team
@@ -22,7 +24,6 @@ from stillspeak.training.tensors import images
 from stillspeak.training.warm_start import (
     CODE_SCALE,
     EXPRESSION_SCALE,
-    PicturePhase,
     let_blink,
     open_decoder,
     open_eyes,
@@ -74,7 +75,7 @@ def test_brows_drift_slowly():
 
 def test_a_set_generator_is_set_again_by_a_model_to_start_from(prepared: Path, tmp_path: Path):
     def run(name: str, rate: float, init: Path | None) -> Trainer:
-        config = replace(tiny(), warm=replace(tiny().warm, blinks_per_s=rate))
+        config = replace(tiny(), labels=replace(tiny().labels, blinks_per_s=rate))
         folder = RunFolder(tmp_path / name)
         folder.create(config, prepared)
         return Trainer(folder, init, lambda _: None)
@@ -96,13 +97,13 @@ def test_pictures_learn_to_shut_the_eyes_that_z_n_says_are_shut(tmp_path: Path):
     torch.manual_seed(0)
     torch.set_num_threads(1)
     draw_corpus(tmp_path / "drawn", speakers=3, clips=3)
-    config = replace(tiny(), warm=replace(tiny().warm, picture_clips=4, picture_frames=4, picture_steps=150))
+    config = tiny().with_stages(PictureStage, clips=4, frames=4, steps=150)
     clips = Clips(tmp_path / "drawn", "train", config.generator.context)
     drawer = Drawer(clips, replace(config.data, blinks=1.0, face_jitter=0.0), fit_mouth_code(clips.points, 4))
     generator = Generator(config.generator)
     open_decoder(generator, 4)
     open_eyes(generator, 4)
-    phase = PicturePhase(config, generator, drawer, Team())
+    phase = make_phases(config, generator, drawer, Team())[1]
     for step in range(phase.steps):
         phase.step(step, phase.draw(step))
     stills, frames, _, _, codes, expressions = phase.draw_part(phase.steps, Share())
@@ -130,6 +131,6 @@ def test_adversaries_leave_the_noise_generator_as_it_was_set(prepared: Path, tmp
 
 
 def test_the_static_baseline_does_not_blink():
-    assert [name for name, preset in PRESETS.items() if preset().warm.expression] == [
+    assert [name for name, preset in PRESETS.items() if preset().labels.expression] == [
         "default", "l1", "l1_frame", "synchronised", "sharp", "tiny"
     ]  # fmt: skip

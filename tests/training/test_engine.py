@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from stillspeak.cli import main
-from stillspeak.config import Config, SyncDiscriminatorConfig
+from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage, SyncDiscriminatorConfig
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
@@ -40,7 +40,7 @@ from stillspeak.training.adversary import (
     own_sound,
 )
 from stillspeak.training.blend import blend
-from stillspeak.training.build import PHASES
+from stillspeak.training.build import make_phases
 from stillspeak.training.calibration import Factors
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import difference, export
@@ -51,7 +51,6 @@ from stillspeak.training.run import BEST, RunFolder
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam
 from stillspeak.training.trouble import Collapse, standing_mouth
-from stillspeak.training.warm_start import PicturePhase
 from stillspeak.training.weights import ANEW, find_weights, read_generator
 
 
@@ -65,6 +64,11 @@ TINY_SOUND = tiny().generator.context
 def short(config: Config, **train_fields: object) -> Config:
     """A config without figures in between."""
     return replace(config, train=replace(config.train, sample_every=1000, **train_fields))  # type: ignore[arg-type]
+
+
+def ending(**fields: object) -> Config:
+    """``tiny`` with another adversarial stage and without figures in between."""
+    return short(tiny()).with_stages(AdversarialStage, **fields)
 
 
 def small(config: Config) -> Config:
@@ -82,8 +86,9 @@ def small(config: Config) -> Config:
         frame=config.frame and size.frame,
         sequence=config.sequence and size.sequence,
         sync=sync,
-        warm=replace(size.warm, expression=config.warm.expression),
-        train=replace(size.train, sample_every=1000, keep_context=config.train.keep_context),
+        labels=replace(size.labels, expression=config.labels.expression),
+        stages=size.with_stages(AdversarialStage, learns=config.stages[-1].learns).stages,
+        train=replace(size.train, sample_every=1000),
     )
 
 
@@ -144,13 +149,14 @@ def test_the_static_baseline_draws_each_frame_from_its_own_window_alone(tmp_path
 
 def test_the_papers_preset_has_the_papers_schedule():
     config = PRESETS["paper"]()
-    assert (config.train.learning_rate, config.train.decay, config.train.decay_after_epochs) == (2e-4, 0.9, 20)
+    (stage,) = config.stages
+    assert isinstance(stage, AdversarialStage)
+    assert (stage.learning_rate, stage.decay, stage.decay_after_epochs) == (2e-4, 0.9, 20)
     assert config.frame is not None
     assert config.sequence is not None
     assert (config.frame.learning_rate, config.sequence.learning_rate) == (1e-3, 5e-5)
     assert (config.loss.reconstruction, config.loss.upper, config.loss.mouth) == (400.0, 0.0, 0.0)
-    assert (config.generator.noise.variance, config.train.patience_epochs) == (0.6, 10)
-    assert (config.warm.sound_steps, config.warm.picture_steps) == (0, 0)
+    assert (config.generator.noise.variance, stage.patience_epochs) == (0.6, 10)
 
 
 # ---------------------------------------------------------------- the third adversary
@@ -246,14 +252,12 @@ def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: t
 # ---------------------------------------------------------------- parts and processes
 
 
-@pytest.mark.parametrize("phase_type", PHASES)
-def test_the_parts_of_a_batch_are_together_the_batch(phase_type: type, prepared: Path):
-    config = replace(
-        tiny(), train=replace(tiny().train, clips=4), warm=replace(tiny().warm, sound_clips=4, picture_clips=4)
-    )
+@pytest.mark.parametrize("place", range(3))
+def test_the_parts_of_a_batch_are_together_the_batch(place: int, prepared: Path):
+    config = replace(tiny(), stages=tuple(replace(stage, clips=4) for stage in tiny().stages))
     clips = Clips(prepared, "train", config.generator.context)
     drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, 4))
-    phase = phase_type(config, Generator(config.generator), drawer, Team())
+    phase = make_phases(config, Generator(config.generator), drawer, Team())[place]
     whole = phase.draw_part(3, Share())
     halves = [phase.draw_part(3, Share(index, 2)) for index in range(2)]
     for tensor, *parts in zip(whole, *halves, strict=True):
@@ -274,8 +278,8 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused():
 def test_a_batch_of_a_later_phase_that_cannot_be_shared_is_refused_before_the_first_step(
     prepared: Path, tmp_path: Path
 ):
-    config = replace(short(tiny(), accumulate=2), warm=replace(tiny().warm, picture_clips=3))
-    with pytest.raises(RunError, match=r"warm\.picture-clips"):
+    config = short(tiny(), accumulate=2).with_stages(PictureStage, clips=3)
+    with pytest.raises(RunError, match=r"picture\.clips"):
         trainer(config, prepared, tmp_path / "r")
 
 
@@ -468,7 +472,7 @@ def test_patience_ends_when_neither_figure_gains():
 def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    made = trainer(short(tiny(), steps=40, patience_epochs=2, clips=2, calibrate=False), prepared, tmp_path / "r")
+    made = trainer(ending(steps=40, patience_epochs=2, clips=2, calibrate=False), prepared, tmp_path / "r")
     qualities = iter([30.0, 31.0, 30.5, 30.5, 30.5])
     monkeypatch.setattr(made.watch.monitor, "quality", lambda _: {"psnr": next(qualities)})
     made.run()
@@ -481,7 +485,7 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
 
 
 def test_a_run_whose_patience_has_ended_takes_no_more_steps(prepared: Path, tmp_path: Path):
-    made = trainer(short(tiny(), steps=4, patience_epochs=1, calibrate=False), prepared, tmp_path / "r")
+    made = trainer(ending(steps=4, patience_epochs=1, calibrate=False), prepared, tmp_path / "r")
     made.state.phase_index, made.watch.patience.waited = 2, 1
     made.run()
     assert (tmp_path / "r" / "metrics.jsonl").exists() is False
@@ -490,7 +494,7 @@ def test_a_run_whose_patience_has_ended_takes_no_more_steps(prepared: Path, tmp_
 def test_a_mouth_is_widened_once_however_often_the_end_is_lost(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    config = short(tiny(), steps=4, patience_epochs=2, clips=2, calibrate=True)
+    config = ending(steps=4, patience_epochs=2, clips=2, calibrate=True)
     monkeypatch.setattr(loop, "calibrate", widen)
     for name in ("whole", "lost"):
         made = trainer(config, prepared, tmp_path / name)
@@ -535,8 +539,8 @@ def test_batches_come_in_order_whoever_draws_them_and_errors_where_they_belong()
 def test_processes_draw_what_a_thread_draws(prepared: Path):
     config = PRESETS["tiny"]()
     clips = Clips(prepared, "train", config.generator.context)
-    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
-    phase = PicturePhase(config, Generator(config.generator), drawer, Team())
+    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.labels.code))
+    phase = make_phases(config, Generator(config.generator), drawer, Team())[1]
     cpu = torch.device("cpu")
     drawn = [list(batches(phase.draw, 0, 4, cpu, workers)) for workers in (0, 2)]
     for ours, theirs in zip(*drawn, strict=True):
@@ -616,7 +620,7 @@ def test_runs_are_listed_and_compared_and_shown_in_tensorboard(
     assert main(["runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.count("| tiny | calibration | 1 |") == 2
-    assert "| train.clips | 2 | 1 |" in out
+    assert "| adversarial.clips | 2 | 1 |" in out
     assert main(["runs", str(tmp_path / "none")]) == 2
     assert "no training run" in capsys.readouterr().err
     events = EventAccumulator(str(tmp_path / "a" / "board"), size_guidance={"images": 0}).Reload()
@@ -644,11 +648,7 @@ def test_a_run_from_a_model_that_hears_otherwise_learns_sound_anew(prepared: Pat
     train(raw, prepared, tmp_path / "raw", say=quiet)
     said: list[str] = []
     config = small(default())
-    config = replace(
-        config,
-        warm=replace(config.warm, picture_steps=0),
-        train=replace(config.train, steps=0, calibrate=False),
-    )
+    config = replace(config, stages=config.stages[:1])
     train(config, prepared, tmp_path / "mel", tmp_path / "raw", say=said.append)
     assert any("hears otherwise" in line for line in said)
     first, second = (read_generator(tmp_path / name) for name in ("raw", "mel"))
@@ -661,8 +661,8 @@ def test_a_run_from_a_model_that_hears_otherwise_learns_sound_anew(prepared: Pat
     assert all(torch.equal(value, second.weights[name]) for name, value in joined.weights.items())
     with pytest.raises(ModelError, match="other sizes"):
         blend(first, second, 0.5, "sound")
-    unheard = replace(config, warm=replace(config.warm, sound_steps=0))
-    with pytest.raises(ModelError, match=r"set warm\.sound-steps above 0"):
+    unheard = config.with_stages(SoundStage, steps=0)
+    with pytest.raises(ModelError, match=r"set sound\.steps above 0"):
         train(unheard, prepared, tmp_path / "unheard", tmp_path / "raw", say=quiet)
     said.clear()
     train(config, prepared, tmp_path / "more", tmp_path / "mel", say=said.append)  # hears as it did

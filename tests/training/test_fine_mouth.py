@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stillspeak.config import MouthDecoderConfig, MouthDiscriminatorConfig
+from stillspeak.config import AdversarialStage, MouthDecoderConfig, MouthDiscriminatorConfig, PictureStage, SoundStage
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.files import large_path
@@ -21,21 +21,23 @@ from stillspeak.presets import tiny
 from stillspeak.runtime.compose import Composer
 from stillspeak.runtime.engine import Engine, Layers
 from stillspeak.training.blend import blend
+from stillspeak.training.build import make_phases
 from stillspeak.training.checks import checked
 from stillspeak.training.export import export
 from stillspeak.training.loop import Trainer, train
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
 from stillspeak.training.team import Team
-from stillspeak.training.warm_start import PicturePhase
 from stillspeak.training.weights import Trained
 
 FINE = replace(
     tiny(),
     generator=replace(tiny().generator, mouth=MouthDecoderConfig((6, 6))),
-    fine_mouth=MouthDiscriminatorConfig((4, 8)),
     data=replace(tiny().data, face_jitter=0.0, mirror=False),
-    warm=replace(tiny().warm, picture_clips=4),
-    train=replace(tiny().train, steps=0, sample_every=1000),
+    stages=(
+        SoundStage(steps=4, clips=2),
+        PictureStage(steps=4, clips=4, frames=2, fine_mouth=MouthDiscriminatorConfig((4, 8))),
+    ),
+    train=replace(tiny().train, sample_every=1000),
 )
 
 
@@ -83,7 +85,8 @@ def test_a_look_changes_large_frames_as_it_changes_crops(prepared_large: Path):
 def test_the_picture_phase_teaches_the_mouth_decoder_and_its_discriminator(prepared_large: Path):
     torch.manual_seed(0)
     clips, generator = clips_of(prepared_large), Generator(FINE.generator)
-    phase = PicturePhase(FINE, generator, Drawer(clips, FINE.data, fit_mouth_code(clips.points, 4)), Team())
+    drawer = Drawer(clips, FINE.data, fit_mouth_code(clips.points, 4))
+    phase = make_phases(FINE, generator, drawer, Team())[1]
     assert generator.mouth is not None
     learning = [*generator.mouth.parameters(), *phase.networks["fine_mouth"].parameters()]
     before = [parameter.clone() for parameter in learning]
@@ -126,10 +129,10 @@ def test_a_blend_keeps_a_mouth_decoder_that_the_other_model_lacks():
 
 def test_settings_that_do_not_fit_a_mouth_decoder_are_refused():
     assert config_from_dict(config_to_dict(FINE)) == FINE
-    with pytest.raises(RunError, match="picture phase"):
-        checked(replace(FINE, train=replace(FINE.train, steps=1)))
+    with pytest.raises(RunError, match="picture stage"):
+        checked(replace(FINE, stages=(*FINE.stages, AdversarialStage(steps=1))))
     with pytest.raises(RunError, match="whose windows"):
-        checked(replace(tiny(), fine_mouth=FINE.fine_mouth))
+        checked(replace(tiny(), stages=FINE.stages))
 
 
 def test_the_film_shows_the_painted_mouth_and_nothing_else_of_its_window():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stillspeak.config import MouthDiscriminatorConfig
+from stillspeak.config import MouthDiscriminatorConfig, PictureStage
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
@@ -14,9 +14,9 @@ from stillspeak.model.discriminators import mouth_of
 from stillspeak.model.generator import Generator
 from stillspeak.presets import default, sharp, tiny
 from stillspeak.training.adversary import MouthCritic
+from stillspeak.training.build import make_phases
 from stillspeak.training.run import config_from_dict, config_to_dict
 from stillspeak.training.team import Team
-from stillspeak.training.warm_start import PicturePhase
 
 CONFIG = MouthDiscriminatorConfig((8, 8), learning_rate=2e-3)
 
@@ -93,21 +93,22 @@ def test_it_looks_at_the_mouth_in_whatever_light():
 
 
 def test_the_picture_phase_trains_it_and_a_preset_may_do_without(prepared: Path):
-    config = replace(tiny(), mouth=CONFIG)
+    config = tiny().with_stages(PictureStage, mouth=CONFIG)
     clips = Clips(prepared, "train", config.generator.context)
-    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
-    phase = PicturePhase(config, Generator(config.generator), drawer, Team())
+    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.labels.code))
+    phase = make_phases(config, Generator(config.generator), drawer, Team())[1]
     assert phase.networks["mouth"] is not None
     before = [parameter.clone() for parameter in phase.networks["mouth"].parameters()]
     scalars = phase.step(0, phase.draw(0))
     assert float(scalars["mouth_loss"]) > 0
     assert any((a != b).any() for a, b in zip(before, phase.networks["mouth"].parameters(), strict=True))
-    plain = PicturePhase(replace(config, mouth=None), Generator(config.generator), drawer, Team())
+    config = config.with_stages(PictureStage, mouth=None)
+    plain = make_phases(config, Generator(config.generator), drawer, Team())[1]
     assert not plain.networks
     assert "mouth_loss" not in plain.step(0, plain.draw(0))
 
 
 @pytest.mark.parametrize("preset", [default, sharp])
 def test_a_config_with_or_without_it_is_read_back(preset):
-    for config in (preset(), replace(preset(), mouth=CONFIG)):
+    for config in (preset(), preset().with_stages(PictureStage, mouth=CONFIG)):
         assert config_from_dict(config_to_dict(config)) == config

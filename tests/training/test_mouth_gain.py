@@ -18,7 +18,7 @@ from stillspeak.training.mouth_gain import code_at_rest, learnt_code, opened
 from stillspeak.training.tensors import pixels
 from stillspeak.training.weights import Trained, remark
 
-CODE = tiny().warm.code
+CODE = tiny().labels.code
 SOUND = np.random.default_rng(0).normal(0, 0.3, (30, 1280)).astype(np.float32)
 STILL = np.random.default_rng(1).integers(0, 255, (128, 96, 3), dtype=np.uint8)
 
@@ -106,7 +106,7 @@ def test_a_gain_that_makes_no_sense_is_said(talker: tuple[Generator, Engine], mo
 
 def test_a_warm_start_of_the_run_or_of_one_before_it_makes_a_mouth_code():
     code = MouthCode(np.eye(5, 58, dtype=np.float32), 1.0)
-    cold = replace(default(), warm=replace(default().warm, sound_steps=0, picture_steps=0))
+    cold = replace(default(), stages=default().stages[2:])
     assert learnt_code(Trained(default(), {}, code, [])) == 5  # as many as the code has, whatever the preset says
     assert learnt_code(Trained(cold, {}, code, [])) == 0
     assert learnt_code(Trained(paper(), {}, code, [{**remark("adversarial"), "steps": 9}])) == 0

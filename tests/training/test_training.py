@@ -14,7 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stillspeak.cli import main
-from stillspeak.config import Config, MouthDiscriminatorConfig, PaintingConfig, WarpingConfig
+from stillspeak.config import (
+    AdversarialStage,
+    Config,
+    MouthDiscriminatorConfig,
+    PaintingConfig,
+    PictureStage,
+    WarpingConfig,
+)
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
@@ -78,7 +85,7 @@ def test_samples_are_strips_and_videos_with_sound(finished: Path):
 @pytest.mark.parametrize("steps", [6, 10])  # sound 4, picture 2; sound 4, picture 4, adversarial 2
 def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Path, steps: int):
     mouth = MouthDiscriminatorConfig((4, 8))
-    config = replace(tiny(), mouth=mouth, train=replace(tiny().train, sample_every=1000))
+    config = replace(tiny(), train=replace(tiny().train, sample_every=1000)).with_stages(PictureStage, mouth=mouth)
     for name in ("whole", "halves"):
         RunFolder(tmp_path / name).create(config, prepared)
     Trainer(RunFolder(tmp_path / "whole"), say=quiet).run()
@@ -263,8 +270,8 @@ def test_a_run_has_one_trainer_at_a_time_and_a_checkpoint_that_belongs_to_it(
 def test_a_run_that_was_ended_before_its_first_checkpoint_begins_anew(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    config = replace(tiny(), train=replace(tiny().train, sample_every=0, calibrate=False))
-    config = replace(config, warm=replace(config.warm, sound_steps=0, picture_steps=0))
+    config = replace(tiny(), stages=tiny().stages[2:], train=replace(tiny().train, sample_every=0))
+    config = config.with_stages(AdversarialStage, calibrate=False)
     RunFolder(tmp_path / "r").create(config, prepared)
     assert main(["resume", str(tmp_path / "r")]) == 2
     assert "start it again" in capsys.readouterr().err
@@ -343,7 +350,7 @@ tiny generator.noise.variance -1; tiny generator.context.rate-hz 1000000000; tin
 tiny sequence.layers 0; tiny sequence.hidden -1; tiny sequence.code 0; sharp mouth.channels 0; sharp mouth.weight -1
 tiny generator.decoder.furthest-px -5; synchronised sync.size 0; sync train.evenness -1000; sync train.weight-decay -1
 lipreader network.dropout 2; lipreader network.hidden 0; sync network.size -3; sync network.temperature 0
-lipreader train.seed 99999999999999999999; tiny train.back-off -1; tiny train.save-every-seconds -1; tiny warm.motion -1
+lipreader train.seed 99999999999999999999; tiny train.back-off -1; tiny train.save-every-seconds -1; tiny picture.motion -1
 tiny train.clips -100000000000000000000; synchronised sync.sound-channels 0
 """.replace("\n", ";").split(";")
     if case.strip()
@@ -371,7 +378,8 @@ def test_whatever_the_bounds_allow_can_be_drawn(prepared: Path, strength: float)
 
 def test_fields_are_set_on_the_command_line_with_either_spelling():
     config = overridden("default", ["--train.steps", "7", "--loss.mouth", "2.5", "--generator.context.size", "128"])
-    assert (config.train.steps, config.loss.mouth, config.generator.context.size) == (7, 2.5, 128)
+    assert config.stages[2].steps == 7
+    assert (config.loss.mouth, config.generator.context.size) == (2.5, 128)
     assert overridden("paper", ["--train.log_every", "3"]).train.log_every == 3
 
 
@@ -420,10 +428,10 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["--train.frames", "0"], "at least 1"),
         (["--train.threads", "-1"], "at least 0"),
         (["--warm.code", "0"], "at least 1"),
-        (["--warm.code", "400"], "warm.code must be at most"),
+        (["--warm.code", "400"], "labels.code must be at most"),
         (["--train.seed", "-1"], "train.seed must be at least 0"),
         (["--train.hours", "-1"], "train.hours must be at least 0"),
-        (["--train.learning-rate", "-1"], "train.learning-rate must be at least 0"),
+        (["--train.learning-rate", "-1"], "adversarial.learning-rate must be at least 0"),
         (["--loss.mouth", "nan"], "loss.mouth must be a number"),
         (["--generator.context.window-seconds", "0.001"], "a frame's at least"),
         (["--generator.context.fps", "30"], "must be 25"),
@@ -432,7 +440,7 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["--generator.context.stride-seconds", "0.00001"], "stride-seconds must be a sample's at least"),
         (["--generator.identity.channels", "4", "8"], "must be 5 numbers"),
         (["--frame.channels", "4", "8", "8", "8"], "frame.channels must be 5 numbers"),
-        (["--train.keep-context", "True", "--train.keep-picture", "True"], "leave nothing to learn"),
+        (["--picture.learns", "mouth"], "leaves nothing to learn"),
     ],
 )
 def test_numbers_that_cannot_be_trained_with_are_refused(
@@ -444,8 +452,8 @@ def test_numbers_that_cannot_be_trained_with_are_refused(
 
 
 def test_samples_may_be_made_at_the_end_alone(prepared: Path, tmp_path: Path):
-    config = replace(tiny(), train=replace(tiny().train, sample_every=0, calibrate=False))
-    config = replace(config, warm=replace(config.warm, sound_steps=0, picture_steps=0))
+    config = replace(tiny(), stages=tiny().stages[2:], train=replace(tiny().train, sample_every=0))
+    config = config.with_stages(AdversarialStage, calibrate=False)
     train(config, prepared, tmp_path / "r", say=quiet)
     assert [path.name for path in (tmp_path / "r" / "samples").glob("*.png")] == ["adversarial-000004.png"]
 
@@ -539,14 +547,23 @@ def test_calibration_widens_a_mouth_and_eyes_that_move_too_little(
 
 
 @pytest.mark.parametrize(
-    ("keep", "learns"),
+    ("stage", "learns"),
     [
-        ("--train.keep-context", {"identity", "noise", "decoder", "last"}),
-        ("--train.keep-picture", {"context"}),
+        ("picture", {"identity", "noise", "decoder", "last"}),
+        ("sound", {"context"}),
     ],
 )
-def test_what_is_kept_is_not_changed_by_the_adversaries(keep: str, learns: set[str], prepared: Path, tmp_path: Path):
-    settings = ["--warm.sound-steps", "0", "--warm.picture-steps", "0", "--train.steps", "2", keep, "True"]
+def test_what_is_kept_is_not_changed_by_the_adversaries(stage: str, learns: set[str], prepared: Path, tmp_path: Path):
+    settings = [
+        "--warm.sound-steps",
+        "0",
+        "--warm.picture-steps",
+        "0",
+        "--train.steps",
+        "2",
+        "--adversarial.learns",
+        stage,
+    ]
     config = overridden("tiny", [*settings, "--loss.code", "0", "--warm.expression", "False"])
     RunFolder(tmp_path / "r").create(config, prepared)
     trainer = Trainer(RunFolder(tmp_path / "r"), say=quiet)

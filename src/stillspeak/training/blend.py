@@ -51,7 +51,7 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
     known = [{**stage, "run": ""} for stage in first.history]  # a stage that both went through counts once
     history = [*first.history, *(stage for stage in second.history if {**stage, "run": ""} not in known)]
     if share and part != "sound":
-        config = replace(config, warm=replace(config.warm, expression=second.config.warm.expression))
+        config = replace(config, labels=replace(config.labels, expression=second.config.labels.expression))
     return Trained(config, weights, first.code, [*history, remark(f"blend: {share:.0%} of {part}")])
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from stillspeak.config import Config
+from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
@@ -17,13 +17,12 @@ from stillspeak.training.loader import trainers_here
 from stillspeak.training.memory import keep_memory
 from stillspeak.training.phase import Phase
 from stillspeak.training.run import CHECKPOINT, RunFolder
+from stillspeak.training.runs import stage_names
 from stillspeak.training.state import State
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.team import Team
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.weights import Stage, load_generator, read_generator
-
-PHASES: tuple[type[Phase], ...] = (SoundPhase, PicturePhase, AdversarialPhase)
 
 
 class Built(NamedTuple):
@@ -67,9 +66,7 @@ def build(folder: RunFolder, team: Team, device: torch.device, workers: int, ini
     generator.to(device)
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     drawer = Drawer(clips, config.data, beginning.code)
-    phases: list[Phase] = [phase(config, generator, drawer, team) for phase in PHASES]
-    for phase in phases:
-        phase.require_shares()
+    phases = make_phases(config, generator, drawer, team)
     code, history, hears_anew = beginning
     run = folder.path.resolve().name
     state = State(config, generator, average, phases, code, history, run, _learnt_from(config, clips))
@@ -106,19 +103,37 @@ def _clips(config: Config, data: Path, team: Team, workers: int) -> Clips:
     return clips
 
 
+def make_phases(config: Config, generator: Generator, drawer: Drawer, team: Team) -> list[Phase]:
+    """Returns what the stages of a config do, in their order. Raises RunError if a batch cannot be shared."""
+    phases: list[Phase] = []
+    for name, stage in zip(stage_names([stage.kind for stage in config.stages]), config.stages, strict=True):
+        phase: Phase
+        match stage:
+            case SoundStage():
+                phase = SoundPhase(config, stage, generator, drawer, team)
+            case PictureStage():
+                phase = PicturePhase(config, stage, generator, drawer, team)
+            case AdversarialStage():
+                phase = AdversarialPhase(config, stage, generator, drawer, team)
+        phase.name, phase.repeat = name, sum(before.kind == phase.kind for before in phases)
+        phase.require_shares()
+        phases.append(phase)
+    return phases
+
+
 def _begin(config: Config, clips: Clips, generator: Generator, init: Path | None) -> _Beginning:
     """Prepares a generator for its first step: as a model to start from left it, or new."""
-    warm = config.warm
+    labels, pictures = config.labels, config.stage(PictureStage)
     if init is not None:
         beginning = _begin_with(config, generator, init)
     else:
-        beginning = _Beginning(fit_mouth_code(clips.points, warm.code), [])
-        if warm.picture_steps:
-            open_decoder(generator, warm.code)
-    if warm.expression:
-        if warm.picture_steps:
+        beginning = _Beginning(fit_mouth_code(clips.points, labels.code), [])
+        if pictures:
+            open_decoder(generator, labels.code)
+    if labels.expression:
+        if pictures:
             open_eyes(generator, len(beginning.code.basis))
-        let_blink(generator, warm.blinks_per_s)
+        let_blink(generator, labels.blinks_per_s)
     return beginning
 
 
@@ -126,10 +141,8 @@ def _begin_with(config: Config, generator: Generator, init: Path) -> _Beginning:
     """Loads the model to start from. Raises ModelError if it hears otherwise and the run does not learn sound."""
     trained = load_generator(init, generator)
     hears_anew = trained.config.generator.context != config.generator.context
-    if hears_anew and not config.warm.sound_steps:
-        raise ModelError(
-            f"The Context Encoder of {init} hears otherwise; to learn sound anew set warm.sound-steps above 0."
-        )
+    if hears_anew and not config.stage(SoundStage):
+        raise ModelError(f"The Context Encoder of {init} hears otherwise; to learn sound anew set sound.steps above 0.")
     return _Beginning(trained.code, [{**stage, "run": ""} for stage in trained.history], hears_anew)
 
 

@@ -84,7 +84,12 @@ def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dic
 
 def _discriminators(phases: Sequence[Phase]) -> dict[str, nn.Module]:
     """Those of the phases that take steps, by name."""
-    return {name: network for phase in phases if phase.steps for name, network in phase.networks.items()}
+    return {
+        f"{name}{phase.repeat + 1}" if phase.repeat else name: network
+        for phase in phases
+        if phase.steps
+        for name, network in phase.networks.items()
+    }
 
 
 def _optimisers(phases: Sequence[Phase], index: int) -> dict[str, torch.optim.Optimizer]:

@@ -3,11 +3,11 @@
 import math
 from dataclasses import asdict
 
-from stillspeak.config import Config, ContextConfig, JudgeConfig
+from stillspeak.config import AdversarialStage, Config, ContextConfig, JudgeConfig, PictureStage
 from stillspeak.data.drawer import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
-from stillspeak.training.runs import flat
+from stillspeak.training.runs import flat, stage_names
 
 _MOST_LAYERS = 4  # of a judge; each halves the mouth's 48 pixels
 _HALVINGS = 5  # of a crop's sides, down to 4 x 3
@@ -21,19 +21,13 @@ def _each(least: float, most: float, names: str) -> dict[str, tuple[float, float
 
 # Least and most of every number that has any. A name without a section is that of every section.
 _BOUNDS = {
-    **_each(
-        0,
-        _ANY,
-        "learning_rate sound_learning_rate picture_learning_rate weight_decay reconstruction upper eyes interior",
-    ),
+    **_each(0, _ANY, "learning_rate weight_decay reconstruction upper eyes interior"),
     **_each(
         0, _ANY, "weight matching loss.code loss.mouth motion variance furthest_px steps hours sample_every back_off"
     ),
-    **_each(
-        0, _ANY, "save_every_seconds decay_after_epochs patience_epochs adversaries_from sound_steps picture_steps"
-    ),
+    **_each(0, _ANY, "save_every_seconds decay_after_epochs patience_epochs adversaries_from"),
     **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
-    **_each(1, _ANY, "check_every warm.code sound_clips picture_clips picture_frames sequence.code"),
+    **_each(1, _ANY, "check_every labels.code sequence.code"),
     **_each(0, 1, "decay taught ema as_recorded sentences blinks openings open_stills recombined"),
     **_each(0, MOST_THROATS, "throats"),
     **_each(0, 2, "evenness"),
@@ -60,15 +54,15 @@ def checked(config: Config) -> Config:
     _require_sound(config.generator.context)
     _require_purpose(config)
     most = min(config.generator.context.size, 2 * len(LIPS_AND_CHIN))
-    if config.warm.code > most:
-        raise RunError(f"warm.code must be at most {most}, not {config.warm.code}.")
+    if config.labels.code > most:
+        raise RunError(f"labels.code must be at most {most}, not {config.labels.code}.")
     for name, channels, layers in (
         ("generator.identity.channels", config.generator.identity.channels, _HALVINGS),
         ("generator.context.channels", config.generator.context.channels, 0),
         ("frame.channels", config.frame and config.frame.channels, _HALVINGS),
         ("sequence.channels", config.sequence and config.sequence.channels, _HALVINGS),
         ("sync.channels", config.sync and config.sync.channels, 0),
-        ("mouth.channels", config.mouth and config.mouth.channels, 0),
+        *((f"{name}.mouth.channels", stage.mouth and stage.mouth.channels, 0) for name, stage in _pictures(config)),
         ("sync.sound-channels", config.sync and config.sync.sound_channels, 0),
     ):
         if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
@@ -94,16 +88,25 @@ def _require_sound(context: ContextConfig) -> None:
 
 def _require_purpose(config: Config) -> None:
     """Raises RunError if nothing is to be learnt, or a part has nobody to teach or to judge it."""
-    if config.train.keep_context and config.train.keep_picture:
-        raise RunError("train.keep-context and train.keep-picture together leave nothing to learn.")
     if config.generator.mouth and config.generator.decoder.kind != "warping":
         raise RunError("generator.mouth needs a decoder that warps.")
-    if config.fine_mouth and not config.generator.mouth:
-        raise RunError("fine-mouth needs generator.mouth, whose windows it judges.")
-    if config.warm.keep_crops and not config.generator.mouth:
-        raise RunError("warm.keep-crops leaves nothing to learn without generator.mouth.")
-    if config.generator.mouth and config.train.steps and not config.train.keep_picture:
-        raise RunError("The mouth decoder learns in the picture phase: set train.keep-picture True or train.steps 0.")
+    for name, stage in _pictures(config):
+        if stage.fine_mouth and not config.generator.mouth:
+            raise RunError(f"{name}.fine-mouth needs generator.mouth, whose windows it judges.")
+        if stage.learns == "mouth" and not config.generator.mouth:
+            raise RunError(f"{name}.learns mouth leaves nothing to learn without generator.mouth.")
+    adversarial = config.stage(AdversarialStage)
+    if config.generator.mouth and adversarial and adversarial.learns != "sound":
+        raise RunError(
+            "The mouth decoder learns in a picture stage: set adversarial.learns sound or adversarial.steps 0."
+        )
+
+
+def _pictures(config: Config) -> list[tuple[str, PictureStage]]:
+    """The picture stages of a config, with their names."""
+    names = stage_names([stage.kind for stage in config.stages])
+    pairs = zip(names, config.stages, strict=True)
+    return [(name, stage) for name, stage in pairs if isinstance(stage, PictureStage)]
 
 
 def checked_judge(config: JudgeConfig) -> JudgeConfig:

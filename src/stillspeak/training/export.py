@@ -60,7 +60,7 @@ def export(model: str | Path, destination: str | Path) -> Path:
     trained = read_generator(Path(model))
     made = export_trained(trained, destination)
     learnt = {stage["phase"] for stage in trained.history if stage["steps"]}
-    undrawn = learnt == {SoundPhase.name}
+    undrawn = learnt == {SoundPhase.kind}
     if undrawn or not moves_mouth(Engine(made, threads=1)):
         before = "before its picture phase" if undrawn else "too early"
         said = f"{model} was exported {before}: the model in {made} hardly moves a mouth."

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stillspeak.config import Config
+from stillspeak.config import MouthDiscriminatorConfig
 from stillspeak.media.mouths import FINE
 from stillspeak.model.generator import Layers
 from stillspeak.model.losses import reconstruction_loss
@@ -27,15 +27,17 @@ class FineMouth:
     """The mouth decoder and the discriminator of what it draws.
 
     Args:
-        config: The run's.
+        interior: How much more a pixel counts where mouths are open.
+        critic: Of the discriminator, if there is one.
         decoder: The generator's mouth decoder.
         device: Where it learns.
     """
 
-    def __init__(self, config: Config, decoder: MouthDecoder, device: torch.device) -> None:
-        self._decoder, self._interior = decoder, config.loss.interior
-        fine = config.fine_mouth
-        self.critic = MouthCritic(fine, device, "fine_mouth", fine=True) if fine else None
+    def __init__(
+        self, interior: float, critic: MouthDiscriminatorConfig | None, decoder: MouthDecoder, device: torch.device
+    ) -> None:
+        self._decoder, self._interior = decoder, interior
+        self.critic = MouthCritic(critic, device, "fine_mouth", fine=True) if critic else None
 
     def learn(
         self, features: Tensor, layers: Layers, view: FineView, frames: Tensor, interior: Tensor

@@ -106,7 +106,7 @@ class _Steps(Dataset[list[Part] | Exception]):
         except (RuntimeError, OSError):
             return RunError(
                 "There is no room for a batch in shared memory (/dev/shm): in a container give it more (--shm-size 8g), "
-                "or lower train.clips and warm.picture-clips."
+                "or lower adversarial.clips and picture.clips."
             )
 
 

@@ -102,7 +102,7 @@ class Trainer:
                 phase = self.state.phases[self.state.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
                     pass
-                if phase.name == AdversarialPhase.name and self.config.train.calibrate:
+                if isinstance(phase, AdversarialPhase) and phase.stage.calibrate:
                     self._calibrate()
                 self.state.phase_index, self.state.step = self.state.phase_index + 1, 0
                 self.save()
@@ -126,6 +126,7 @@ class Trainer:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         state = self.state
         phase.rate = 0.5**state.backed_off
+        state.generator.train().requires_grad_(True)  # the stage before may have kept parts of it
         began, began_at, last = time.monotonic(), state.step, time.monotonic()
         for parts in batches(phase.draw, state.step, phase.steps, self.device, self.workers):
             scalars = phase.step(state.step, parts)
@@ -153,7 +154,7 @@ class Trainer:
         step, train = self.state.step, self.config.train
         late = self._out_of_time()
         samples = late or step == phase.steps or bool(train.sample_every and step % train.sample_every == 0)
-        epoch = phase.name == AdversarialPhase.name and self._at_epoch_end()
+        epoch = isinstance(phase, AdversarialPhase) and self._at_epoch_end(phase)
         return _Due(stopping, late, step % train.log_every == 0, samples, epoch)
 
     def _look(self, phase: Phase, due: _Due) -> bool:
@@ -169,7 +170,7 @@ class Trainer:
 
     def _is_over(self, phase: Phase) -> bool:
         """Whether a phase takes no step any more: the time of the run is used up, or patience ended before it was stopped."""
-        impatient = phase.name == AdversarialPhase.name and self.team.any(self.watch.patience.over)
+        impatient = isinstance(phase, AdversarialPhase) and self.team.any(self.watch.patience.over)
         return impatient or self._out_of_time()
 
     def _out_of_time(self) -> bool:
@@ -209,9 +210,9 @@ class Trainer:
         self.save()
         return True
 
-    def _at_epoch_end(self) -> bool:
-        epoch = math.ceil(len(self.clips) / self.config.train.clips)
-        return bool(self.config.train.patience_epochs) and self.state.step % epoch == 0
+    def _at_epoch_end(self, phase: AdversarialPhase) -> bool:
+        epoch = math.ceil(len(self.clips) / phase.clips)
+        return bool(phase.stage.patience_epochs) and self.state.step % epoch == 0
 
     def _calibrate(self) -> None:
         best = self.folder.path / BEST
@@ -222,7 +223,7 @@ class Trainer:
                 self.state.history = kept.history
                 return
         average = self.state.average_here()
-        factors = calibrate(average, self.clips, self.state.code, expressions=self.config.warm.expression)
+        factors = calibrate(average, self.clips, self.state.code, expressions=self.config.labels.expression)
         self.state.average.load_state_dict(average.state_dict())
         self.state.history.append(remark(f"{_CALIBRATION}: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
         self.team.wait()

@@ -73,7 +73,7 @@ class Monitor:
             matches, eyes, errors = [], [], []
             for index in range(min(_CLIPS, len(clips))):
                 real = clips.frames(index)
-                shapes = self._shapes(clips.points[index], code) if phase == PicturePhase.name else None
+                shapes = self._shapes(clips.points[index], code) if phase.startswith(PicturePhase.kind) else None
                 made = render(generator, real[0], clips.windows(index), shapes)
                 points, wanted = crop_landmarks(made), crop_landmarks(real)
                 matches.append(match(mouth_opening(points), mouth_opening(wanted)))
@@ -88,7 +88,7 @@ class Monitor:
                     self.board.video(f"{phase}-{split}", video, step)
             figures[f"{split}_opening_correlation"] = float(np.mean([found.correlation for found in matches]))
             figures[f"{split}_opening_spread"] = float(np.mean([found.spread for found in matches]))
-            if phase == PicturePhase.name and self.config.warm.expression:
+            if phase.startswith(PicturePhase.kind) and self.config.labels.expression:
                 figures[f"{split}_eyes_correlation"] = float(np.mean([found.correlation for found in eyes]))
                 figures[f"{split}_eyes_spread"] = float(np.mean([found.spread for found in eyes]))
             figures[f"{split}_lower_l1"] = float(np.mean(errors))
@@ -101,7 +101,7 @@ class Monitor:
     def _shapes(self, points: Points, code: MouthCode) -> Shapes:
         """A clip's mouth codes, and where z_n has them its expressions, as its first frame being the still."""
         expressions = expression(points)
-        return Shapes(code.encode(points), expressions - expressions[0] if self.config.warm.expression else None)
+        return Shapes(code.encode(points), expressions - expressions[0] if self.config.labels.expression else None)
 
     @torch.no_grad()
     def quality(self, generator: Generator) -> dict[str, float]:

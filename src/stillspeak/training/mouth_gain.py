@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from stillspeak.config import PictureStage, SoundStage
 from stillspeak.model.generator import Generator
 from stillspeak.training.warm_start import PicturePhase, SoundPhase
 from stillspeak.training.weights import Trained
@@ -14,9 +15,9 @@ from stillspeak.training.weights import Trained
 
 def learnt_code(trained: Trained) -> int:
     """How many elements of z_c are the mouth code; 0 if the model never had a warm start, as the paper's has none."""
-    warm = trained.config.warm
-    learnt = {stage["phase"] for stage in trained.history if stage["steps"]}
-    warmed = warm.sound_steps or warm.picture_steps or learnt & {SoundPhase.name, PicturePhase.name}
+    config, kinds = trained.config, (SoundPhase.kind, PicturePhase.kind)
+    learnt = any(stage["phase"].startswith(kinds) for stage in trained.history if stage["steps"])
+    warmed = learnt or config.stage(SoundStage) or config.stage(PictureStage)
     return len(trained.code.basis) if warmed else 0
 
 

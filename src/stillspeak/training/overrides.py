@@ -2,14 +2,20 @@
 
 import contextlib
 import io
+import re
+from itertools import chain
 from typing import TypeVar
 
 import tyro
 
-from stillspeak.config import Config, JudgeConfig
+from stillspeak.config import AdversarialStage, Config, JudgeConfig, PictureStage, SoundStage
 from stillspeak.errors import RunError
 from stillspeak.presets import JUDGES, PRESETS
 from stillspeak.training.checks import checked, checked_judge
+from stillspeak.training.former import KEPT, NAMES
+from stillspeak.training.runs import stage_names
+
+_KINDS = tuple(stage.kind for stage in (SoundStage, PictureStage, AdversarialStage))
 
 
 def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:
@@ -29,16 +35,39 @@ Read = TypeVar("Read", Config, JudgeConfig)
 
 
 def _read(kind: type[Read], default: Read, arguments: list[str]) -> Read:
-    read = _tried(kind, default, arguments)
+    settings = _settings(arguments)
+    translated = [_translated(setting, default) for setting in settings]
+    read = _tried(kind, default, [*chain(*translated)])
     if read is None:
-        wrong = (setting for setting in _settings(arguments) if _tried(kind, default, setting) is None)
+        pairs = zip(settings, translated, strict=True)
+        wrong = (setting for setting, options in pairs if _tried(kind, default, options) is None)
         raise RunError(f"This is not a setting, or not a value of it: {' '.join(next(wrong, arguments))}")
     return read
 
 
+def _translated(setting: list[str], default: Config | JudgeConfig) -> list[str]:
+    """Returns an option as tyro names it, which knows a stage by its place: ``--sound.steps`` is ``--stages.0.steps``.
+
+    ``--train.steps`` and what else were the adversarial stage's settings once stay names for them.
+    """
+    if not isinstance(default, Config) or not setting[0].startswith("--"):
+        return setting
+    option, equals, value = setting[0].partition("=")
+    name = option[2:].replace("-", "_")
+    if name in KEPT and ((equals and value) or setting[-1]) == "True":
+        return _translated(["--adversarial.learns", KEPT[name]], default)
+    section, _, field = NAMES.get(name, name).partition(".")
+    names = stage_names([stage.kind for stage in default.stages])
+    if section in _KINDS and section not in names:
+        raise RunError(f"The preset {default.name} has no {section} stage, so that {option} sets nothing.")
+    place = f"stages.{names.index(section)}" if section in names else section
+    return [f"--{place}.{field}".replace("_", "-").rstrip(".") + equals + value, *setting[1:]]
+
+
 def _tried(kind: type[Read], default: Read, arguments: list[str]) -> Read | None:
+    shown = io.StringIO()
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(shown):
             return tyro.cli(
                 kind,
                 args=arguments,
@@ -48,8 +77,17 @@ def _tried(kind: type[Read], default: Read, arguments: list[str]) -> Read | None
             )
     except SystemExit as end:
         if not end.code:
+            print(_renamed(shown.getvalue(), default), end="")
             raise
         return None
+
+
+def _renamed(help_text: str, default: Config | JudgeConfig) -> str:
+    """Returns tyro's help with the names of stages in place of their numbers."""
+    if not isinstance(default, Config):
+        return help_text
+    names = stage_names([stage.kind for stage in default.stages])
+    return re.sub(r"stages\.(\d+)", lambda found: names[int(found[1])], help_text)
 
 
 def _settings(arguments: list[str]) -> list[list[str]]:

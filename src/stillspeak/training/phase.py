@@ -12,31 +12,36 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
 
+_KINDS = 3  # of stages
 Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, time, ...)
 
 
 class Phase(ABC):
-    """One stage of training: how many steps, what a step needs, what it does.
+    """One stage of training at work: what a step needs, what it does.
 
     Attributes:
-        name: in metrics, samples and history.
-        number: the stage's own among the seeds.
+        kind: of its stage.
+        number: the kind's own among the seeds.
+        name: in metrics, samples and history: the kind, and from the second of a kind on a number behind it.
+        repeat: how many stages of its kind come before it.
         steps: it takes.
-        batch: its clips, over all processes, and the field they are set with.
+        clips: a batch, over all processes.
+        kept: parts of the generator that stay as they are.
         networks: beside the generator, to be saved.
         optimisers: to be saved.
         rate: factor on every learning rate; halved after not-a-number.
     """
 
-    name: str
+    kind: str
     number: int
 
     def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
         self.config, self.generator, self.drawer, self.team = config, generator, drawer, team
+        self.name, self.repeat = self.kind, 0
+        self.kept: list[nn.Module] = []
         self.device = next(generator.parameters()).device
         self.in_bfloat16 = chosen_bfloat16(config.train.precision, self.device)
-        self.steps, self.rate = 0, 1.0
-        self.batch = (0, "")
+        self.steps, self.clips, self.rate = 0, 0, 1.0
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
 
@@ -55,11 +60,16 @@ class Phase(ABC):
     def require_shares(self) -> None:
         """Raises RunError if the batch cannot be shared among processes and parts."""
         if self.steps:
-            self.team.shares(self.config.train.accumulate)[0].of(*self.batch)
+            self.team.shares(self.config.train.accumulate)[0].of(self.clips, f"{self.name}.clips")
 
     def seed(self, step: int) -> tuple[int, int, int]:
         """Of everything random in a step."""
-        return self.config.train.seed, self.number, step
+        return self.config.train.seed, self.number + _KINDS * self.repeat, step
+
+    def hold(self) -> None:
+        """Keeps what is not to learn as it is."""
+        for network in self.kept:
+            network.eval().requires_grad_(False)
 
     def precision(self) -> Any:
         """Convolutions and products of matrices in bfloat16, if that was chosen; weights and losses stay in full precision."""

@@ -23,10 +23,12 @@ from torch import Tensor
 from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.training.checks import checked, checked_judge
-from stillspeak.training.runs import CONFIG, METRICS, flat
+from stillspeak.training.former import modernised
+from stillspeak.training.runs import CONFIG, METRICS
 from stillspeak.whole import whole
 
-_MAY_LACK = ("frame", "sequence", "sync", "mouth", "fine_mouth")  # discriminators
+_MAY_LACK = ("frame", "sequence", "sync")  # discriminators
+_STAGES = "stages"
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"  # the generator of the best epoch, where validation decides when to stop
@@ -39,7 +41,11 @@ def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: _without_none(value) if isinstance(value, dict) else value
+        key: [*map(_without_none, value)]
+        if key == _STAGES
+        else _without_none(value)
+        if isinstance(value, dict)
+        else value
         for key, value in table.items()
         if value is not None
     }
@@ -48,11 +54,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 def config_from_dict(table: dict[str, Any]) -> Config:
     """The inverse of ``config_to_dict``. Raises RunError if a value is missing, of the wrong type or out of bounds."""
     try:
-        return checked(
-            TypeAdapter(Config).validate_python(
-                {"frame": None, "sequence": None, "sync": None, "mouth": None, "fine_mouth": None, **table}
-            )
-        )
+        return checked(TypeAdapter(Config).validate_python({**dict.fromkeys(_MAY_LACK), **modernised(table)}))
     except ValidationError as error:
         raise RunError(_what_is_wrong(error)) from error
 
@@ -152,8 +154,8 @@ class RunFolder:
             config = config_from_dict(table)
         except RunError as error:
             raise RunError(f"{self.path / CONFIG}: {error}") from error
-        known = {name.partition(".")[0] for name in flat(config_to_dict(config))}
-        if unknown := [name for name in table if name not in known]:
+        known = {*config_to_dict(config), *_MAY_LACK}
+        if unknown := [name for name in modernised(table) if name not in known]:
             raise RunError(f"{self.path / CONFIG}: there is no section {unknown[0]}.")
         return config, data
 

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import tomllib
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +84,22 @@ def differences(runs: list[Path]) -> str:
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A table of tables as one: ``train.steps`` and so on."""
+    """Returns a table of tables as one, ``train.seed`` and so on; stages go by their kinds, ``sound.steps`` and so on."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        if key == "stages":
+            for name, stage in zip(stage_names([stage["kind"] for stage in value]), value, strict=True):
+                found |= flat({field: of for field, of in stage.items() if field != "kind"}, f"{name}.")
+        else:
+            found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
+
+
+def stage_names(kinds: Sequence[str]) -> list[str]:
+    """Returns a name for each stage of a run: its kind, and from the second of a kind on a number behind it."""
+    before = Counter[str]()
+    names = []
+    for kind in kinds:
+        before[kind] += 1
+        names.append(kind if before[kind] == 1 else f"{kind}{before[kind]}")
+    return names

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from stillspeak.config import Config
+from stillspeak.config import AdversarialStage, Config
 from stillspeak.data.drawer import Drawer, Order
 from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
@@ -44,45 +44,38 @@ class View(NamedTuple):
 class AdversarialPhase(Phase):
     """Generator against its adversaries, with the reconstruction loss. Eq. 1, 2 and 3."""
 
-    name = "adversarial"
+    kind = "adversarial"
     number = 3
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+    def __init__(
+        self, config: Config, stage: AdversarialStage, generator: Generator, drawer: Drawer, team: Team
+    ) -> None:
         super().__init__(config, generator, drawer, team)
-        self.steps, self.batch = config.train.steps, (config.train.clips, "train.clips")
+        self.stage, self.steps, self.clips = stage, stage.steps, stage.clips
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        self.kept: list[nn.Module] = []
-        if config.train.keep_context:
-            self.kept += [generator.context]
-        if config.train.keep_picture:
-            self.kept += [
-                generator.identity,
-                generator.decoder,
-                generator.last,
-                *([generator.mouth] if generator.mouth else []),
-            ]
-        if config.train.keep_picture or config.warm.expression:
+        pictures = [generator.identity, generator.decoder, generator.last, *filter(None, [generator.mouth])]
+        self.kept = {"all": [], "picture": [generator.context], "sound": pictures}[stage.learns]
+        if stage.learns == "sound" or config.labels.expression:
             self.kept += [generator.noise]
         fixed = {id(parameter) for network in self.kept for parameter in network.parameters()}
         self.learning = [parameter for parameter in generator.parameters() if id(parameter) not in fixed]
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
-        self.optimisers = {"generator": adam(self.learning, config.train.learning_rate, BETAS)}
+        self.optimisers = {"generator": adam(self.learning, stage.learning_rate, BETAS)}
         self.optimisers |= {adversary.name: adversary.optimiser for adversary in self.adversaries}
 
     def draw_part(self, step: int, share: Share) -> Part:
         """Stills, frames, windows, where the mouths are open, codes, expressions."""
-        train = self.config.train
-        random, order = np.random.default_rng(self.seed(step)), Order(self.seed(0), step * train.clips)
-        batch = self.drawer.batch(train.clips, train.frames, random, share.of(train.clips), order)
+        stage = self.stage
+        random, order = np.random.default_rng(self.seed(step)), Order(self.seed(0), step * stage.clips)
+        batch = self.drawer.batch(stage.clips, stage.frames, random, share.of(stage.clips), order)
         stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
         return stills, frames, sounds(batch.windows), interior, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update of every network; returns its scalars."""
-        for network in self.kept:  # here, since the phases before this one may teach them
-            network.eval().requires_grad_(False)
-        active = self.adversaries if step >= self.config.train.adversaries_from else []
+        self.hold()
+        active = self.adversaries if step >= self.stage.adversaries_from else []
         rows = []
         for part, share in zip(parts, self.team.shares(len(parts)), strict=True):
             rows.append(self._learn(active, _view(part), Draws(share, *self.seed(step))))
@@ -123,24 +116,24 @@ class AdversarialPhase(Phase):
         with self.precision():
             context, _ = generator.context(view.heard, state.context)
             shown = context[:, -time:]
-            taught = draws.share.parts * clips * self.config.train.taught  # clips of the whole batch
+            taught = draws.share.parts * clips * self.stage.taught  # clips of the whole batch
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
             rest = shown[..., codes.shape[2] :]
             shown = torch.where(told[:, None, None], torch.cat([(CODE_SCALE * codes).to(rest.dtype), rest], 2), shown)
             drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
             z_n, _ = generator.noise(drawn, state.noise)
             z_n = z_n[:, -time:].clone()
-            if self.config.warm.expression:
+            if self.config.labels.expression:
                 z_n[..., :EXPRESSION] = EXPRESSION_SCALE * view.expressions
             return generator.decode(generator.identify(view.scene.stills), shown, z_n), context
 
     def _rate(self, step: int, adversary: Adversary | None = None) -> float:
         """Both decay by 10 % an epoch after epoch 20; the sequence discriminator's is fixed. Section 3.3."""
-        train = self.config.train
-        epoch = step * train.clips / len(self.drawer.clips)
-        factor = train.decay ** max(0.0, epoch - train.decay_after_epochs)
+        stage = self.stage
+        epoch = step * stage.clips / len(self.drawer.clips)
+        factor = stage.decay ** max(0.0, epoch - stage.decay_after_epochs)
         if adversary is None:
-            return train.learning_rate * factor
+            return stage.learning_rate * factor
         return adversary.learning_rate * (factor if adversary.decays else 1.0)
 
 

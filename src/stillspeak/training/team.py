@@ -27,7 +27,7 @@ class Share:
     index: int = 0
     parts: int = 1
 
-    def of(self, clips: int, field: str = "train.clips") -> slice:
+    def of(self, clips: int, field: str = "adversarial.clips") -> slice:
         """This part's place among the clips of a batch. Raises RunError, naming ``field``, if they cannot be shared evenly."""
         if clips % self.parts:
             raise RunError(f"A batch of {clips} clips cannot be cut into {self.parts} equal parts; set {field}.")

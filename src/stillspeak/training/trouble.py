@@ -53,5 +53,5 @@ class Collapse:
             return ""
         return (
             f"The discriminator {' and '.join(said)} is right about everything: lower {said[0]}.learning-rate, "
-            "or let the discriminators join later with train.adversaries-from."
+            "or let the discriminators join later with adversarial.adversaries-from."
         )

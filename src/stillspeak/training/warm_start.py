@@ -15,7 +15,7 @@ from scipy.stats import norm
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stillspeak.config import Config
+from stillspeak.config import Config, PictureStage, SoundStage
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
@@ -119,9 +119,9 @@ def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
     """The GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
     memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
     if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
-        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set warm.expression False.")
+        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set labels.expression False.")
     if not sigma > 0:
-        raise ModelError("Blinks need noise of a variance above 0; or set warm.expression False.")
+        raise ModelError("Blinks need noise of a variance above 0; or set labels.expression False.")
     return memory, sigma
 
 
@@ -129,7 +129,7 @@ def _chance_of_blink(blinks_per_s: float, fps: int) -> float:
     """The chance that a blink begins in a frame. Raises ModelError if there cannot be so many."""
     chance = blinks_per_s / fps
     if not 0 <= chance < _MOST_BLINKS:
-        raise ModelError(f"warm.blinks_per_s must be from 0 to {_MOST_BLINKS * fps:g}, not {blinks_per_s:g}.")
+        raise ModelError(f"labels.blinks_per_s must be from 0 to {_MOST_BLINKS * fps:g}, not {blinks_per_s:g}.")
     return chance
 
 
@@ -166,22 +166,21 @@ def code_loss(
 class SoundPhase(Phase):
     """Teaches the Context Encoder the mouth's shape from sound alone."""
 
-    name = "sound"
+    kind = "sound"
     number = 1
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+    def __init__(self, config: Config, stage: SoundStage, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
-        self.warm, self.steps = config.warm, config.warm.sound_steps
-        self.batch = (self.warm.sound_clips, "warm.sound-clips")
+        self.stage, self.steps, self.clips = stage, stage.steps, stage.clips
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
         self.parameters = [*generator.context.parameters()]
         self.optimisers = {
-            "sound": torch.optim.AdamW(self.parameters, self.warm.sound_learning_rate, weight_decay=0.01, fused=True)
+            "sound": torch.optim.AdamW(self.parameters, self.stage.learning_rate, weight_decay=0.01, fused=True)
         }
 
     def draw_part(self, step: int, share: Share) -> Part:
         """Windows and codes; silence and faint noise keep the mouth shut."""
-        clips = self.warm.sound_clips
+        clips = self.stage.clips
         random = np.random.default_rng(self.seed(step))
         windows, codes = self.drawer.sounds(clips, _SOUND_FRAMES, random, max(1, clips // 16), share.of(clips))
         return sounds(windows), sounds(codes)
@@ -194,7 +193,7 @@ class SoundPhase(Phase):
                 context, _ = self.generator.context(windows, self.generator.begin(len(windows), self.device).context)
             losses.append(code_loss(context, codes, self.opening))
             losses[-1].backward()
-        rate = self.warm.sound_learning_rate * cosine(step, self.steps)
+        rate = self.stage.learning_rate * cosine(step, self.steps)
         norm = self.update("sound", self.parameters, rate, 1.0, len(parts))
         return {"code_loss": torch.stack(losses).detach().mean(), "gradient": norm}
 
@@ -216,40 +215,40 @@ class PicturePhase(Phase):
     pixels alone finds large motions slowly.
     """
 
-    name = "picture"
+    kind = "picture"
     number = 2
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+    def __init__(self, config: Config, stage: PictureStage, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
-        self.warm, self.steps = config.warm, config.warm.picture_steps
-        self.batch = (self.warm.picture_clips, "warm.picture-clips")
+        self.stage, self.steps, self.clips = stage, stage.steps, stage.clips
         crops = [generator.identity, generator.decoder, generator.last]
-        self.kept = crops if config.warm.keep_crops else []
+        self.kept = crops if stage.learns == "mouth" else []
         learning = [network for network in (*crops, generator.mouth) if network and network not in self.kept]
         self.parameters = [parameter for network in learning for parameter in network.parameters()]
-        self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if self.warm.expression else LIPS_AND_CHIN
-        self.optimisers = {"picture": adam(self.parameters, self.warm.picture_learning_rate, (0.9, 0.99))}
-        self.critic = MouthCritic(config.mouth, self.device) if config.mouth and not self.kept else None
-        self.fine = FineMouth(config, generator.mouth, self.device) if generator.mouth else None
+        self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if config.labels.expression else LIPS_AND_CHIN
+        self.optimisers = {"picture": adam(self.parameters, stage.learning_rate, (0.9, 0.99))}
+        self.critic = MouthCritic(stage.mouth, self.device) if stage.mouth and not self.kept else None
+        self.fine = (
+            FineMouth(config.loss.interior, stage.fine_mouth, generator.mouth, self.device) if generator.mouth else None
+        )
         self.critics = [critic for critic in (self.critic, self.fine and self.fine.critic) if critic]
         for critic in self.critics:
             self.networks[critic.name], self.optimisers[critic.name] = critic.network, critic.optimiser
 
     def draw_part(self, step: int, share: Share) -> Part:
         """Stills, frames, landmarks that are tracked, where the mouths are open, larger mouths if any, codes, expressions."""
-        clips, random = self.warm.picture_clips, np.random.default_rng(self.seed(step))
-        batch = self.drawer.pictures(clips, self.warm.picture_frames, random, share.of(clips), self.fine is not None)
+        clips, random = self.stage.clips, np.random.default_rng(self.seed(step))
+        batch = self.drawer.pictures(clips, self.stage.frames, random, share.of(clips), self.fine is not None)
         stills, frames, interior = (torch.from_numpy(a) for a in (batch.stills, batch.frames, batch.interior))
         points, fine = sounds(batch.points[:, :, self.tracked]), [torch.from_numpy(a) for a in batch.fine or ()]
         return stills, frames, points, interior, *fine, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """One update; returns its scalars."""
-        for network in self.kept:  # here, since another phase may teach them
-            network.eval().requires_grad_(False)
+        self.hold()
         shares = self.team.shares(len(parts))
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
-        rate = self.warm.picture_learning_rate * cosine(step, self.steps)
+        rate = self.stage.learning_rate * cosine(step, self.steps)
         norm = self.update("picture", self.parameters, rate, 1.0, len(parts))
         for critic in self.critics:
             weights = [*critic.network.parameters()]
@@ -264,14 +263,14 @@ class PicturePhase(Phase):
         context = torch.zeros(clips, time, self.generator.config.context.size, device=self.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
         noise = draws.uniform(clips, time, self.generator.config.noise.size).to(self.device) * 2 - 1
-        if self.warm.expression:
+        if self.config.labels.expression:
             noise[..., :EXPRESSION] = EXPRESSION_SCALE * expressions
         with self.precision():
             features = self.generator.features(self.generator.identify(stills), context, noise)
             fake, motion, layers = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        losses, slopes = ([], []) if self.kept else ([l1 + self.warm.motion * motion], [None])
+        losses, slopes = ([], []) if self.kept else ([l1 + self.stage.motion * motion], [None])
         judged: dict[str, Tensor] = {}
         if self.critic:
             with self.precision():

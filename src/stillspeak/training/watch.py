@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from stillspeak.config import Config
+from stillspeak.config import AdversarialStage, Config
 from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import RunError
 from stillspeak.model.generator import Generator
@@ -44,7 +44,8 @@ class Watch:
         self.board = Board(folder.path / "board")
         self.monitor = Monitor(config, data, folder.path / "samples", self.board) if leads else None
         self.collapse = Collapse()
-        self.patience = Patience(config.train.patience_epochs)
+        adversarial = config.stage(AdversarialStage)
+        self.patience = Patience(adversarial.patience_epochs if adversarial else 0)
 
     def tick(self, phase: Phase, step: int, values: Mapping[str, float], done: Mapping[str, float], pace: float) -> str:
         """A logged step: ``done`` so far, seconds a step ``pace``."""
@@ -62,7 +63,7 @@ class Watch:
         """Figures, strips and videos from clips never trained on."""
         if self.monitor is None:
             return ""
-        if phase.name == SoundPhase.name:
+        if isinstance(phase, SoundPhase):
             figures = self.monitor.sound_figures(average, code)
         else:
             figures = self.monitor.sample(average, code, phase.name, step)
@@ -70,7 +71,7 @@ class Watch:
             return ""
         self._record(phase.name, step, figures, done)
         self.say("  " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        return standing_mouth(figures) if phase.name == AdversarialPhase.name else ""
+        return standing_mouth(figures) if isinstance(phase, AdversarialPhase) else ""
 
     def epoch(self, step: int, average: Generator, code: MouthCode, history: list[Stage]) -> bool:
         """Whether the paper's end has come: no gain in PSNR or SSIM on validation clips for so many epochs. Section 3.3.
@@ -82,7 +83,7 @@ class Watch:
         figures = self.monitor.quality(average)
         if figures and self.patience.gains(figures):
             self._keep_best(average, code, history)
-        self._record(AdversarialPhase.name, step, figures, {})
+        self._record(AdversarialPhase.kind, step, figures, {})
         self.say("  an epoch: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
         if self.patience.over:
             self.say(f"  no gain for {self.patience.epochs} epochs: the end; {BEST} is what export takes")

@@ -100,7 +100,7 @@ def test_people_kept_for_validation_are_acted_by_speakers_never_trained_on(made:
 def test_the_training_reader_takes_performers_as_any_clip(made: Path):
     config = tiny()
     clips = Clips(made, "train", config.generator.context, fine=True)
-    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.warm.code))
+    drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.labels.code))
     batch = drawer.batch(2, 8, np.random.default_rng(0))
     assert batch.frames.shape == (2, 8, 128, 96, 3)
     assert len(clips.sounds(0)) == 2  # the revoiced copy came along
