@@ -7,33 +7,36 @@ it trains stops learning after some hundred steps (``docs/diary.md``, 2026-11-28
     stillspeak prepare performers HEAD PEOPLE prepared --from prepared
     python recipes/default.py prepared runs/default --init src/stillspeak/weights/default -o my-default
 
-The sound comes from the model that ``--init`` names. The picture stage teaches the Identity Encoder, the Frame Decoder and the
-mouth decoder. It runs until its steps or its hours are over, and goes on where it was stopped when the command is given again.
+The sound comes from the model that ``--init`` names. A first picture stage teaches the mouth decoder alone, a second one the
+Identity Encoder and the Frame Decoder with it. The run goes on until its steps or its hours are over, and where it was stopped
+when the command is given again.
 """
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from stillspeak.config import Config, MouthDecoderConfig, MouthDiscriminatorConfig
+from stillspeak.config import Config, MouthDecoderConfig, MouthDiscriminatorConfig, PictureStage
 from stillspeak.presets import sharp
 from stillspeak.training.export import export
 from stillspeak.training.loop import resume, train
 from stillspeak.training.run import RunFolder
 
 
-def picture_stage(steps: int, hours: float) -> Config:
-    """Pictures alone: speakers evenly, many open mouths, a discriminator for crops and one for larger mouths."""
+def pictures(steps: int, hours: float) -> Config:
+    """Pictures alone: first the mouth decoder learns on crops that stay as they are, then both learn together."""
     base = sharp()
+    critic = MouthDiscriminatorConfig((32, 64, 96), weight=0.012)
+    mouths = PictureStage(steps=steps // 3, clips=10, frames=3, learning_rate=5e-4, learns="mouth", fine_mouth=critic)
+    both = replace(mouths, steps=steps - steps // 3, clips=8, learning_rate=6e-4, learns="picture")
     return replace(
         base,
         name="default",
         generator=replace(base.generator, mouth=MouthDecoderConfig()),
-        mouth=MouthDiscriminatorConfig(weight=0.012),
-        fine_mouth=MouthDiscriminatorConfig((32, 64, 96), weight=0.012),
-        data=replace(base.data, evenness=0.0),
-        warm=replace(base.warm, sound_steps=0, picture_steps=steps, picture_clips=8, picture_frames=3),
-        train=replace(base.train, steps=0, hours=hours, keep_context=False, sample_every=350, log_every=10),
+        loss=replace(base.loss, eyes=4.0),
+        data=replace(base.data, evenness=0.2, openings=0.4, blinks=0.3, open_stills=0.4),
+        stages=(mouths, both),
+        train=replace(base.train, hours=hours, sample_every=350, log_every=10),
     )
 
 
@@ -43,13 +46,13 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--init", type=Path, required=True, help="the model whose sound and pictures it starts from")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder of the exported model")
-    parser.add_argument("--steps", type=int, default=2000, help="how many picture steps it takes (2000)")
+    parser.add_argument("--steps", type=int, default=6000, help="how many picture steps it takes (6000)")
     parser.add_argument("--hours", type=float, default=0.0, help="hours of training after which it stops (no limit)")
     arguments = parser.parse_args()
     if RunFolder(arguments.run).began:
         resume(arguments.run)
     else:
-        train(picture_stage(arguments.steps, arguments.hours), arguments.data, arguments.run, arguments.init)
+        train(pictures(arguments.steps, arguments.hours), arguments.data, arguments.run, arguments.init)
     print(export(arguments.run, arguments.output))
 
 
