@@ -13,6 +13,7 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,9 @@ from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import StillspeakError
 from stillspeak.media.audio import read_audio
 from stillspeak.presets import PRESETS
+from stillspeak.training.former import NAMES
 from stillspeak.training.overrides import overridden
+from stillspeak.training.runs import flat
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -304,8 +307,8 @@ def options_of_ours() -> set[str]:
 
 def is_setting(option: str) -> bool:
     """Whether a preset has the field that ``--section.field`` names."""
-    section, field = option[2:].replace("-", "_").split(".")
-    return any(hasattr(getattr(preset(), section, None), field) for preset in PRESETS.values())
+    name = option[2:].replace("-", "_")
+    return any(NAMES.get(name, name) in flat(asdict(preset())) for preset in PRESETS.values())
 
 
 def test_every_path_of_the_repository_that_a_page_names_is_there():

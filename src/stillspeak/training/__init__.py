@@ -7,7 +7,7 @@ The loop and its phases:
 - ``state.py`` holds what a checkpoint keeps of a run.
 - ``phase.py`` holds what all phases share.
 - ``warm_start.py`` holds the sound phase and the picture phase.
-- ``fine_mouth.py`` teaches the mouth decoder during the picture phase.
+- ``fine_mouth.py`` teaches the mouth decoder in a picture stage.
 - ``step.py`` holds the adversarial phase.
 - ``adversary.py`` joins a discriminator with its optimiser and its loss.
 - ``calibration.py`` makes mouths open, and eyes close, as far as real ones do.
@@ -27,6 +27,7 @@ Settings and data:
 The run folder and what a user sees:
 
 - ``run.py`` writes the run folder.
+- ``former.py`` reads configs and options from before a preset was a list of stages.
 - ``checkpoint.py`` says what a run resumes from.
 - ``interrupts.py`` makes Ctrl-C wait for the end of a step.
 - ``patience.py`` decides when no further gain is to be expected.

@@ -19,6 +19,7 @@ NAMES = {
     **{f"warm.{old}": f"picture.{new}" for old, new in _PICTURE.items()},
     **{f"train.{name}": f"adversarial.{name}" for name in _ADVERSARIAL},
 }
+MOUTHS = "mouth", "fine_mouth"  # sections of old that a picture stage has now
 KEPT = {"train.keep_context": "picture", "train.keep_picture": "sound"}  # what learnt where one of these was True
 
 
@@ -31,9 +32,9 @@ def modernised(table: dict[str, Any]) -> dict[str, Any]:
     learnt = [learns for name, learns in KEPT.items() if train.pop(name.removeprefix("train."), False)]
     adversarial["learns"] = learnt[0] if learnt else "all"
     picture = {new: warm[old] for old, new in _PICTURE.items() if old in warm}
-    picture |= {name: table[name] for name in ("mouth", "fine_mouth") if name in table}
+    picture |= {name: table[name] for name in MOUTHS if name in table}
     sound = {new: warm[old] for old, new in _SOUND.items() if old in warm}
     stages = [{"kind": "sound", **sound}, {"kind": "picture", **picture}, {"kind": "adversarial", **adversarial}]
-    rest = {name: value for name, value in table.items() if name not in ("warm", "mouth", "fine_mouth")}
+    rest = {name: value for name, value in table.items() if name not in ("warm", *MOUTHS)}
     labels = {new: warm[old] for old, new in _LABELS.items() if old in warm}
     return rest | {"labels": labels, "stages": [stage for stage in stages if stage.get("steps")], "train": train}

@@ -12,7 +12,7 @@ from stillspeak.config import AdversarialStage, Config, JudgeConfig, PictureStag
 from stillspeak.errors import RunError
 from stillspeak.presets import JUDGES, PRESETS
 from stillspeak.training.checks import checked, checked_judge
-from stillspeak.training.former import KEPT, NAMES
+from stillspeak.training.former import KEPT, MOUTHS, NAMES
 from stillspeak.training.runs import stage_names
 
 _KINDS = tuple(stage.kind for stage in (SoundStage, PictureStage, AdversarialStage))
@@ -54,9 +54,10 @@ def _translated(setting: list[str], default: Config | JudgeConfig) -> list[str]:
         return setting
     option, equals, value = setting[0].partition("=")
     name = option[2:].replace("-", "_")
-    if name in KEPT and ((equals and value) or setting[-1]) == "True":
-        return _translated(["--adversarial.learns", KEPT[name]], default)
+    if name in KEPT and (answer := value if equals else setting[-1]) in ("True", "False"):
+        return _translated(["--adversarial.learns", KEPT[name]], default) if answer == "True" else []
     section, _, field = NAMES.get(name, name).partition(".")
+    section, field = ("picture", f"{section}.{field}") if section in MOUTHS else (section, field)
     names = stage_names([stage.kind for stage in default.stages])
     if section in _KINDS and section not in names:
         raise RunError(f"The preset {default.name} has no {section} stage, so that {option} sets nothing.")
