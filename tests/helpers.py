@@ -17,9 +17,9 @@ import numpy as np
 
 from stillspeak import batch
 from stillspeak.data.corpora import SourceClip
-from stillspeak.experiments.study import Film, Study
 from stillspeak.media.audio import Sound
 from stillspeak.media.writer import VideoWriter
+from stillspeak.study.build import Film, Study
 
 
 def tone(seconds: float, rate_hz: int = 16_000) -> Sound:
