@@ -12,8 +12,6 @@ The loop and its phases:
 - ``adversary.py`` joins a discriminator with its optimiser and its loss.
 - ``calibration.py`` makes mouths open, and eyes close, as far as real ones do.
 - ``teacher.py`` trains the phoneme-to-viseme model.
-- ``judges.py`` holds the batches and losses of the lip reader and the sync scorer.
-- ``judge_loop.py`` trains, resumes and exports the two.
 
 Settings and data:
 

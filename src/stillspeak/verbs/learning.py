@@ -225,7 +225,7 @@ def _runs(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from stillspeak.config import Config
     from stillspeak.errors import RunError
-    from stillspeak.training.judge_loop import train_judge
+    from stillspeak.judges.train import train_judge
     from stillspeak.training.loop import train
     from stillspeak.training.overrides import overridden
 
@@ -239,7 +239,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _resume(arguments: argparse.Namespace) -> None:
-    from stillspeak.training.judge_loop import JudgeTrainer
+    from stillspeak.judges.train import JudgeTrainer
     from stillspeak.training.loop import resume
     from stillspeak.training.run import RunFolder
 
@@ -277,8 +277,8 @@ def _export(arguments: argparse.Namespace) -> None:
         return
     if arguments.share is not None or arguments.part is not None:
         raise ModelError("--share and --part belong to --towards.")
+    from stillspeak.judges.train import export_judge
     from stillspeak.training.export import export
-    from stillspeak.training.judge_loop import export_judge
     from stillspeak.training.run import RunFolder
 
     folder = RunFolder(arguments.model)

@@ -24,9 +24,10 @@ from stillspeak.config import ContextConfig, JudgeConfig
 from stillspeak.data.clips import Clips
 from stillspeak.errors import DataError, ModelError, RunError
 from stillspeak.evaluation.words import GRID_WORDS
+from stillspeak.judges.lessons import Judge, LipReading, Syncing, graphs, make_network
+from stillspeak.judges.lipreader import LipReader
+from stillspeak.judges.sync import SyncScorer
 from stillspeak.media.spectrum import RATE_HZ
-from stillspeak.model.lipreader import LipReader
-from stillspeak.model.sync import SyncScorer
 from stillspeak.runtime.engine import DESCRIPTION, FORMAT
 from stillspeak.runtime.judge import JudgeModel
 from stillspeak.temporary import temporary_folder
@@ -34,7 +35,6 @@ from stillspeak.training.card import judge_card
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
 from stillspeak.training.export import OPSET, install, store_in_half
 from stillspeak.training.interrupts import held_interrupts
-from stillspeak.training.judges import Judge, LipReading, Syncing, graphs, make_network
 from stillspeak.training.memory import keep_memory
 from stillspeak.training.run import RunFolder
 from stillspeak.training.tensors import seeded

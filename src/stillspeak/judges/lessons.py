@@ -19,10 +19,10 @@ from stillspeak.data.clips import Clips
 from stillspeak.errors import DataError
 from stillspeak.evaluation.sync import mouth_windows, offset_of, sound_windows
 from stillspeak.evaluation.words import BLANK, GRID_GRAMMAR, GRID_WORDS, decode, word_errors
+from stillspeak.judges.lipreader import LipReader
+from stillspeak.judges.sync import SyncScorer
 from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX, WINDOW_FRAMES, grey_faces, mouths, normal
 from stillspeak.media.spectrum import BANDS, RATE_HZ, WINDOW_STEPS, log_mel
-from stillspeak.model.lipreader import LipReader
-from stillspeak.model.sync import SyncScorer
 from stillspeak.training.tensors import sounds
 
 _MARGIN_PX = 5  # around the mouth's square, so that it can be cut out shifted and scaled

@@ -15,10 +15,10 @@ from stillspeak.config import JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.evaluation.sync import SyncScorer
 from stillspeak.evaluation.words import GRID_WORDS, LipReader
-from stillspeak.model.sync import SyncScorer as Network
+from stillspeak.judges.lessons import make_network
+from stillspeak.judges.sync import SyncScorer as Network
+from stillspeak.judges.train import JudgeTrainer, export_judge
 from stillspeak.presets import JUDGES
-from stillspeak.training.judge_loop import JudgeTrainer, export_judge
-from stillspeak.training.judges import make_network
 from stillspeak.training.run import RunFolder
 
 
