@@ -1,7 +1,8 @@
 """The judges' training: it learns, resumes exactly, exports what it learnt, and says what is wrong."""
 
 import json
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from stillspeak.config import JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.evaluation.sync import SyncScorer
 from stillspeak.evaluation.words import GRID_WORDS, LipReader
-from stillspeak.judges.lessons import make_network
+from stillspeak.judges.build import build_judge, make_network
+from stillspeak.judges.export import export_judge
+from stillspeak.judges.phase import JudgePhase
 from stillspeak.judges.sync import SyncScorer as Network
-from stillspeak.judges.train import JudgeTrainer, export_judge
 from stillspeak.presets import JUDGES
+from stillspeak.training.loop import Trainer
+from stillspeak.training.phase import Part
 from stillspeak.training.run import RunFolder
+from stillspeak.training.team import Share
 
 
 def small(name: str, steps: int = 4) -> JudgeConfig:
@@ -30,11 +35,23 @@ def small(name: str, steps: int = 4) -> JudgeConfig:
     return replace(config, network=replace(config.network, channels=channels, **sizes), train=train)
 
 
-def begun(
-    folder: Path, config: JudgeConfig, prepared: Path, say: Callable[[str], None] = lambda _: None
-) -> JudgeTrainer:
+def quiet(_: str) -> None:
+    """Says nothing."""
+
+
+def trainer_of(folder: Path, say: Callable[[str], None] = quiet) -> Trainer:
+    return Trainer(RunFolder(folder), say=say, build=build_judge)
+
+
+def begun(folder: Path, config: JudgeConfig, prepared: Path, say: Callable[[str], None] = quiet) -> Trainer:
     RunFolder(folder).create(config, prepared)
-    return JudgeTrainer(RunFolder(folder), say)
+    return trainer_of(folder, say)
+
+
+def phase_of(trainer: Trainer) -> JudgePhase:
+    (phase,) = trainer.state.phases
+    assert isinstance(phase, JudgePhase)
+    return phase
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -64,36 +81,130 @@ def test_a_resumed_judge_equals_an_uninterrupted_one(name: str, prepared: Path, 
     whole = begun(tmp_path / "whole", small(name), prepared)
     whole.run()
     half = begun(tmp_path / "halves", small(name), prepared)
-    for _ in range(2):
-        half._learn(half._draw(half.progress.step))
-        half.progress.step += 1
-    half.save()
-    JudgeTrainer(RunFolder(tmp_path / "halves"), lambda _: None).run()
+    stop_after(half, 2)
+    with pytest.raises(RunError, match="stillspeak resume"):
+        half.run()
+    assert half.state.step == 2
+    trainer_of(tmp_path / "halves").run()
     one, two = (load_file(tmp_path / run / "checkpoint.safetensors") for run in ("whole", "halves"))
     assert one.keys() == two.keys()
     assert all(torch.equal(one[key], two[key]) for key in one)
-    figures = whole.progress.figures
-    whole.progress.figures, whole.progress.checked = {}, 0
-    whole.save()  # as if it had been killed during its last check
-    again = JudgeTrainer(RunFolder(tmp_path / "whole"), lambda _: None)
-    again.run()
-    assert again.progress.figures == figures
+
+
+def stop_after(trainer: Trainer, steps: int) -> None:
+    """Presses Ctrl-C in the middle of the step after so many."""
+    phase = phase_of(trainer)
+    original = phase.step
+
+    def stopped(step: int, parts: Sequence[Part]) -> dict[str, torch.Tensor]:
+        if step == steps - 1:
+            signal.raise_signal(signal.SIGINT)
+        return original(step, parts)
+
+    phase.step = stopped  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_a_judge_killed_during_its_last_check_makes_it_again(
+    name: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = small(name)
+    killed = begun(tmp_path / "run", replace(config, train=replace(config.train, save_every_seconds=0)), prepared)
+    monkeypatch.setattr(killed.watch, "figures", killed_now)
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    trainer_of(tmp_path / "run").run()
+    begun(tmp_path / "whole", config, prepared).run()
+    again, whole = (export_judge(tmp_path / run, tmp_path / f"{run}-model") for run in ("run", "whole"))
+    accuracy, wanted = (json.loads((model / "model.json").read_text())["accuracy"] for model in (again, whole))
+    assert accuracy == wanted
+    assert accuracy
+
+
+def killed_now(*_: object) -> dict[str, float]:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_parts_of_a_batch_give_the_batch_that_one_part_gives(name: str, prepared: Path, tmp_path: Path):
+    phase = phase_of(begun(tmp_path / "run", small(name), prepared))
+    whole, parts = phase.draw_part(5, Share()), [phase.draw_part(5, Share(index, 2)) for index in range(2)]
+    for together, *apart in zip(whole, *parts, strict=True):
+        if together.dtype is torch.float32 or together.shape[1] == apart[0].shape[1]:
+            torch.testing.assert_close(torch.cat(apart), together, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_a_step_of_parts_moves_the_network_as_one_of_the_whole_batch_does(name: str, prepared: Path, tmp_path: Path):
+    moved = []
+    for parts in (1, 2):
+        config = small(name)
+        network = replace(config.network, dropout=0.0) if name == "lipreader" else config.network
+        config = replace(config, network=network, train=replace(config.train, accumulate=parts, precision="fp32"))
+        phase = phase_of(begun(tmp_path / str(parts), config, prepared))
+        still_norms(phase.lesson.network)  # batch norms of parts see parts
+        phase.step(0, phase.draw(0))
+        moved.append([parameter.detach() for parameter in phase.parameters])
+    for one, two in zip(*moved, strict=True):
+        torch.testing.assert_close(two, one, rtol=1e-3, atol=2e-6)
+
+
+def still_norms(network: torch.nn.Module) -> None:
+    """Makes batch norms use their running statistics even while the network learns."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
+            module.training = False
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_a_judges_step_in_bfloat16_is_nearly_one_in_full_precision(name: str, prepared: Path, tmp_path: Path):
+    losses = []
+    for precision in ("fp32", "bf16"):
+        config = small(name)
+        config = replace(config, train=replace(config.train, precision=precision))
+        phase = phase_of(begun(tmp_path / precision, config, prepared))
+        losses.append(float(phase.step(0, phase.draw(0))["loss"]))
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_a_judge_goes_back_to_its_checkpoint_after_a_value_that_is_no_number(prepared: Path, tmp_path: Path):
+    said: list[str] = []
+    config = small("sync")
+    config = replace(config, train=replace(config.train, back_off=1))
+    trainer = begun(tmp_path / "run", config, prepared, said.append)
+    trainer.save()
+    phase, broken = phase_of(trainer), [True]
+    original = phase.step
+
+    def step(step: int, parts: Sequence[Part]) -> dict[str, torch.Tensor]:
+        scalars = original(step, parts)
+        if step == 1 and broken.pop():
+            with torch.no_grad():
+                phase.parameters[0].fill_(float("nan"))
+            scalars["loss"] = torch.tensor(float("nan"))
+            broken.append(False)
+        return scalars
+
+    phase.step = step  # type: ignore[method-assign]
+    trainer.run()
+    assert any("0.5 of the learning rates" in line for line in said)
+    assert trainer.state.finite
 
 
 @pytest.mark.parametrize("name", JUDGES)
 def test_every_parameter_of_a_judge_gets_a_finite_gradient(name: str, prepared: Path, tmp_path: Path):
-    trainer = begun(tmp_path / "run", small(name), prepared)
-    trainer.judge.loss(trainer._draw(0), 0.25)["loss"].backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in trainer.network.parameters())
+    phase = phase_of(begun(tmp_path / "run", small(name), prepared))
+    (part,) = phase.draw(0)
+    phase.lesson.loss(phase.lesson.outputs(part), part, 0.25)["loss"].backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in phase.parameters)
 
 
 def test_a_judge_learns_its_batch(prepared: Path, tmp_path: Path):
-    trainer = begun(tmp_path / "run", small("sync", steps=60), prepared)
-    batch = trainer._draw(0)
-    losses = []
-    for _ in range(30):
-        losses.append(trainer._learn(batch)["loss"])
-        trainer.progress.step += 1
+    phase = phase_of(begun(tmp_path / "run", small("sync", steps=60), prepared))
+    batch = phase.draw(0)
+    losses = [float(phase.step(step, batch)["loss"]) for step in range(30)]
     assert losses[-1] < 0.8 * losses[0]
 
 

@@ -28,7 +28,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training import loader, loop
+from stillspeak.training import loader
 from stillspeak.training.adversary import (
     Adversary,
     FrameAdversary,
@@ -472,7 +472,8 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
     qualities = iter([30.0, 31.0, 30.5, 30.5, 30.5])
     monkeypatch.setattr(made.watch.monitor, "quality", lambda _: {"psnr": next(qualities)})
     made.run()
-    epoch = -(-len(made.clips) // 2)
+    epoch = made.watch.epoch_steps
+    assert epoch == -(-len(Clips(prepared, "train", made.state.config.generator.context)) // 2)
     rows = [json.loads(line) for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "psnr" in row] == [epoch * k for k in (1, 2, 3, 4)]
     assert max(row["step"] for row in rows if row["phase"] == "adversarial") == 4 * epoch
@@ -482,7 +483,7 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
 
 def test_a_run_whose_patience_has_ended_takes_no_more_steps(prepared: Path, tmp_path: Path):
     made = trainer(short(tiny(), steps=4, patience_epochs=1, calibrate=False), prepared, tmp_path / "r")
-    made.state.phase_index, made.watch.patience.waited = 2, 1
+    made.state.phase_index, made.state.patience.waited = 2, 1
     made.run()
     assert (tmp_path / "r" / "metrics.jsonl").exists() is False
 
@@ -491,7 +492,7 @@ def test_a_mouth_is_widened_once_however_often_the_end_is_lost(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = short(tiny(), steps=4, patience_epochs=2, clips=2, calibrate=True)
-    monkeypatch.setattr(loop, "calibrate", widen)
+    monkeypatch.setattr(finishing, "calibrate", widen)
     for name in ("whole", "lost"):
         made = trainer(config, prepared, tmp_path / name)
         if name == "lost":

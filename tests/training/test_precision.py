@@ -13,7 +13,7 @@ from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.model.generator import Generator
 from stillspeak.presets import tiny
 from stillspeak.training.build import PHASES
-from stillspeak.training.phase import Phase, chosen_bfloat16
+from stillspeak.training.phase import GeneratorPhase, chosen_bfloat16
 from stillspeak.training.team import Team
 
 
@@ -43,7 +43,7 @@ def test_a_pytorch_that_cannot_tell_stays_in_full_precision(monkeypatch: pytest.
 
 @pytest.mark.parametrize("decoder", [WarpingConfig(), PaintingConfig()])
 @pytest.mark.parametrize("phase_type", PHASES)
-def test_a_step_in_bfloat16_is_nearly_one_in_full_precision(phase_type: type[Phase], decoder, prepared: Path):
+def test_a_step_in_bfloat16_is_nearly_one_in_full_precision(phase_type: type[GeneratorPhase], decoder, prepared: Path):
     """Scalars of the step, which come before the update, and how far the update moves the weights."""
     config = replace(tiny(), mouth=MouthDiscriminatorConfig((8, 8)))
     config = replace(config, generator=replace(config.generator, decoder=decoder))

@@ -48,4 +48,4 @@ class LipReader(nn.Module):
         features = features.transpose(1, 2).flatten(2)
         heard, _ = self.memory(self.dropout(features))
         heard, _ = self.memory2(self.dropout(heard))
-        return torch.log_softmax(self.last(self.dropout(heard)), dim=-1)
+        return torch.log_softmax(self.last(self.dropout(heard)).float(), dim=-1)

@@ -33,7 +33,7 @@ class MouthEncoder(nn.Module):
         self.last = nn.Linear(config.channels[-1] * side * side, config.size)
 
     def forward(self, mouths: Float[Tensor, "n 5 48 48"]) -> Float[Tensor, "n size"]:
-        return functional.normalize(self.last(self.convolutions(mouths).flatten(1)), dim=1)
+        return functional.normalize(self.last(self.convolutions(mouths).flatten(1)).float(), dim=1)
 
 
 class SoundEncoder(nn.Module):
@@ -54,7 +54,7 @@ class SoundEncoder(nn.Module):
         self.last = nn.Linear(width * WINDOW_STEPS // 4, config.size)
 
     def forward(self, spectrum: Float[Tensor, "n 40 20"]) -> Float[Tensor, "n size"]:
-        return functional.normalize(self.last(self.convolutions(spectrum).flatten(1)), dim=1)
+        return functional.normalize(self.last(self.convolutions(spectrum).flatten(1)).float(), dim=1)
 
 
 class SyncScorer(nn.Module):

@@ -1,4 +1,4 @@
-"""What the stages of a training have in common: a batch in parts, an update, mixed precision. Ours."""
+"""What the phases of a training have in common: a batch in parts, an update, mixed precision. Ours."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from stillspeak.config import Config
+from stillspeak.config import Config, JudgeTrainConfig, TrainConfig
 from stillspeak.data.drawer import Drawer
 from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
@@ -16,25 +16,29 @@ Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, tim
 
 
 class Phase(ABC):
-    """One stage of training: how many steps, what a step needs, what it does.
+    """One phase of a training: how many steps it takes, what a step needs, and what a step does.
+
+    Args:
+        settings: the settings of the training.
+        device: where the networks lie.
+        team: the processes that train together.
 
     Attributes:
-        name: in metrics, samples and history.
-        number: the stage's own among the seeds.
-        steps: it takes.
-        batch: its clips, over all processes, and the field they are set with.
-        networks: beside the generator, to be saved.
-        optimisers: to be saved.
-        rate: factor on every learning rate; halved after not-a-number.
+        name: the name in metrics, samples and history.
+        number: tells the seeds of the phases apart.
+        steps: how many steps the phase takes.
+        batch: how many clips a batch has over all processes, and the field that says so.
+        networks: the networks that a checkpoint keeps for the phase, by name; the generator is kept apart.
+        optimisers: the optimisers that a checkpoint keeps, by name.
+        rate: a factor on every learning rate; it is halved after a value that was not a number.
     """
 
     name: str
     number: int
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
-        self.config, self.generator, self.drawer, self.team = config, generator, drawer, team
-        self.device = next(generator.parameters()).device
-        self.in_bfloat16 = chosen_bfloat16(config.train.precision, self.device)
+    def __init__(self, settings: TrainConfig | JudgeTrainConfig, device: torch.device, team: Team) -> None:
+        self.settings, self.device, self.team = settings, device, team
+        self.in_bfloat16 = chosen_bfloat16(settings.precision, device)
         self.steps, self.rate = 0, 1.0
         self.batch = (0, "")
         self.networks: dict[str, nn.Module] = {}
@@ -50,16 +54,16 @@ class Phase(ABC):
 
     def draw(self, step: int) -> list[Part]:
         """This process's parts of a step's batch."""
-        return [self.draw_part(step, share) for share in self.team.shares(self.config.train.accumulate)]
+        return [self.draw_part(step, share) for share in self.team.shares(self.settings.accumulate)]
 
     def require_shares(self) -> None:
         """Raises RunError if the batch cannot be shared among processes and parts."""
         if self.steps:
-            self.team.shares(self.config.train.accumulate)[0].of(*self.batch)
+            self.team.shares(self.settings.accumulate)[0].of(*self.batch)
 
     def seed(self, step: int) -> tuple[int, int, int]:
-        """Of everything random in a step."""
-        return self.config.train.seed, self.number, step
+        """The seed of everything random in a step."""
+        return self.settings.seed, self.number, step
 
     def precision(self) -> Any:
         """Convolutions and products of matrices in bfloat16, if that was chosen; weights and losses stay in full precision."""
@@ -74,6 +78,21 @@ class Phase(ABC):
         optimiser.step()
         optimiser.zero_grad()
         return norm
+
+
+class GeneratorPhase(Phase):
+    """A phase that trains a generator, or a part of it.
+
+    Args:
+        config: the settings of the run.
+        generator: the generator in training.
+        drawer: draws its batches.
+        team: the processes that train together.
+    """
+
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+        super().__init__(config.train, next(generator.parameters()).device, team)
+        self.config, self.generator, self.drawer = config, generator, drawer
 
 
 def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> bool:

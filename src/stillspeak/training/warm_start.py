@@ -24,7 +24,7 @@ from stillspeak.model.generator import Generator, Layers, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.adversary import MouthCritic
 from stillspeak.training.fine_mouth import FineMouth, FineView
-from stillspeak.training.phase import Part, Phase, mean_scalars
+from stillspeak.training.phase import GeneratorPhase, Part, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
 
@@ -163,7 +163,7 @@ def code_loss(
     return 0.5 * (heard - codes).square().mean() + 0.5 * concordance_loss(codes @ direction, heard @ direction)
 
 
-class SoundPhase(Phase):
+class SoundPhase(GeneratorPhase):
     """Teaches the Context Encoder the mouth's shape from sound alone."""
 
     name = "sound"
@@ -209,7 +209,7 @@ def motion_loss(
     return functional.smooth_l1_loss(found, stills - frames)
 
 
-class PicturePhase(Phase):
+class PicturePhase(GeneratorPhase):
     """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape, and expression, on a given face.
 
     A decoder that warps is also shown where lips and chin came from, and lids and brows, by their landmarks: the gradient of
