@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from helpers import launch
 from stillspeak.cli import main
 from stillspeak.config import JudgeConfig
 from stillspeak.errors import RunError
@@ -155,6 +156,25 @@ def still_norms(network: torch.nn.Module) -> None:
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.train = lambda mode=True, module=module: module  # type: ignore[method-assign]
             module.training = False
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_two_processes_with_half_a_batch_each_train_the_judge_of_one(name: str, prepared: Path, tmp_path: Path):
+    sizes = ["--network.channels", *(("4", "4", "8") if name == "lipreader" else ("4", "4", "8", "8"))]
+    sizes += ["--network.hidden", "8", "--network.dropout", "0"] if name == "lipreader" else ["--network.size", "8"]
+    steps = ["--train.steps", "3", "--train.clips", "4", "--train.precision", "fp32", "--train.log-every", "1"]
+    base = ["train", name, "--data", str(prepared), *sizes, *steps]
+    together = launch([*base, "--run", str(tmp_path / "two")], 2)
+    assert together.returncode == 0, together.stderr[-2000:]
+    assert main([*base, "--run", str(tmp_path / "one")]) == 0
+    alone, shared = (
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    )
+    assert len(alone) == len(shared)
+    for one, two in zip(alone, shared, strict=True):
+        assert two["frames"] == one["frames"]
+        assert two.get("loss", 0) == pytest.approx(one.get("loss", 0), rel=2e-3)
 
 
 @pytest.mark.parametrize("name", JUDGES)

@@ -5,8 +5,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from helpers import launch
 from stillspeak.cli import main
 from stillspeak.config import Config, SyncDiscriminatorConfig
 from stillspeak.data.clips import Clips
@@ -28,7 +27,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training import loader
+from stillspeak.training import finishing, loader
 from stillspeak.training.adversary import (
     Adversary,
     FrameAdversary,
@@ -291,14 +290,6 @@ def test_gradients_of_accumulated_parts_are_the_whole_batchs(prepared: Path, tmp
         gradients.append([parameter.grad for parameter in phase.parameters])  # type: ignore[attr-defined]
     for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-3)
-
-
-def launch(arguments: list[str], processes: int) -> subprocess.CompletedProcess[str]:
-    """The command under torchrun."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [*torchrun, "-m", "--", "stillspeak.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_two_processes_with_half_a_batch_each_take_the_step_of_one(prepared: Path, tmp_path: Path):
