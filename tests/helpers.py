@@ -17,9 +17,9 @@ import numpy as np
 
 from stillspeak import batch
 from stillspeak.data.corpora import SourceClip
-from stillspeak.experiments.study import Film, Study
 from stillspeak.media.audio import Sound
 from stillspeak.media.writer import VideoWriter
+from stillspeak.study.build import Film, Study
 
 
 def tone(seconds: float, rate_hz: int = 16_000) -> Sound:
@@ -127,3 +127,11 @@ def png_bomb(width: int, height: int, colour_type: int, channels: int) -> bytes:
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", packed) + png_chunk(b"IEND", b"")
+
+
+def launch(arguments: list[str], processes: int) -> subprocess.CompletedProcess[str]:
+    """Runs a command of stillspeak under torchrun."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [*torchrun, "-m", "--", "stillspeak.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

@@ -304,15 +304,20 @@ class JudgeTrainConfig:
     """The training of a judge; all ours."""
 
     steps: int = 4000
-    clips: int = 12  # a batch
+    hours: float = 0.0  # as ``TrainConfig.hours``
+    clips: int = 12  # a batch, over all processes
+    accumulate: int = 1  # as ``TrainConfig.accumulate``
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     evenness: float = 0.5  # as ``DataConfig.evenness``
     seed: int = 0
     log_every: int = 20
-    check_every: int = 500
+    check_every: int = 500  # steps between figures on clips that are never trained on
     save_every_seconds: float = 180.0
     threads: int = 0
+    device: str = "auto"  # as ``TrainConfig.device``
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # as ``TrainConfig.precision``
+    back_off: int = 0  # as ``TrainConfig.back_off``
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from stillspeak.errors import StillspeakError, StillspeakWarning
 from stillspeak.evaluation.evaluate import evaluate
 from stillspeak.experiments.ablation import ablate
 from stillspeak.experiments.figures import make_figures
-from stillspeak.experiments.study import build_study
+from stillspeak.study.build import build_study
 
 JUDGES: dict[str, Callable[[Path, Path, Path], object]] = {
     "evaluate": lambda data, out, model: evaluate(model, data, out, workers=0),

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from stillspeak.serving import study
 from stillspeak.serving.proxies import Proxies
 from stillspeak.serving.server import STATIC, create_app
 from stillspeak.serving.settings import Settings
+from stillspeak.study.server import PAGE
 
 ELSEWHERE = re.compile(
     r"""(?:src|href|action|url|import|from|fetch|srcset)\s*[=(]?\s*["'(]\s*(?:https?:)?//""", re.IGNORECASE
@@ -24,7 +24,7 @@ def client(tiny_model: Path) -> TestClient:
 def test_no_page_loads_anything_from_another_host(client: TestClient):
     assert ELSEWHERE.search('<script src="https://cdn.example/x.js">')
     texts = [client.get("/docs").text, client.get("/").text]
-    texts += [path.read_text() for folder in (STATIC, study.PAGE) for path in folder.iterdir()]
+    texts += [path.read_text() for folder in (STATIC, PAGE) for path in folder.iterdir()]
     for text in texts:
         assert not ELSEWHERE.search(text)
     assert "default-src 'none'" in client.get("/docs").headers["Content-Security-Policy"]

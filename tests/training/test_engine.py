@@ -5,8 +5,6 @@ import multiprocessing
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from helpers import launch
 from stillspeak.cli import main
 from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage, SyncDiscriminatorConfig
 from stillspeak.data.clips import Clips
@@ -28,7 +27,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training import loader, loop
+from stillspeak.training import finishing, loader
 from stillspeak.training.adversary import (
     Adversary,
     FrameAdversary,
@@ -297,14 +296,6 @@ def test_gradients_of_accumulated_parts_are_the_whole_batchs(prepared: Path, tmp
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-3)
 
 
-def launch(arguments: list[str], processes: int) -> subprocess.CompletedProcess[str]:
-    """The command under torchrun."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [*torchrun, "-m", "--", "stillspeak.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
 def test_two_processes_with_half_a_batch_each_take_the_step_of_one(prepared: Path, tmp_path: Path):
     fields = ["--train.sample-every", "1000", "--train.calibrate", "False", "--train.ema", "0"]
     base = ["train", "tiny", "--data", str(prepared), *fields]
@@ -476,7 +467,8 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
     qualities = iter([30.0, 31.0, 30.5, 30.5, 30.5])
     monkeypatch.setattr(made.watch.monitor, "quality", lambda _: {"psnr": next(qualities)})
     made.run()
-    epoch = -(-len(made.clips) // 2)
+    epoch = made.watch.epoch_steps
+    assert epoch == -(-len(Clips(prepared, "train", made.state.config.generator.context)) // 2)
     rows = [json.loads(line) for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "psnr" in row] == [epoch * k for k in (1, 2, 3, 4)]
     assert max(row["step"] for row in rows if row["phase"] == "adversarial") == 4 * epoch
@@ -486,7 +478,7 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
 
 def test_a_run_whose_patience_has_ended_takes_no_more_steps(prepared: Path, tmp_path: Path):
     made = trainer(ending(steps=4, patience_epochs=1, calibrate=False), prepared, tmp_path / "r")
-    made.state.phase_index, made.watch.patience.waited = 2, 1
+    made.state.phase_index, made.state.patience.waited = 2, 1
     made.run()
     assert (tmp_path / "r" / "metrics.jsonl").exists() is False
 
@@ -495,7 +487,7 @@ def test_a_mouth_is_widened_once_however_often_the_end_is_lost(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = ending(steps=4, patience_epochs=2, clips=2, calibrate=True)
-    monkeypatch.setattr(loop, "calibrate", widen)
+    monkeypatch.setattr(finishing, "calibrate", widen)
     for name in ("whole", "lost"):
         made = trainer(config, prepared, tmp_path / name)
         if name == "lost":

@@ -29,7 +29,7 @@ from stillspeak.errors import OutputError, RunError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
-from stillspeak.training import state
+from stillspeak.training import generator_state
 from stillspeak.training.adversary import adversaries
 from stillspeak.training.build import chosen_device
 from stillspeak.training.calibration import calibrate
@@ -121,8 +121,8 @@ def test_the_average_of_the_weights_goes_on_from_phase_to_phase(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     decays = list[float]()
-    original = state.get_ema_multi_avg_fn
-    monkeypatch.setattr(state, "get_ema_multi_avg_fn", lambda decay: decays.append(decay) or original(decay))
+    original = generator_state.get_ema_multi_avg_fn
+    monkeypatch.setattr(generator_state, "get_ema_multi_avg_fn", lambda decay: decays.append(decay) or original(decay))
     config = replace(tiny(), train=replace(tiny().train, sample_every=1000))
     RunFolder(tmp_path / "r").create(config, prepared)
     stopped = Trainer(RunFolder(tmp_path / "r"), say=quiet)

@@ -1,6 +1,6 @@
 """Are the words on the lips? Word error rate of our own lip reader. Paper, section 4.2 (WER).
 
-The reader (model/lipreader.py) gives a probability of each word in each frame; the GRID grammar makes a sentence of them.
+The reader (judges/lipreader.py) gives a probability of each word in each frame; the GRID grammar makes a sentence of them.
 Its own error on real clips stands beside every figure, since no reader is perfect.
 """
 

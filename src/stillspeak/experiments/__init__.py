@@ -5,7 +5,4 @@
 - ``moments.py`` finds the moments that they show.
 - ``drawing.py`` writes a figure as PNG and PDF.
 - ``timing.py`` measures the timings of section 4.
-- ``study.py`` builds the videos of a user study.
-- ``answers.py`` keeps the visitors' answers.
-- ``study_report.py`` reports them.
 """

@@ -5,7 +5,5 @@
 - ``blocks.py`` holds the layers that several networks share, among them the audio encoder.
 - ``discriminators.py`` holds the frame, sequence, synchronisation and mouth discriminators.
 - ``losses.py`` holds Eq. 1, 2 and 3.
-- ``lipreader.py`` is the network of the lip reader: it turns mouths into the probabilities of words.
-- ``sync.py`` is the network of the sync scorer: it embeds a mouth and a sound close to each other if they belong together.
 - ``teacher.py`` is the phoneme-to-viseme model: it predicts a mouth from phonemes.
 """

@@ -1,4 +1,4 @@
-"""The live server and the server of the user study. ``static/`` and ``study_page/`` hold their pages.
+"""The live server. ``static/`` holds its page.
 
 The application:
 
@@ -9,7 +9,6 @@ The application:
 - ``counts.py`` counts what ``/metrics`` reports.
 - ``settings.py`` holds the settings and their defaults.
 - ``listen.py`` runs an application until it is stopped.
-- ``study.py`` serves the user study.
 
 Live talks:
 

@@ -2,18 +2,22 @@
 
 The loop and its phases:
 
-- ``loop.py`` knows when to log, sample, validate and save.
-- ``build.py`` builds a run: its clips, networks and phases.
-- ``state.py`` holds what a checkpoint keeps of a run.
+- ``loop.py`` knows when to log, sample, validate and save, whatever it trains.
+- ``subject.py`` says what the loop asks of a generator, or of a judge (``stillspeak.judges``).
+- ``state.py`` holds what a checkpoint keeps of every run.
 - ``phase.py`` holds what all phases share.
+
+The generator:
+
+- ``build.py`` builds a generator's run: its clips, networks and phases.
+- ``generator_state.py`` holds what a checkpoint keeps of it.
 - ``warm_start.py`` holds the sound phase and the picture phase.
 - ``fine_mouth.py`` teaches the mouth decoder in a picture stage.
 - ``step.py`` holds the adversarial phase.
 - ``adversary.py`` joins a discriminator with its optimiser and its loss.
+- ``finishing.py`` calibrates the generator after its last phase.
 - ``calibration.py`` makes mouths open, and eyes close, as far as real ones do.
 - ``teacher.py`` trains the phoneme-to-viseme model.
-- ``judges.py`` holds the batches and losses of the lip reader and the sync scorer.
-- ``judge_loop.py`` trains, resumes and exports the two.
 
 Settings and data:
 
@@ -33,7 +37,8 @@ The run folder and what a user sees:
 - ``patience.py`` decides when no further gain is to be expected.
 - ``monitor.py`` measures the model on held-out clips during training.
 - ``trouble.py`` finds what goes wrong, and says what to do.
-- ``watch.py`` prints the progress.
+- ``watch.py`` prints the progress of any run.
+- ``generator_watch.py`` prints what only a generator's run has.
 - ``board.py`` writes for TensorBoard.
 - ``runs.py`` lists and compares runs.
 

@@ -1,77 +1,120 @@
-"""Builds a run: its clips, networks and phases, new or from a model to start with. ``loop.py`` trains what is built. Ours."""
+"""Builds a generator's run: its clips, networks and phases, new or from a model to start with. ``loop.py`` trains it. Ours."""
 
 import copy
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage
+from stillspeak.config import AdversarialStage, Config, ContextConfig, PictureStage, SoundStage
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
+from stillspeak.training.checkpoint import take_discriminators
+from stillspeak.training.finishing import finish
+from stillspeak.training.generator_state import GeneratorState
+from stillspeak.training.generator_watch import GeneratorWatch
 from stillspeak.training.loader import trainers_here
 from stillspeak.training.memory import keep_memory
-from stillspeak.training.phase import Phase
-from stillspeak.training.run import CHECKPOINT, RunFolder
+from stillspeak.training.patience import Patience
+from stillspeak.training.phase import GeneratorPhase, Phase
+from stillspeak.training.run import CHECKPOINT
 from stillspeak.training.runs import stage_names
-from stillspeak.training.state import State
 from stillspeak.training.step import AdversarialPhase
+from stillspeak.training.subject import Built, Place
 from stillspeak.training.team import Team
 from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
 from stillspeak.training.weights import Stage, load_generator, read_generator
 
 
-class Built(NamedTuple):
-    """A run that can be trained: its state, its training clips, and whether its Context Encoder is not the one to start from."""
-
-    state: State
-    clips: Clips
-    hears_anew: bool
-
-
 class _Beginning(NamedTuple):
-    """What a generator knows before the first step: its mouth code, and the stages that it went through."""
+    """What a generator knows before the first step.
+
+    Attributes:
+        code: its mouth code.
+        history: the stages of training that it went through.
+        hears_anew: whether its Context Encoder is not the one of the model to start from.
+    """
 
     code: MouthCode
     history: list[Stage]
     hears_anew: bool = False
 
 
-def build(folder: RunFolder, team: Team, device: torch.device, workers: int, init: Path | None, resumed: bool) -> Built:
-    """Builds what a run trains.
+def build(place: Place, init: Path | None, resumed: bool) -> Built:
+    """Builds a run that trains a generator.
 
     Args:
-        folder: the run's folder.
-        team: the processes that train together.
-        device: where the networks lie.
-        workers: processes that draw batches, of each trainer.
+        place: where the run is trained. Its folder holds the settings.
         init: a model folder or run whose generator to start from.
-        resumed: whether the folder holds a checkpoint; its weights are not loaded here.
+        resumed: whether the folder holds a checkpoint, whose weights the loop loads afterwards.
 
     Raises:
         RunError, DataError, ModelError: if the run cannot start.
     """
+    folder, team = place.folder, place.team
     config, data = folder.config()
-    clips = _clips(config, data, team, workers)
+    clips = training_clips(data, config.generator.context, place, fine=config.generator.mouth is not None)
     generator = Generator(config.generator)
     if resumed:
         trained = read_generator(folder.path / CHECKPOINT)
         beginning = _Beginning(trained.code, trained.history)
     else:
         beginning = _begin(config, clips, generator, init)
-    generator.to(device)
+    state = _state(config, generator, clips, beginning, place)
+    watch = GeneratorWatch(folder, config, data, len(clips), place.say, team.leads)
+
+    def end(phase: Phase) -> None:
+        if isinstance(phase, AdversarialPhase) and phase.stage.calibrate:
+            finish(state, watch, clips, team)
+
+    notes = [] if resumed or init is None else _notes(init, state, beginning.hears_anew)
+    return Built(state, watch, end, tuple(notes))
+
+
+def _state(config: Config, generator: Generator, clips: Clips, beginning: _Beginning, place: Place) -> GeneratorState:
+    """Lays a generator on the device, and gives it its average, its phases and its discriminators."""
+    generator.to(place.device)
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     drawer = Drawer(clips, config.data, beginning.code)
-    phases = make_phases(config, generator, drawer, team)
-    code, history, hears_anew = beginning
-    run = folder.path.resolve().name
-    state = State(config, generator, average, phases, code, history, run, _learnt_from(config, clips))
-    _prepare_networks(state, team)
-    return Built(state, clips, hears_anew)
+    phases: list[Phase] = [*make_phases(config, generator, drawer, place.team)]
+    adversarial = config.stage(AdversarialStage)
+    run, patience = place.folder.path.resolve().name, Patience(adversarial.patience_epochs if adversarial else 0)
+    corpora = ["portraits"] if config.data.recombined else []
+    corpora += ["sentences"] if config.data.sentences else []
+    learnt = learnt_from(clips, corpora)
+    state = GeneratorState(phases, beginning.history, run, learnt, config, generator, average, beginning.code, patience)
+    _prepare_networks(state, place.team)
+    return state
+
+
+def make_phases(config: Config, generator: Generator, drawer: Drawer, team: Team) -> list[GeneratorPhase]:
+    """Returns what the stages of a config do, in their order. Raises RunError if a batch cannot be shared."""
+    phases: list[GeneratorPhase] = []
+    for name, stage in zip(stage_names([stage.kind for stage in config.stages]), config.stages, strict=True):
+        phase: GeneratorPhase
+        match stage:
+            case SoundStage():
+                phase = SoundPhase(config, stage, generator, drawer, team)
+            case PictureStage():
+                phase = PicturePhase(config, stage, generator, drawer, team)
+            case AdversarialStage():
+                phase = AdversarialPhase(config, stage, generator, drawer, team)
+        phase.name, phase.repeat = name, sum(before.kind == phase.kind for before in phases)
+        phase.steps, phase.batch = stage.steps, (stage.clips, f"{name}.clips")
+        phase.require_shares()
+        phases.append(phase)
+    return phases
+
+
+def _notes(init: Path, state: GeneratorState, hears_anew: bool) -> list[str]:
+    """Fills discriminators from the run to start from; says so, and whether sound is learnt anew."""
+    notes = [f"The Context Encoder of {init} hears otherwise; sound is learnt anew."] if hears_anew else []
+    return notes + [f"discriminator {name}: from {init}" for name in take_discriminators(init, state.phases)]
 
 
 def prepare_device(device: torch.device) -> None:
@@ -91,34 +134,25 @@ def chosen_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _clips(config: Config, data: Path, team: Team, workers: int) -> Clips:
-    """The training clips; the leader decodes them before the others read them."""
-    if not team.leads:
-        team.wait()
-    readers = trainers_here() * max(1, workers)
-    fine = config.generator.mouth is not None
-    clips = Clips(data, "train", config.generator.context, readers=readers, fine=fine)
-    if team.leads:
-        team.wait()
+def training_clips(data: Path, context: ContextConfig, place: Place, fine: bool = False) -> Clips:
+    """Opens the training clips. The leader decodes them before the others read them.
+
+    Args:
+        data: the prepared folder.
+        context: how sound is cut into windows.
+        place: where the run is trained.
+        fine: whether mouths of a higher resolution are read too.
+
+    Raises:
+        DataError: if there are none.
+    """
+    if not place.team.leads:
+        place.team.wait()
+    readers = trainers_here() * max(1, place.workers)
+    clips = Clips(data, "train", context, readers=readers, fine=fine)
+    if place.team.leads:
+        place.team.wait()
     return clips
-
-
-def make_phases(config: Config, generator: Generator, drawer: Drawer, team: Team) -> list[Phase]:
-    """Returns what the stages of a config do, in their order. Raises RunError if a batch cannot be shared."""
-    phases: list[Phase] = []
-    for name, stage in zip(stage_names([stage.kind for stage in config.stages]), config.stages, strict=True):
-        phase: Phase
-        match stage:
-            case SoundStage():
-                phase = SoundPhase(config, stage, generator, drawer, team)
-            case PictureStage():
-                phase = PicturePhase(config, stage, generator, drawer, team)
-            case AdversarialStage():
-                phase = AdversarialPhase(config, stage, generator, drawer, team)
-        phase.name, phase.repeat = name, sum(before.kind == phase.kind for before in phases)
-        phase.require_shares()
-        phases.append(phase)
-    return phases
 
 
 def _begin(config: Config, clips: Clips, generator: Generator, init: Path | None) -> _Beginning:
@@ -146,18 +180,15 @@ def _begin_with(config: Config, generator: Generator, init: Path) -> _Beginning:
     return _Beginning(trained.code, [{**stage, "run": ""} for stage in trained.history], hears_anew)
 
 
-def _learnt_from(config: Config, clips: Clips) -> dict[str, Any]:
-    """Corpora and speakers of the training clips, for the history."""
-    corpora = {record.corpus for record in clips.records}
-    corpora |= {"portraits"} if config.data.recombined else set()
-    corpora |= {"sentences"} if config.data.sentences else set()
+def learnt_from(clips: Clips, more: Iterable[str] = ()) -> dict[str, Any]:
+    """Says, for the history, how many clips of each speaker there are, and which corpora they and ``more`` are of."""
+    corpora = {record.corpus for record in clips.records} | set(more)
     return {"corpora": sorted(corpora), "speakers": dict(Counter(record.speaker for record in clips.records))}
 
 
-def _prepare_networks(state: State, team: Team) -> None:
+def _prepare_networks(state: GeneratorState, team: Team) -> None:
     """Memory layout, norms over all processes, compilation: of the generator and of every discriminator."""
-    generator = state.generator
-    networks = [generator, *(network for phase in state.phases for network in phase.networks.values())]
+    generator, networks = state.generator, state.networks
     for network in networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         team.synchronise_norms(network)

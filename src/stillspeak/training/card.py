@@ -1,5 +1,7 @@
 """CARD.md: what a model is, what it was trained on, and what it must not be used for."""
 
+from collections.abc import Iterable
+
 from stillspeak.config import Config
 from stillspeak.training.weights import Stage
 
@@ -30,32 +32,17 @@ def model_card(config: Config, history: list[Stage], worst: int) -> str:
         "",
     ]
     corpora = sorted({corpus for stage in history for corpus in stage["corpora"]})
-    lines += [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
-    lines += ["", "Speakers and clips trained on: " + _listed(_speakers(history)) + ".", "", "## Training", ""]
+    lines += listed_corpora(corpora)
+    lines += ["", "Speakers and clips trained on: " + listed_speakers(_speakers(history)) + ".", "", "## Training", ""]
     lines += ["| phase | steps | frames seen | hours | hardware |", "|---|---|---|---|---|"]
     lines += [f"| {s['phase']} | {s['steps']} | {s['frames']} | {s['hours']:.2f} | {s['hardware']} |" for s in history]
     lines += ["", f"Exported graphs differ from PyTorch by at most {worst} of 255.", "", _USE]
     return "\n".join(lines)
 
 
-def judge_card(
-    name: str, corpora: list[str], speakers: dict[str, int], work: str, figures: dict[str, dict[str, float]]
-) -> str:
-    """The card of a judge, in Markdown."""
-    lines = [
-        f"# {name}",
-        "",
-        f"A judge of stillspeak, preset `{name}`: used by `stillspeak evaluate`.",
-        "",
-        "## Data",
-        "",
-    ]
-    lines += [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
-    lines += ["", f"Speakers and clips trained on: {_listed(speakers)}.", "", "## Training", "", f"{work}.", ""]
-    lines += ["## Figures on real clips it was not trained on", ""]
-    for split, values in figures.items():
-        lines.append(f"- {split}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
-    return "\n".join(lines) + "\n"
+def listed_corpora(corpora: Iterable[str]) -> list[str]:
+    """A line for each corpus, with its licence if it is known."""
+    return [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
 
 
 def _speakers(history: list[Stage]) -> dict[str, int]:
@@ -67,7 +54,7 @@ def _speakers(history: list[Stage]) -> dict[str, int]:
     return clips
 
 
-def _listed(speakers: dict[str, int]) -> str:
-    """Speakers by number where they have one, with their clips."""
+def listed_speakers(speakers: dict[str, int]) -> str:
+    """Speakers with the number of their clips, in one line; those with numbers for names stand in that order."""
     ordered = sorted(speakers.items(), key=lambda item: (len(item[0]), item[0]))
     return ", ".join(f"{speaker} ({count})" for speaker, count in ordered)

@@ -1,6 +1,6 @@
-"""What a checkpoint holds of a trainer, as named tensors: generator, running average, discriminators, optimisers.
+"""What a checkpoint holds of a run's phases, as named tensors: networks and optimisers.
 
-Of optimisers only those of the phase in hand: every phase begins with new ones.
+Of optimisers it holds only those of the phase in hand, because every phase begins with new ones.
 """
 
 from collections.abc import Sequence
@@ -9,50 +9,42 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from stillspeak.model.generator import Generator
 from stillspeak.training.phase import Phase
 from stillspeak.training.run import CHECKPOINT, load_tensors
 
 
-def pack(generator: Generator, average: Generator, phases: Sequence[Phase], index: int) -> dict[str, Tensor]:
-    """Tensors by name.
+def pack(phases: Sequence[Phase], index: int) -> dict[str, Tensor]:
+    """Packs networks and optimisers as tensors by name.
 
     Args:
-        generator: the one in training.
-        average: its running average.
-        phases: of the run; those without steps have nothing to keep.
-        index: of the phase in hand; past the last, of none.
+        phases: the phases of the run; those without steps have nothing to keep.
+        index: the number of the phase in hand; after the last phase, the number of phases.
     """
-    tensors = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    for name, network in _discriminators(phases).items():
-        tensors |= {f"network.{name}.{key}": value for key, value in network.state_dict().items()}
+    tensors: dict[str, Tensor] = {}
+    for name, network in _networks(phases).items():
+        tensors |= prefixed(f"network.{name}.", network)
     for name, optimiser in _optimisers(phases, index).items():
         tensors |= pack_optimiser(f"optimiser.{name}.", optimiser)
     return tensors
 
 
-def unpack(
-    tensors: dict[str, Tensor], generator: Generator, average: Generator, phases: Sequence[Phase], index: int
-) -> None:
-    """The inverse of ``pack``."""
-    generator.load_state_dict(_part(tensors, "generator."))
-    average.load_state_dict(_part(tensors, "average."))
-    for name, network in _discriminators(phases).items():
-        if kept := _part(tensors, f"network.{name}."):
+def unpack(tensors: dict[str, Tensor], phases: Sequence[Phase], index: int) -> None:
+    """Fills networks and optimisers with what ``pack`` gave."""
+    for name, network in _networks(phases).items():
+        if kept := without_prefix(f"network.{name}.", tensors):
             network.load_state_dict(kept)
     for name, optimiser in _optimisers(phases, index).items():
         unpack_optimiser(f"optimiser.{name}.", optimiser, tensors)
 
 
 def take_discriminators(init: Path, phases: Sequence[Phase]) -> list[str]:
-    """The discriminators of the run to start from go on as they are, where their sizes are the same; returns their names."""
+    """Fills discriminators from the run to start from, where their sizes are the same; returns their names."""
     if not (init / CHECKPOINT).is_file():
         return []
     tensors, _ = load_tensors(init / CHECKPOINT)
     taken = []
-    for name, network in _discriminators(phases).items():
-        kept, own = _part(tensors, f"network.{name}."), network.state_dict()
+    for name, network in _networks(phases).items():
+        kept, own = without_prefix(f"network.{name}.", tensors), network.state_dict()
         if kept.keys() == own.keys() and all(kept[key].shape == own[key].shape for key in own):
             network.load_state_dict(kept)
             taken.append(name)
@@ -60,7 +52,7 @@ def take_discriminators(init: Path, phases: Sequence[Phase]) -> list[str]:
 
 
 def pack_optimiser(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's state as named tensors."""
+    """Packs an optimiser's state as named tensors."""
     state = optimiser.state_dict()["state"]
     return {
         f"{prefix}{index}.{key}": torch.as_tensor(value)
@@ -70,9 +62,9 @@ def pack_optimiser(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, T
 
 
 def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of ``pack_optimiser``."""
+    """Fills an optimiser with what ``pack_optimiser`` gave."""
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _part(tensors, prefix).items():
+    for name, tensor in without_prefix(prefix, tensors).items():
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
@@ -82,19 +74,25 @@ def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dic
                 entry[key] = torch.empty_like(parameter).copy_(value)
 
 
-def _discriminators(phases: Sequence[Phase]) -> dict[str, nn.Module]:
-    """Those of the phases that take steps, by name."""
-    return {
-        f"{name}{phase.repeat + 1}" if phase.repeat else name: network
-        for phase in phases
-        if phase.steps
-        for name, network in phase.networks.items()
-    }
+def prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights, with ``prefix`` before each name."""
+    return {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, under the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _networks(phases: Sequence[Phase]) -> dict[str, nn.Module]:
+    """The networks of the phases that take steps, by name."""
+    named: dict[str, nn.Module] = {}
+    for phase in phases:
+        for name, network in phase.networks.items() if phase.steps else ():
+            number = sum(known.rstrip("0123456789") == name for known in named) + 1
+            named[name if number == 1 else f"{name}{number}"] = network
+    return named
 
 
 def _optimisers(phases: Sequence[Phase], index: int) -> dict[str, torch.optim.Optimizer]:
     return phases[index].optimisers if index < len(phases) else {}
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

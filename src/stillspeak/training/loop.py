@@ -1,8 +1,8 @@
 """The training loop: it knows when to log, sample, validate and save; the phases know what to do.
 
-Phases run one after another: sound and picture (the warm start, ours), then adversarial (the paper's section 3.3).
-A step's batch and noise are pure functions of the seed and the step, so a resumed run goes on exactly as it would have, on
-as many processes as there are.
+The loop trains whatever ``subject.py`` describes. A generator's phases run one after another: sound and picture (the warm start,
+ours), then adversarial (the paper's section 3.3). A judge has one phase. A step's batch and noise are pure functions of the seed
+and the step, so a resumed run goes on exactly as it would have, on as many processes as there are.
 """
 
 import math
@@ -14,24 +14,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from stillspeak.config import Config
+from stillspeak.config import Config, JudgeConfig
 from stillspeak.errors import RunError
-from stillspeak.training.build import build, chosen_device, prepare_device
-from stillspeak.training.calibration import calibrate
-from stillspeak.training.checkpoint import take_discriminators
+from stillspeak.training.build import build as build_generator
+from stillspeak.training.build import chosen_device, prepare_device
 from stillspeak.training.interrupts import held_interrupts
 from stillspeak.training.loader import batches, ended_workers_said, loader_workers
 from stillspeak.training.phase import Phase
-from stillspeak.training.run import BEST, RunFolder
-from stillspeak.training.step import AdversarialPhase
+from stillspeak.training.run import RunFolder
+from stillspeak.training.subject import Build, Place
 from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
-from stillspeak.training.watch import Say, Watch
-from stillspeak.training.weights import Stage, read_generator, remark
-
-_CALIBRATION = "calibration"
+from stillspeak.training.watch import Say
 
 
 class _Due(NamedTuple):
@@ -53,43 +48,46 @@ class _Due(NamedTuple):
 
 
 class Trainer:
-    """Trains a run: the state that ``build.py`` made, step after step.
+    """Trains a run step after step.
 
     Args:
         folder: the run's folder, already created.
-        init: a model folder or run whose generator to start from.
+        init: a model folder or run to start from.
         say: where plain lines go.
         team: the processes that train together.
+        build: builds what is trained: a generator, or a judge.
 
     Raises:
         RunError, DataError, ModelError: if the run cannot start.
     """
 
-    def __init__(self, folder: RunFolder, init: Path | None = None, say: Say = print, team: Team | None = None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        init: Path | None = None,
+        say: Say = print,
+        team: Team | None = None,
+        build: Build = build_generator,
+    ) -> None:
         self.folder, self.team = folder, team or Team()
-        self.config, data = folder.config()
-        train = self.config.train
-        if train.threads:
-            torch.set_num_threads(train.threads)
-        torch.manual_seed(train.seed)
-        self.device = chosen_device(train.device)
+        self.settings = folder.settings()[0].train
+        if self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+        torch.manual_seed(self.settings.seed)
+        self.device = chosen_device(self.settings.device)
         prepare_device(self.device)
         self.workers = loader_workers(self.device)
         saved = folder.load()
-        built = build(folder, self.team, self.device, self.workers, init, saved is not None)
-        self.state, self.clips = built.state, built.clips
-        self.watch = Watch(folder, self.config, data, say, self.team.leads)
+        place = Place(folder, self.team, self.device, self.workers, say)
+        self.state, self.watch, self._finish, notes = build(place, init, saved is not None)
         self.say = self.watch.say
+        for note in notes:
+            self.say(note)
         if saved is not None:
             try:
-                self._restore(*saved)
+                self.state.restore(*saved)
             except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
                 raise RunError(f"The checkpoint of {folder.path} does not belong to its config.toml.") from error
-        elif init is not None:
-            if built.hears_anew:
-                self.say(f"The Context Encoder of {init} hears otherwise; sound is learnt anew.")
-            for name in take_discriminators(init, self.state.phases):
-                self.say(f"discriminator {name}: from {init}")
 
     def run(self) -> None:
         """Trains to the end. An interrupt (Ctrl-C, SIGTERM) lets the step finish, saves, and raises RunError.
@@ -102,8 +100,7 @@ class Trainer:
                 phase = self.state.phases[self.state.phase_index]
                 while not self._is_over(phase) and self._run_phase(phase, interrupted):
                     pass
-                if isinstance(phase, AdversarialPhase) and phase.stage.calibrate:
-                    self._calibrate()
+                self._finish(phase)
                 self.state.phase_index, self.state.step = self.state.phase_index + 1, 0
                 self.save()
         self.say(f"done: {self.folder.command('export', '-o', f'{self.folder.path}/export')}")
@@ -120,18 +117,17 @@ class Trainer:
             )
         if not self.team.leads:
             return
-        self.folder.save(*self.state.packed(self.watch.patience.state()))
+        self.folder.save(*self.state.packed())
 
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         state = self.state
+        phase.begin()
         phase.rate = 0.5**state.backed_off
-        state.generator.train().requires_grad_(True)  # the stage before may have kept parts of it
         began, began_at, last = time.monotonic(), state.step, time.monotonic()
         for parts in batches(phase.draw, state.step, phase.steps, self.device, self.workers):
             scalars = phase.step(state.step, parts)
-            state.update_average()
-            state.step += 1
+            state.step_done()
             last, seconds = time.monotonic(), time.monotonic() - last
             state.count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
             due, over = self._due(phase, self.team.any(interrupted())), False
@@ -141,7 +137,7 @@ class Trainer:
                 if self._backs_off(phase, values):
                     return True
                 pace = (time.monotonic() - began) / (state.step - began_at)
-                self._trouble(self.watch.tick(phase, state.step, values, state.done, pace))
+                self._trouble(self.watch.tick(phase, state, values, pace))
                 over = self._look(phase, due)
             if due.stopping:
                 raise RunError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
@@ -151,38 +147,36 @@ class Trainer:
 
     def _due(self, phase: Phase, stopping: bool) -> _Due:
         """What is due after the step that was just taken."""
-        step, train = self.state.step, self.config.train
+        step, figures_every = self.state.step, self.watch.figures_every
         late = self._out_of_time()
-        samples = late or step == phase.steps or bool(train.sample_every and step % train.sample_every == 0)
-        epoch = isinstance(phase, AdversarialPhase) and self._at_epoch_end(phase)
-        return _Due(stopping, late, step % train.log_every == 0, samples, epoch)
+        samples = late or step == phase.steps or bool(figures_every and step % figures_every == 0)
+        return _Due(stopping, late, step % self.settings.log_every == 0, samples, self.watch.ends_epoch(phase, step))
 
     def _look(self, phase: Phase, due: _Due) -> bool:
         """Measures, samples and saves what is due; returns whether the phase ends because it gains nothing any more."""
         state, over = self.state, False
         if due.epoch:
-            over = self.team.any(self.watch.epoch(state.step, state.average_here(), state.code, state.history))
+            over = self.team.any(self.watch.validate(state))
         if due.samples or over:
-            self._trouble(self.watch.sample(phase, state.step, state.average_here(), state.code, state.done))
-        if due.stopping or time.monotonic() - self._saved_at > self.config.train.save_every_seconds:
+            self._trouble(self.watch.sample(phase, state))
+        if due.stopping or time.monotonic() - self._saved_at > self.settings.save_every_seconds:
             self.save()
         return over
 
     def _is_over(self, phase: Phase) -> bool:
         """Whether a phase takes no step any more: the time of the run is used up, or patience ended before it was stopped."""
-        impatient = isinstance(phase, AdversarialPhase) and self.team.any(self.watch.patience.over)
-        return impatient or self._out_of_time()
+        return self.team.any(self.state.is_over(phase)) or self._out_of_time()
 
     def _out_of_time(self) -> bool:
         """Whether the run has trained for ``train.hours``."""
-        hours = self.config.train.hours
+        hours = self.settings.hours
         return bool(hours) and self.team.any(self.state.seconds > 3600 * hours)
 
     def _trouble(self, sentence: str) -> None:
         """Says what is wrong; ends the run, in every process, if it is configured to."""
         if sentence:
             self.say(f"  WARNING: {sentence}")
-        if self.config.train.on_trouble == "stop" and self.team.any(bool(sentence)):
+        if self.watch.stops and self.team.any(bool(sentence)):
             self.save()
             raise RunError(f"{sentence} Saved; go on with: {self.folder.command('resume')}")
 
@@ -196,7 +190,7 @@ class Trainer:
         if not bad:
             return False
         at, what = f"{phase.name} step {self.state.step}", f"{', '.join(bad)} is not a number"
-        if self.state.backed_off >= self.config.train.back_off:
+        if self.state.backed_off >= self.settings.back_off:
             raise RunError(
                 f"{at}: {what}; the last checkpoint is good. Lower the learning rates in config.toml, or let "
                 f"train.back_off halve them, and: {self.folder.command('resume')}"
@@ -204,41 +198,30 @@ class Trainer:
         times = self.state.backed_off + 1
         saved = self.folder.load()
         assert saved is not None
-        self._restore(*saved)
+        self.state.restore(*saved)
         self.state.backed_off = times
         self.say(f"  WARNING: {at}: {what}; back to step {self.state.step} at {0.5**times:g} of the learning rates")
         self.save()
         return True
 
-    def _at_epoch_end(self, phase: AdversarialPhase) -> bool:
-        epoch = math.ceil(len(self.clips) / phase.clips)
-        return bool(phase.stage.patience_epochs) and self.state.step % epoch == 0
 
-    def _calibrate(self) -> None:
-        best = self.folder.path / BEST
-        if best.is_file():  # what is exported is what is calibrated
-            kept = read_generator(best)
-            self.state.average.load_state_dict(kept.weights)
-            if _calibrations(kept.history) > _calibrations(self.state.history):  # before a checkpoint could say so
-                self.state.history = kept.history
-                return
-        average = self.state.average_here()
-        factors = calibrate(average, self.clips, self.state.code, expressions=self.config.labels.expression)
-        self.state.average.load_state_dict(average.state_dict())
-        self.state.history.append(remark(f"{_CALIBRATION}: mouth x {factors.mouth:.2f}, eyes x {factors.eyes:.2f}"))
-        self.team.wait()
-        self.watch.calibration(factors, average, self.state.code, self.state.history)
-
-    def _restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-        self.watch.patience.restore(self.state.restore(tensors, metadata))
-
-
-def _calibrations(history: list[Stage]) -> int:
-    return sum(stage["phase"].startswith(_CALIBRATION) for stage in history)
-
-
-def train(config: Config, data: Path, run: Path, init: Path | None = None, say: Say = print) -> None:
+def train(
+    config: Config | JudgeConfig,
+    data: Path,
+    run: Path,
+    init: Path | None = None,
+    say: Say = print,
+    build: Build = build_generator,
+) -> None:
     """Starts a run in the folder ``run``; after ``torchrun`` restarted its processes, goes on with it.
+
+    Args:
+        config: the settings of the run.
+        data: the prepared folder to learn from.
+        run: the folder of the run, which must be new.
+        init: a model folder or run to start from.
+        say: where plain lines go.
+        build: builds what the config describes.
 
     Raises:
         RunError, DataError, ModelError: with a sentence, if it cannot.
@@ -246,35 +229,40 @@ def train(config: Config, data: Path, run: Path, init: Path | None = None, say: 
     folder, team = RunFolder(run), Team()
     restarted = team.any(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
     if restarted and team.any(team.leads and folder.exists):
-        if folder.config() != (config, data.resolve()):
+        if folder.settings() != (config, data.resolve()):
             raise RunError(f"{run} holds a run of other settings; give this one a folder of its own.")
         with folder.held() if team.leads else nullcontext():
-            Trainer(folder, init, say, team).run()
+            Trainer(folder, init, say, team, build).run()
         return
     if not team.leads:
         team.wait()
-        Trainer(folder, init, say, team).run()
+        Trainer(folder, init, say, team, build).run()
         return
     with ExitStack() as held:
         folder.make()
         held.enter_context(folder.held())
         with folder.created(config, data):
             team.wait()
-            trainer = Trainer(folder, init, say, team)
+            trainer = Trainer(folder, init, say, team, build)
             trainer.save()  # from here on a resume knows what the run started from
         trainer.run()
 
 
-def resume(run: Path, say: Say = print) -> None:
+def resume(run: Path, say: Say = print, build: Build = build_generator) -> None:
     """Goes on with a run where its checkpoint stands.
 
+    Args:
+        run: the folder of the run.
+        say: where plain lines go.
+        build: builds what the run trains.
+
     Raises:
-        RunError, DataError, ModelError: with a sentence, if it cannot; where there is no checkpoint nobody knows any more what
-            the run was to start from.
+        RunError, DataError, ModelError: with a sentence, if it cannot. Without a checkpoint nobody knows any more what the run
+            was to start from.
     """
     folder = RunFolder(run)
     if folder.exists and not folder.began:
         raise RunError(f"{run} was ended before its first checkpoint; start it again with: stillspeak train")
     team = Team()
     with folder.held() if team.leads else nullcontext():
-        Trainer(folder, say=say, team=team).run()
+        Trainer(folder, say=say, team=team, build=build).run()

@@ -1,4 +1,4 @@
-"""What the stages of a training have in common: a batch in parts, an update, mixed precision. Ours."""
+"""What the phases of a training have in common: a batch in parts, an update, mixed precision. Ours."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,41 +7,41 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from stillspeak.config import Config
+from stillspeak.config import Config, JudgeTrainConfig, TrainConfig
 from stillspeak.data.drawer import Drawer
 from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
 
-_KINDS = 3  # of stages
+_KINDS = 3  # of a generator's stages
 Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, time, ...)
 
 
 class Phase(ABC):
-    """One stage of training at work: what a step needs, what it does.
+    """One phase of a training: how many steps it takes, what a step needs, and what a step does.
+
+    Args:
+        settings: the settings of the training.
+        device: where the networks lie.
+        team: the processes that train together.
 
     Attributes:
-        kind: of its stage.
-        number: the kind's own among the seeds.
-        name: in metrics, samples and history: the kind, and from the second of a kind on a number behind it.
-        repeat: how many stages of its kind come before it.
-        steps: it takes.
-        clips: a batch, over all processes.
-        kept: parts of the generator that stay as they are.
-        networks: beside the generator, to be saved.
-        optimisers: to be saved.
-        rate: factor on every learning rate; halved after not-a-number.
+        name: the name in metrics, samples and history.
+        number: tells the seeds of the phases apart.
+        steps: how many steps the phase takes.
+        batch: how many clips a batch has over all processes, and the field that says so.
+        networks: the networks that a checkpoint keeps for the phase, by name; the generator is kept apart.
+        optimisers: the optimisers that a checkpoint keeps, by name.
+        rate: a factor on every learning rate; it is halved after a value that was not a number.
     """
 
-    kind: str
+    name: str
     number: int
 
-    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
-        self.config, self.generator, self.drawer, self.team = config, generator, drawer, team
-        self.name, self.repeat = self.kind, 0
-        self.kept: list[nn.Module] = []
-        self.device = next(generator.parameters()).device
-        self.in_bfloat16 = chosen_bfloat16(config.train.precision, self.device)
-        self.steps, self.clips, self.rate = 0, 0, 1.0
+    def __init__(self, settings: TrainConfig | JudgeTrainConfig, device: torch.device, team: Team) -> None:
+        self.settings, self.device, self.team = settings, device, team
+        self.in_bfloat16 = chosen_bfloat16(settings.precision, device)
+        self.steps, self.rate = 0, 1.0
+        self.batch: tuple[int, str] = (0, "")
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
 
@@ -55,21 +55,21 @@ class Phase(ABC):
 
     def draw(self, step: int) -> list[Part]:
         """This process's parts of a step's batch."""
-        return [self.draw_part(step, share) for share in self.team.shares(self.config.train.accumulate)]
+        return [self.draw_part(step, share) for share in self.team.shares(self.settings.accumulate)]
+
+    def begin(self) -> None:
+        """Prepares the networks for the first step, or for the first one after a resume."""
+        for network in self.networks.values():
+            network.train()
 
     def require_shares(self) -> None:
         """Raises RunError if the batch cannot be shared among processes and parts."""
         if self.steps:
-            self.team.shares(self.config.train.accumulate)[0].of(self.clips, f"{self.name}.clips")
+            self.team.shares(self.settings.accumulate)[0].of(*self.batch)
 
     def seed(self, step: int) -> tuple[int, int, int]:
-        """Of everything random in a step."""
-        return self.config.train.seed, self.number + _KINDS * self.repeat, step
-
-    def hold(self) -> None:
-        """Keeps what is not to learn as it is."""
-        for network in self.kept:
-            network.eval().requires_grad_(False)
+        """The seed of everything random in a step."""
+        return self.settings.seed, self.number, step
 
     def precision(self) -> Any:
         """Convolutions and products of matrices in bfloat16, if that was chosen; weights and losses stay in full precision."""
@@ -84,6 +84,44 @@ class Phase(ABC):
         optimiser.step()
         optimiser.zero_grad()
         return norm
+
+
+class GeneratorPhase(Phase):
+    """A stage of a generator's training at work.
+
+    Attributes:
+        kind: the kind of the stage.
+        repeat: how many stages of its kind come before it.
+        kept: the parts of the generator that do not learn in it.
+
+    Args:
+        config: the settings of the run.
+        generator: the generator in training.
+        drawer: draws its batches.
+        team: the processes that train together.
+    """
+
+    kind: str
+
+    def __init__(self, config: Config, generator: Generator, drawer: Drawer, team: Team) -> None:
+        super().__init__(config.train, next(generator.parameters()).device, team)
+        self.config, self.generator, self.drawer = config, generator, drawer
+        self.name, self.repeat = self.kind, 0
+        self.kept: list[nn.Module] = []
+
+    def seed(self, step: int) -> tuple[int, int, int]:
+        """The seed of everything random in a step."""
+        return self.settings.seed, self.number + _KINDS * self.repeat, step
+
+    def begin(self) -> None:
+        """Lets all of the generator learn: the stage before may have kept parts of it. ``hold`` keeps those of this stage."""
+        super().begin()
+        self.generator.train().requires_grad_(True)
+
+    def hold(self) -> None:
+        """Keeps what is not to learn as it is."""
+        for network in self.kept:
+            network.eval().requires_grad_(False)
 
 
 def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> bool:

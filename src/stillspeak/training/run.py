@@ -160,12 +160,20 @@ class RunFolder:
         return config, data
 
     def judge_config(self) -> tuple[JudgeConfig, Path]:
-        """As ``config``, of a judge's run."""
+        """Reads the config of a judge's run, as ``config`` does for a generator's."""
         table, data = self._table()
         try:
             return checked_judge(TypeAdapter(JudgeConfig).validate_python(table)), data
         except ValidationError as error:
             raise RunError(f"{self.path / CONFIG}: {_what_is_wrong(error)}") from error
+
+    def settings(self) -> tuple[Config | JudgeConfig, Path]:
+        """Reads the config of a run, whether it trains a generator or a judge, and the folder of its data.
+
+        Raises:
+            RunError: if there is no run here, or its config is damaged.
+        """
+        return self.judge_config() if self.is_judge else self.config()
 
     @property
     def is_judge(self) -> bool:

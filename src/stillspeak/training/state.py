@@ -1,60 +1,65 @@
-"""A run in memory: what a checkpoint holds of it. ``build.py`` makes it, ``loop.py`` moves it on. Ours."""
+"""A run in memory: what a checkpoint holds of it, whatever it trains. ``loop.py`` moves it on. Ours."""
 
-import copy
 import json
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import Tensor, nn
 
-from stillspeak.config import Config
-from stillspeak.data.mouth_code import MouthCode
-from stillspeak.model.generator import Generator
 from stillspeak.training.checkpoint import pack, unpack
 from stillspeak.training.phase import Phase
 from stillspeak.training.trouble import all_numbers
-from stillspeak.training.weights import Stage, describe_generator
+from stillspeak.training.weights import Stage
 
 _PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # of a checkpoint
 
 
 @dataclass
-class State:
-    """The networks of a run, where they come from, and how far they are.
+class State(ABC):
+    """The phases of a run, where its networks come from, and how far they are.
 
     Attributes:
-        config: the run's.
-        generator: the one in training.
-        average: its running average.
-        phases: what the run trains, in order, each with its discriminators and optimisers.
-        code: the mouth code that the generator was taught with.
-        history: every stage of training that the generator went through.
+        phases: what the run trains, in order, each with its networks and optimisers.
+        history: every stage of training that the networks went through.
         run: the name of the run's folder, in the history.
-        data: corpora and speakers that it learns from, in the history.
-        phase_index: the phase in hand; past the last, none.
-        step: steps taken of that phase.
-        updates: of the running average, over all phases.
-        frames_seen: by the generator, over all phases and processes.
-        seconds: spent in steps.
-        backed_off: how often the learning rates were halved after a value that was no number.
+        data: corpora and speakers that the networks learn from, in the history.
+        phase_index: the number of the phase in hand, from 0; after the last phase, the number of phases.
+        step: how many steps of that phase are done.
+        updates: how many steps are done, over all phases.
+        frames_seen: how many frames the networks saw, over all phases and processes.
+        seconds: how long the steps took.
+        backed_off: how often the learning rates were halved after a value that was not a number.
     """
 
-    config: Config
-    generator: Generator
-    average: Generator
     phases: list[Phase]
-    code: MouthCode
     history: list[Stage]
     run: str
     data: dict[str, Any]
-    phase_index: int = 0
-    step: int = 0
-    updates: int = 0
-    frames_seen: int = 0
-    seconds: float = 0.0
-    backed_off: int = 0
+    phase_index: int = field(default=0, kw_only=True)
+    step: int = field(default=0, kw_only=True)
+    updates: int = field(default=0, kw_only=True)
+    frames_seen: int = field(default=0, kw_only=True)
+    seconds: float = field(default=0.0, kw_only=True)
+    backed_off: int = field(default=0, kw_only=True)
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of a checkpoint, except for the phases' networks and optimisers."""
+
+    @abstractmethod
+    def description(self) -> dict[str, str]:
+        """The metadata of a checkpoint, except for the progress."""
+
+    @abstractmethod
+    def load(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        """Takes over what ``tensors`` and ``description`` gave. It raises the errors that ``restore`` names."""
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """Every network that the run trains."""
+        return [network for phase in self.phases for network in phase.networks.values()]
 
     @property
     def done(self) -> dict[str, float]:
@@ -63,32 +68,41 @@ class State:
 
     @property
     def finite(self) -> bool:
-        """Whether all weights are numbers: what a step does to them shows in the losses of the next one at the earliest."""
-        networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
-        return all_numbers(weight for network in networks for weight in network.parameters())
+        """Whether all weights are numbers. The losses show what a step does to the weights at the next step at the earliest."""
+        return all_numbers(weight for network in self.networks for weight in network.parameters())
 
-    def packed(self, patience: Any) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """The tensors and the metadata of a checkpoint; ``patience`` is what the watch remembers."""
-        tensors = pack(self.generator, self.average, self.phases, self.phase_index)
-        tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
-        progress = {key: getattr(self, key) for key in _PROGRESS} | {"patience": patience}
-        return tensors, {"progress": json.dumps(progress), **describe_generator(self.config, self.code, self.history)}
+    def progress(self) -> dict[str, Any]:
+        """How far the run is, for a checkpoint."""
+        return {key: getattr(self, key) for key in _PROGRESS}
 
-    def restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Any:
-        """Takes over what ``packed`` gave, except for code and history; returns the patience.
+    def packed(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The tensors and the metadata of a checkpoint."""
+        tensors = self.tensors() | pack(self.phases, self.phase_index)
+        return tensors, {"progress": json.dumps(self.progress()), **self.description()}
+
+    def restore(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        """Takes over what ``packed`` gave.
 
         Raises:
             RuntimeError, KeyError, ValueError, TypeError, AttributeError: if the checkpoint belongs to another config.
         """
         progress = json.loads(metadata["progress"])
-        patience = progress.pop("patience", None)
         progress = {"backed_off": 0, "updates": progress["step"], **progress}  # older checkpoints lack these two
         for key in _PROGRESS:
             if not isinstance(progress[key], int | float):
                 raise TypeError(key)
             setattr(self, key, progress[key])
-        unpack(tensors, self.generator, self.average, self.phases, self.phase_index)
-        return patience
+        self.load(tensors, metadata)
+        unpack(tensors, self.phases, self.phase_index)
+
+    def is_over(self, phase: Phase) -> bool:
+        """Whether a phase has nothing more to gain, and takes no step any more."""
+        return False
+
+    def step_done(self) -> None:
+        """Counts the step that was just taken."""
+        self.step += 1
+        self.updates += 1
 
     def count(self, phase: Phase, frames: int, seconds: float) -> None:
         """Counts a step's frames and seconds, in all and in the history."""
@@ -97,23 +111,6 @@ class State:
         stage = self._stage(phase)
         stage["steps"], stage["frames"] = self.step, stage["frames"] + frames
         stage["hours"] += seconds / 3600
-
-    def update_average(self) -> None:
-        """Adds the newest weights to the running average, which goes on through all phases of a run."""
-        decay = min(self.config.train.ema, (1 + self.updates) / (10 + self.updates))
-        pairs = list(zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True))
-        with torch.no_grad():
-            kept, new = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)
-            get_ema_multi_avg_fn(decay)(kept, new, self.updates)
-            for count, other in pairs:
-                if not count.dtype.is_floating_point:
-                    count.copy_(other)
-        self.updates += 1
-
-    def average_here(self) -> Generator:
-        """The running average on the CPU, where the monitor draws."""
-        on_cpu = next(self.average.parameters()).device.type == "cpu"
-        return self.average if on_cpu else copy.deepcopy(self.average).cpu()
 
     def _stage(self, phase: Phase) -> Stage:
         """This run's entry of a phase in the history."""

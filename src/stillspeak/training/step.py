@@ -13,7 +13,7 @@ from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
 from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, judge
-from stillspeak.training.phase import Part, Phase, mean_scalars
+from stillspeak.training.phase import GeneratorPhase, Part, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
 from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, code_loss
@@ -41,7 +41,7 @@ class View(NamedTuple):
     expressions: Tensor
 
 
-class AdversarialPhase(Phase):
+class AdversarialPhase(GeneratorPhase):
     """Generator against its adversaries, with the reconstruction loss. Eq. 1, 2 and 3."""
 
     kind = "adversarial"
@@ -51,7 +51,7 @@ class AdversarialPhase(Phase):
         self, config: Config, stage: AdversarialStage, generator: Generator, drawer: Drawer, team: Team
     ) -> None:
         super().__init__(config, generator, drawer, team)
-        self.stage, self.steps, self.clips = stage, stage.steps, stage.clips
+        self.stage, self.steps = stage, stage.steps
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
         pictures = [generator.identity, generator.decoder, generator.last, *filter(None, [generator.mouth])]

@@ -112,8 +112,8 @@ class Team:
         if self.size == 1:
             return
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                module.__class__ = _TeamNorm1d if isinstance(module, nn.BatchNorm1d) else _TeamNorm2d  # type: ignore[assignment]
+            if norm := _TEAM_NORMS.get(type(module)):
+                module.__class__ = norm  # type: ignore[assignment]
 
 
 class _Sum(torch.autograd.Function):
@@ -166,3 +166,14 @@ class _TeamNorm1d(_TeamNorm, nn.BatchNorm1d):
 
 class _TeamNorm2d(_TeamNorm, nn.BatchNorm2d):
     pass
+
+
+class _TeamNorm3d(_TeamNorm, nn.BatchNorm3d):
+    pass
+
+
+_TEAM_NORMS: dict[type[nn.Module], type[_TeamNorm]] = {
+    nn.BatchNorm1d: _TeamNorm1d,
+    nn.BatchNorm2d: _TeamNorm2d,
+    nn.BatchNorm3d: _TeamNorm3d,
+}

@@ -24,7 +24,7 @@ from stillspeak.model.generator import Generator, Layers, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.adversary import MouthCritic
 from stillspeak.training.fine_mouth import FineMouth, FineView
-from stillspeak.training.phase import Part, Phase, mean_scalars
+from stillspeak.training.phase import GeneratorPhase, Part, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
 
@@ -163,7 +163,7 @@ def code_loss(
     return 0.5 * (heard - codes).square().mean() + 0.5 * concordance_loss(codes @ direction, heard @ direction)
 
 
-class SoundPhase(Phase):
+class SoundPhase(GeneratorPhase):
     """Teaches the Context Encoder the mouth's shape from sound alone."""
 
     kind = "sound"
@@ -171,7 +171,7 @@ class SoundPhase(Phase):
 
     def __init__(self, config: Config, stage: SoundStage, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
-        self.stage, self.steps, self.clips = stage, stage.steps, stage.clips
+        self.stage, self.steps = stage, stage.steps
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
         self.parameters = [*generator.context.parameters()]
         self.optimisers = {
@@ -208,7 +208,7 @@ def motion_loss(
     return functional.smooth_l1_loss(found, stills - frames)
 
 
-class PicturePhase(Phase):
+class PicturePhase(GeneratorPhase):
     """Teaches Identity Encoder and Frame Decoder to draw a given mouth's shape, and expression, on a given face.
 
     A decoder that warps is also shown where lips and chin came from, and lids and brows, by their landmarks: the gradient of
@@ -220,7 +220,7 @@ class PicturePhase(Phase):
 
     def __init__(self, config: Config, stage: PictureStage, generator: Generator, drawer: Drawer, team: Team) -> None:
         super().__init__(config, generator, drawer, team)
-        self.stage, self.steps, self.clips = stage, stage.steps, stage.clips
+        self.stage, self.steps = stage, stage.steps
         crops = [generator.identity, generator.decoder, generator.last]
         self.kept = crops if stage.learns == "mouth" else []
         learning = [network for network in (*crops, generator.mouth) if network and network not in self.kept]

@@ -1,119 +1,82 @@
 """What a user sees of a run: a line a tick with the time left, figures on clips never trained on, and what goes wrong.
 
-Only the leading process has eyes and a voice; the others' ``Watch`` does nothing.
+Only the leading process measures and speaks. The ``Watch`` of the others does nothing.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import Generic, TypeVar
 
-from safetensors import SafetensorError
-
-from stillspeak.config import AdversarialStage, Config
-from stillspeak.data.mouth_code import MouthCode
-from stillspeak.errors import RunError
-from stillspeak.model.generator import Generator
 from stillspeak.training.board import Board
-from stillspeak.training.calibration import Factors
-from stillspeak.training.monitor import Monitor
-from stillspeak.training.patience import Patience
 from stillspeak.training.phase import Phase
-from stillspeak.training.run import BEST, RunFolder
-from stillspeak.training.step import AdversarialPhase
-from stillspeak.training.trouble import Collapse, standing_mouth
-from stillspeak.training.warm_start import SoundPhase
-from stillspeak.training.weights import Stage, Trained, write_generator
-from stillspeak.whole import whole
+from stillspeak.training.run import RunFolder
+from stillspeak.training.state import State
 
 Say = Callable[[str], None]
+Watched = TypeVar("Watched", bound=State)
 
 
-class Watch:
-    """Eyes and voice of a run. Methods that see trouble return a sentence about it, or nothing.
+class Watch(ABC, Generic[Watched]):
+    """Measures a run and tells the user. Methods that see trouble return a sentence about it, or an empty one.
 
     Args:
-        folder: the run's.
-        config: its config.
-        data: the prepared folder.
+        folder: the folder of the run.
         say: where lines go.
         leads: whether this process is the one that watches.
+        figures_every: how many steps lie between figures; 0 asks for them only at the end of a phase.
+        stops: whether trouble ends the run.
     """
 
-    def __init__(self, folder: RunFolder, config: Config, data: Path, say: Say, leads: bool) -> None:
-        self.folder, self.config, self.leads = folder, config, leads
+    def __init__(self, folder: RunFolder, say: Say, leads: bool, figures_every: int, stops: bool = False) -> None:
+        self.folder, self.leads = folder, leads
         self.say: Say = say if leads else lambda _: None
+        self.figures_every, self.stops = figures_every, stops
         self.board = Board(folder.path / "board")
-        self.monitor = Monitor(config, data, folder.path / "samples", self.board) if leads else None
-        self.collapse = Collapse()
-        adversarial = config.stage(AdversarialStage)
-        self.patience = Patience(adversarial.patience_epochs if adversarial else 0)
 
-    def tick(self, phase: Phase, step: int, values: Mapping[str, float], done: Mapping[str, float], pace: float) -> str:
-        """A logged step: ``done`` so far, seconds a step ``pace``."""
+    @abstractmethod
+    def figures(self, phase: Phase, state: Watched) -> dict[str, float]:
+        """Measures the networks on clips that they never learn from; empty if there are none."""
+
+    def trouble(self, phase: Phase, values: Mapping[str, float]) -> str:
+        """A sentence about what the scalars of a step or the figures show, or an empty one."""
+        return ""
+
+    def ends_epoch(self, phase: Phase, step: int) -> bool:
+        """Whether a step ends an epoch after which the networks are to be validated."""
+        return False
+
+    def validate(self, state: Watched) -> bool:
+        """Validates the networks at the end of an epoch; returns whether the phase has nothing more to gain."""
+        return False
+
+    def tick(self, phase: Phase, state: Watched, values: Mapping[str, float], pace: float) -> str:
+        """Records the scalars of a step and says them. ``pace``: seconds that a step takes."""
         if not self.leads:
             return ""
         rounded = {name: round(value, 5) for name, value in values.items()}
-        self._record(phase.name, step, rounded, done)
-        left = round(pace * (phase.steps - step))
+        self.record(phase.name, state.step, rounded, state.done)
+        left = round(pace * (phase.steps - state.step))
         eta = f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
         shown = "  ".join(f"{name} {value:.4g}" for name, value in rounded.items())
-        self.say(f"{phase.name} {step}/{phase.steps}  {pace:.2f} s/step  eta {eta}  {shown}")
-        return self.collapse.sees(rounded)
+        self.say(f"{phase.name} {state.step}/{phase.steps}  {pace:.2f} s/step  eta {eta}  {shown}")
+        return self.trouble(phase, rounded)
 
-    def sample(self, phase: Phase, step: int, average: Generator, code: MouthCode, done: Mapping[str, float]) -> str:
-        """Figures, strips and videos from clips never trained on."""
-        if self.monitor is None:
-            return ""
-        if isinstance(phase, SoundPhase):
-            figures = self.monitor.sound_figures(average, code)
-        else:
-            figures = self.monitor.sample(average, code, phase.name, step)
+    def sample(self, phase: Phase, state: Watched) -> str:
+        """Records the figures and says them."""
+        figures = self.figures(phase, state) if self.leads else {}
         if not figures:
             return ""
-        self._record(phase.name, step, figures, done)
+        self.record(phase.name, state.step, figures, state.done)
         self.say("  " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        return standing_mouth(figures) if isinstance(phase, AdversarialPhase) else ""
+        return self.trouble(phase, figures)
 
-    def epoch(self, step: int, average: Generator, code: MouthCode, history: list[Stage]) -> bool:
-        """Whether the paper's end has come: no gain in PSNR or SSIM on validation clips for so many epochs. Section 3.3.
+    def record(self, phase: str, step: int, values: Mapping[str, float], done: Mapping[str, float]) -> None:
+        """Writes a line of ``metrics.jsonl``, and its view in TensorBoard."""
+        self.folder.log({"phase": phase, "step": step, **done, **values})
+        self.board.scalars(phase, values, step)
 
-        The generator of the best epoch is kept beside the checkpoint.
-        """
-        if self.monitor is None:
-            return False
-        figures = self.monitor.quality(average)
-        if figures and self.patience.gains(figures):
-            self._keep_best(average, code, history)
-        self._record(AdversarialPhase.kind, step, figures, {})
-        self.say("  an epoch: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        if self.patience.over:
-            self.say(f"  no gain for {self.patience.epochs} epochs: the end; {BEST} is what export takes")
-        return self.patience.over
-
-    def calibration(self, factors: Factors, average: Generator, code: MouthCode, history: list[Stage]) -> None:
-        """Notes by how much motion was widened; the best epoch's generator is the widened one from now on."""
-        if self.leads:
-            opened = {"opening_factor": factors.mouth, "closing_factor": factors.eyes}
-            self.folder.log({"phase": "calibration", "step": 1, **opened})
-            if (self.folder.path / BEST).is_file():
-                self._keep_best(average, code, history)
-        self.say(f"calibration: the mouth's motion times {factors.mouth:.2f}, the eyes' times {factors.eyes:.2f}")
-
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "Watch[Watched]":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.board.close()
-
-    def _keep_best(self, average: Generator, code: MouthCode, history: list[Stage]) -> None:
-        """Writes the generator beside the old one and swaps them. Raises RunError if it cannot; the old one is then kept."""
-        path = self.folder.path / BEST
-        try:
-            with whole(path) as part:
-                write_generator(part, Trained(self.config, average.state_dict(), code, history))
-        except (OSError, SafetensorError) as error:
-            raise RunError(f"{path} could not be written ({error}); the one before it is kept.") from error
-
-    def _record(self, phase: str, step: int, values: Mapping[str, float], done: Mapping[str, float]) -> None:
-        """A line of metrics.jsonl, and its view."""
-        self.folder.log({"phase": phase, "step": step, **done, **values})
-        self.board.scalars(phase, values, step)

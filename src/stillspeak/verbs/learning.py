@@ -225,7 +225,7 @@ def _runs(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from stillspeak.config import Config
     from stillspeak.errors import RunError
-    from stillspeak.training.judge_loop import train_judge
+    from stillspeak.judges.build import build_judge
     from stillspeak.training.loop import train
     from stillspeak.training.overrides import overridden
 
@@ -235,18 +235,16 @@ def _train(arguments: argparse.Namespace) -> None:
     elif arguments.init is not None:
         raise RunError(f"--init is for generators; {arguments.preset} always starts new.")
     else:
-        train_judge(config, arguments.data, arguments.folder)
+        train(config, arguments.data, arguments.folder, build=build_judge)
 
 
 def _resume(arguments: argparse.Namespace) -> None:
-    from stillspeak.training.judge_loop import JudgeTrainer
+    from stillspeak.judges.build import build_judge
     from stillspeak.training.loop import resume
     from stillspeak.training.run import RunFolder
 
-    folder = RunFolder(arguments.folder)
-    if folder.is_judge:
-        with folder.held():
-            JudgeTrainer(folder).run()
+    if RunFolder(arguments.folder).is_judge:
+        resume(arguments.folder, build=build_judge)
     else:
         resume(arguments.folder)
 
@@ -277,8 +275,8 @@ def _export(arguments: argparse.Namespace) -> None:
         return
     if arguments.share is not None or arguments.part is not None:
         raise ModelError("--share and --part belong to --towards.")
+    from stillspeak.judges.export import export_judge
     from stillspeak.training.export import export
-    from stillspeak.training.judge_loop import export_judge
     from stillspeak.training.run import RunFolder
 
     folder = RunFolder(arguments.model)

@@ -65,7 +65,7 @@ def _add_build(steps: Verbs) -> None:
 
 def _build(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import DataError
-    from stillspeak.experiments.study import Information, build_study
+    from stillspeak.study.build import Information, build_study
 
     given = arguments.model or ["default=default"]
     if wrong := [one for one in given if not all(one.partition("="))]:
@@ -114,7 +114,7 @@ def _add_serve(steps: Verbs) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from stillspeak.serving.study import serve_study
+    from stillspeak.study.server import serve_study
 
     serve_study(arguments.study, arguments.host, arguments.port, proxies_of(arguments))
 
@@ -129,7 +129,7 @@ def _add_report(steps: Verbs) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from stillspeak.experiments.study_report import report
+    from stillspeak.study.report import report
 
     report(arguments.study, arguments.output)
     print((arguments.output / "report.md").read_text("utf-8", errors="surrogateescape"))

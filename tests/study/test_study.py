@@ -20,12 +20,12 @@ from scipy.stats import beta
 from helpers import planned, served
 from stillspeak.cli import main
 from stillspeak.errors import DataError
-from stillspeak.experiments.answers import Answers
-from stillspeak.experiments.study import Information, Study, build_study, read_study
-from stillspeak.experiments.study_report import over_visitors, report
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
-from stillspeak.serving.study import create_study_app
+from stillspeak.study.answers import Answers
+from stillspeak.study.build import Information, Study, build_study, read_study
+from stillspeak.study.report import over_visitors, report
+from stillspeak.study.server import create_study_app
 
 
 def insist(client: httpx.Client, method: str, path: str, **content: object) -> dict:

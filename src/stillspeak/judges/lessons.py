@@ -1,9 +1,9 @@
-"""What lip reader and sync scorer learn: batches, losses, and their figures on clips never trained on. Ours.
+"""What lip reader and sync scorer learn: batches, losses, and figures on clips that they never learn from. Ours.
 
-Both look at grey mouths of aligned crops. Every batch is a pure function of the seed and the step.
+Both look at grey mouths of aligned crops.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import cv2
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stillspeak.config import JudgeTrainConfig, LipReaderConfig, SyncConfig
 from stillspeak.data.augment import jitter_voice
 from stillspeak.data.clips import Clips
 from stillspeak.errors import DataError
 from stillspeak.evaluation.sync import mouth_windows, offset_of, sound_windows
 from stillspeak.evaluation.words import BLANK, GRID_GRAMMAR, GRID_WORDS, decode, word_errors
-from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX, WINDOW_FRAMES, grey_faces, mouths, normal
-from stillspeak.media.spectrum import BANDS, RATE_HZ, WINDOW_STEPS, log_mel
-from stillspeak.model.lipreader import LipReader
-from stillspeak.model.sync import SyncScorer
+from stillspeak.judges.lipreader import LipReader
+from stillspeak.judges.sync import SyncScorer
+from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX, grey_faces, mouths, normal
+from stillspeak.media.spectrum import RATE_HZ, log_mel
+from stillspeak.training.phase import Part
 from stillspeak.training.tensors import sounds
 
 _MARGIN_PX = 5  # around the mouth's square, so that it can be cut out shifted and scaled
@@ -32,45 +32,39 @@ _TEACHING_SHARE = 0.5  # of the training in which word times teach, less and les
 _LEAST_FRAMES = 20  # ours: a shorter clip has too few moments to tell apart
 _SHIFTS = np.arange(-8, 9)
 Random = np.random.Generator
-Batch = tuple[Tensor, ...]
-Graphs = dict[str, tuple[nn.Module, str, str, Tensor]]  # name: module, input, output, an example input
+Open = Callable[[str], Clips]  # opens the clips of a split; raises DataError if there are none
 
 
-def make_network(config: LipReaderConfig | SyncConfig) -> LipReader | SyncScorer:
-    """The network that a config's type asks for."""
-    match config:
-        case LipReaderConfig():
-            return LipReader(config, len(GRID_WORDS))
-        case SyncConfig():
-            return SyncScorer(config)
+class Lesson(Protocol):
+    """How a judge's network learns.
 
+    Attributes:
+        network: the network that learns.
+        mouths: the clips that it learns from.
+    """
 
-def graphs(network: LipReader | SyncScorer) -> Graphs:
-    """The parts of a network that are exported."""
-    if isinstance(network, LipReader):
-        return {"reader": (network, "mouths", "words", torch.zeros(1, 75, MOUTH_PX, MOUTH_PX))}
-    return {
-        "mouth": (network.mouth, "mouths", "embedding", torch.zeros(2, WINDOW_FRAMES, MOUTH_PX, MOUTH_PX)),
-        "sound": (network.sound, "spectrum", "embedding", torch.zeros(2, BANDS, WINDOW_STEPS)),
-    }
-
-
-class Judge(Protocol):
-    """How a judge's network learns."""
-
+    network: nn.Module
     mouths: "Mouths"
 
-    def draw(self, random: Random) -> Batch: ...
+    def draw(self, clips: Sequence[tuple[int, Random]]) -> Part:
+        """Draws a part of a batch: one example of each clip, varied by its own random generator."""
+        ...
 
-    def loss(self, batch: Batch, progress: float) -> dict[str, Tensor]: ...
+    def outputs(self, part: Part) -> tuple[Tensor, ...]:
+        """Gives a part of a batch to the network."""
+        ...
 
-    def figures(self, split: str) -> dict[str, float]:
-        """What it can do on a split it was not trained on; empty if the split cannot tell. Raises DataError if there is none."""
+    def loss(self, outputs: tuple[Tensor, ...], part: Part, progress: float) -> dict[str, Tensor]:
+        """The ``loss`` of what the network made of a part, and more scalars. ``progress``: share of the steps that are done."""
+        ...
+
+    def figures(self, network: nn.Module, split: str) -> dict[str, float]:
+        """Measures a network on the CPU on a split. Returns nothing if the split cannot tell; raises DataError if it is empty."""
         ...
 
 
 class Mouths:
-    """Grey mouths of all clips of a split, with a margin, in memory; and the clips themselves."""
+    """The grey mouths of all clips of a split with a margin, in memory, and the clips themselves."""
 
     def __init__(self, clips: Clips, evenness: float) -> None:
         self.clips = clips
@@ -80,15 +74,15 @@ class Mouths:
         self.weights = clips.speaker_weights(evenness)
 
     def keep(self, chosen: NDArray[np.bool_]) -> None:
-        """Draws from these clips only from now on."""
+        """From now on draws only from the chosen clips."""
         self.weights = self.weights * chosen / (self.weights * chosen).sum()
 
     def choose(self, count: int, random: Random) -> list[int]:
-        """Some clips by the weight of their speakers."""
+        """Chooses some clips by the weight of their speakers."""
         return random.choice(len(self.clips), count, p=self.weights).tolist()
 
     def varied(self, index: int, times: NDArray[np.int64], random: Random) -> NDArray[np.float32]:
-        """Frames of a clip, shifted, scaled, mirrored, brightened and with grain alike, ``(time, 48, 48)``."""
+        """Shifts, scales, mirrors and brightens frames of a clip alike, and adds grain; returns ``(time, 48, 48)``."""
         side = int(random.integers(_SIDES_PX[0], _SIDES_PX[1] + 1))
         piece = self.pieces[index]
         top, left = random.integers(0, piece.shape[1] - side + 1, 2)
@@ -102,21 +96,33 @@ class Mouths:
 
 
 class LipReading:
-    """The lip reader: CTC, and in the first half of its training the words' times as well."""
+    """Teaches the lip reader with CTC, and in the first half of its training with the times of the words as well.
 
-    def __init__(self, config: JudgeTrainConfig, network: LipReader, clips: Callable[[str], Clips]) -> None:
-        self.config, self.network, self.open = config, network, clips
-        self.mouths = Mouths(clips("train"), config.evenness)
+    Args:
+        network: the network that learns.
+        clips: opens the clips of a split.
+        evenness: what ``DataConfig.evenness`` says.
+
+    Raises:
+        DataError: if there are no training clips with GRID's words.
+    """
+
+    def __init__(self, network: LipReader, clips: Open, evenness: float) -> None:
+        self.network: nn.Module = network
+        self.open, self.mouths = clips, Mouths(clips("train"), evenness)
         known = np.array([len(_known_words(record.text)) > 0 for record in self.mouths.clips.records])
         if not known.any():
             raise DataError(f"{self.mouths.clips.folder} holds no clips with GRID's words to learn from.")
         self.mouths.keep(known)
         self.time = max(record.frames for record in self.mouths.clips.records)
 
-    def draw(self, random: Random) -> Batch:
-        """Mouths ``(clips, time, 48, 48)``, the word of each frame ``(clips, time)``, sentences ``(clips, words)`` from -1."""
+    def draw(self, clips: Sequence[tuple[int, Random]]) -> Part:
+        """Draws sentences ``(clips, words)``, words of frames ``(clips, time)``, mouths ``(clips, time, 48, 48)``.
+
+        A sentence that is shorter than others ends with -1.
+        """
         looks, labels, sentences = [], [], []
-        for index in self.mouths.choose(self.config.clips, random):
+        for index, random in clips:
             record = self.mouths.clips.records[index]
             middle = (record.frames - 1) / 2
             speed, shift = random.uniform(_SLOWEST, _FASTEST), random.uniform(-_FURTHEST_FRAMES, _FURTHEST_FRAMES)
@@ -130,23 +136,26 @@ class LipReading:
             labels.append(spoken[times])
             sentences.append(torch.tensor([1 + GRID_WORDS.index(word) for word in _known_words(record.text)]))
         targets = nn.utils.rnn.pad_sequence(sentences, batch_first=True, padding_value=-1)
-        return sounds(np.stack(looks)), torch.from_numpy(np.stack(labels)), targets
+        return targets, torch.from_numpy(np.stack(labels)), sounds(np.stack(looks))
 
-    def loss(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """From the cross-entropy of each frame's word, which finds a beginning, to CTC, which is free to choose the frames."""
-        looks, labels, sentences = batch
-        read = self.network(looks)
+    def outputs(self, part: Part) -> tuple[Tensor, ...]:
+        """The log-probabilities of words in each frame."""
+        return (self.network(part[-1]),)
+
+    def loss(self, outputs: tuple[Tensor, ...], part: Part, progress: float) -> dict[str, Tensor]:
+        """Goes from the cross-entropy of each frame's word, which finds a beginning, to CTC, which may choose the frames."""
+        (read,), (sentences, labels, _) = outputs, part
         lengths = (sentences >= 0).sum(1)
-        frames = torch.full((len(read),), read.shape[1])
+        frames = torch.full_like(lengths, read.shape[1])
         ctc = functional.ctc_loss(
             read.transpose(0, 1), sentences.clamp(min=0), frames, lengths, BLANK, zero_infinity=True
         )
         teaching = functional.nll_loss(read.flatten(0, 1), labels.flatten())
         weight = max(0.0, 1 - progress / _TEACHING_SHARE)
-        return {"loss": (1 - weight) * ctc + weight * teaching, "ctc": ctc.detach(), "frame_loss": teaching.detach()}
+        return {"loss": (1 - weight) * ctc + weight * teaching, "ctc": ctc, "frame_loss": teaching}
 
     @torch.no_grad()
-    def figures(self, split: str) -> dict[str, float]:
+    def figures(self, network: nn.Module, split: str) -> dict[str, float]:
         """Word error rate over a split, in percent of the words said, and that of letters alone."""
         clips = self.open(split)
         errors, letters, said, sentences = 0, 0, 0, 0
@@ -154,7 +163,7 @@ class LipReading:
             words = _known_words(record.text)
             if len(words) != len(GRID_GRAMMAR) or record.frames < len(words):
                 continue
-            read = self.network(sounds(mouths(clips.frames(index)))[None])[0].numpy()
+            read = network(sounds(mouths(clips.frames(index)))[None])[0].numpy()
             found = decode(read, GRID_GRAMMAR, GRID_WORDS)
             errors += word_errors(found, words)
             letters += found[3:4] != words[3:4]
@@ -169,45 +178,59 @@ class LipReading:
 
 
 class Syncing:
-    """The sync scorer: in each clip, every mouth finds its sound and every sound its mouth."""
+    """Teaches the sync scorer: in each clip every mouth finds its sound, and every sound its mouth.
 
-    def __init__(self, config: JudgeTrainConfig, network: SyncScorer, clips: Callable[[str], Clips]) -> None:
-        self.config, self.network, self.open = config, network, clips
-        self.mouths = Mouths(clips("train"), config.evenness)
+    Args:
+        network: the network that learns.
+        clips: opens the clips of a split.
+        evenness: what ``DataConfig.evenness`` says.
+
+    Raises:
+        DataError: if there are no training clips of 20 frames or more.
+    """
+
+    def __init__(self, network: SyncScorer, clips: Open, evenness: float) -> None:
+        self.network: nn.Module = network
+        self.compare = network.loss
+        self.open, self.mouths = clips, Mouths(clips("train"), evenness)
         long = np.array([record.frames >= _LEAST_FRAMES for record in self.mouths.clips.records])
         if not long.any():
             raise DataError(f"{self.mouths.clips.folder} holds no clip of {_LEAST_FRAMES} frames to learn from.")
         self.mouths.keep(long)
         self.time = min(record.frames for record in self.mouths.clips.records if record.frames >= _LEAST_FRAMES)
 
-    def draw(self, random: Random) -> Batch:
-        """Mouths ``(clips, time - 4, 5, 48, 48)`` and spectra ``(clips, time - 4, 40, 20)``."""
+    def draw(self, clips: Sequence[tuple[int, Random]]) -> Part:
+        """Draws spectra ``(clips, time - 4, 40, 20)`` and mouths ``(clips, time - 4, 5, 48, 48)``."""
         looks, heard = [], []
-        for index in self.mouths.choose(self.config.clips, random):
+        for index, random in clips:
             looks.append(mouth_windows(self.mouths.varied(index, np.arange(self.time), random)))
             voices = self.mouths.clips.sounds(index)
             voice = voices[int(random.integers(len(voices)))]
             if random.random() < 0.5:  # noqa: PLR2004 - an even coin
                 voice = jitter_voice(voice, RATE_HZ, 1.0, random)
             heard.append(sound_windows(log_mel(voice), len(looks[-1]), 25))
-        return sounds(np.stack(looks)), sounds(np.stack(heard))
+        return sounds(np.stack(heard)), sounds(np.stack(looks))
 
-    def loss(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """The cross-entropy of true pairs among all pairs of a clip."""
-        looks, heard = batch
+    def outputs(self, part: Part) -> tuple[Tensor, ...]:
+        """The embeddings of mouths and sounds, ``(clips, time - 4, size)`` each."""
+        heard, looks = part
         mouth, sound = self.network(looks.flatten(0, 1), heard.flatten(0, 1))
-        shape = looks.shape[:2]
-        return {"loss": self.network.loss(mouth.unflatten(0, shape), sound.unflatten(0, shape))}
+        return mouth.unflatten(0, looks.shape[:2]), sound.unflatten(0, looks.shape[:2])
+
+    def loss(self, outputs: tuple[Tensor, ...], part: Part, progress: float) -> dict[str, Tensor]:
+        """The cross-entropy of true pairs among all pairs of a clip."""
+        return {"loss": self.compare(*outputs)}
 
     @torch.no_grad()
-    def figures(self, split: str) -> dict[str, float]:
+    def figures(self, network: nn.Module, split: str) -> dict[str, float]:
         """Share of shifts of -8 to 8 frames that are found within one frame, in percent, and the mean confidence."""
+        assert isinstance(network, SyncScorer)
         clips = self.open(split)
         found, confidences = [], []
         for index in (i for i, record in enumerate(clips.records) if record.frames >= _LEAST_FRAMES):
-            looks = self.network.mouth(sounds(mouth_windows(mouths(clips.frames(index))))).numpy()
+            looks = network.mouth(sounds(mouth_windows(mouths(clips.frames(index))))).numpy()
             spectrum = log_mel(clips.sounds(index)[0])
-            heard = self.network.sound(sounds(sound_windows(spectrum, len(looks), 25))).numpy()
+            heard = network.sound(sounds(sound_windows(spectrum, len(looks), 25))).numpy()
             confidences.append(offset_of(looks, heard).confidence)
             for shift in _SHIFTS.tolist():  # the sound comes so many frames late
                 first, last = max(0, shift), len(looks) + min(0, shift)

@@ -1,7 +1,8 @@
-"""The user study in the browser: a page of its own, questions one at a time, answers into the study's SQLite file.
+"""Serves a user study to browsers: the page asks one question at a time, and answers go into the study's SQLite file.
 
-A visitor is a random token in the page's address behind ``#``: nothing else is kept, and no cookie. Who comes back with it goes
-on where they stopped. Videos are asked for by question, so that no address says what made them.
+A visitor is a random token behind ``#`` in the page's address. The server keeps nothing else of them and sets no cookie; a
+visitor who comes back with the token goes on where they stopped. The page asks for videos by question, so no address says what
+made them.
 """
 
 import sqlite3
@@ -17,22 +18,22 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 from stillspeak.errors import DataError
-from stillspeak.experiments.answers import Answers, Question, is_right
-from stillspeak.experiments.study import VIDEOS, Study, read_study
 from stillspeak.media.provenance import package_version
 from stillspeak.serving.limits import BodyLimit
 from stillspeak.serving.listen import listen
 from stillspeak.serving.origins import Origin, may_ask
 from stillspeak.serving.proxies import ALONE, Proxies, stand_behind
 from stillspeak.serving.refusals import add_sentences
+from stillspeak.study.answers import Answers, Question, is_right
+from stillspeak.study.build import VIDEOS, Study, read_study
 
-PAGE = Path(__file__).parent / "study_page"
+PAGE = Path(__file__).parent / "page"
 _MOST_BYTES = 10_000  # of a request
 _CHECKS = 1  # attention checks that a visitor sees
 
 
 class About(BaseModel):
-    """What a visitor reads before they agree: what they will see, and what the researcher tells (empty: nothing)."""
+    """What a visitor reads before they agree: what they will see, and what the researcher tells. Empty texts are not shown."""
 
     kind: Literal["turing", "preference"]
     questions: int
@@ -44,13 +45,13 @@ class About(BaseModel):
 
 
 class Consent(BaseModel):
-    """A visitor who wants to take part."""
+    """The request of a visitor who agrees to take part."""
 
     consent: Literal[True]
 
 
 class Asked(BaseModel):
-    """A question as the page knows it: whether it has two videos, and whether it was answered."""
+    """A question as the page sees it: whether it has two videos, and whether it was answered."""
 
     number: int
     pair: bool
@@ -58,7 +59,7 @@ class Asked(BaseModel):
 
 
 class Visit(BaseModel):
-    """Where a visitor stands. ``right`` and ``of``: the score of a Turing test, when all was answered."""
+    """How far a visitor is. ``right`` and ``of`` are the score of a Turing test, once everything is answered."""
 
     visitor: str
     kind: Literal["turing", "preference"]
@@ -68,14 +69,19 @@ class Visit(BaseModel):
 
 
 class Answer(BaseModel):
-    """What a visitor says, and how long they took."""
+    """A visitor's answer, and how many seconds they took."""
 
     answer: str = Field(max_length=16)
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
 
 
 def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
-    """The study of a folder as an ASGI application. Raises DataError if there is none, OutputError if answers cannot be kept."""
+    """Makes the study of a folder an ASGI application.
+
+    Raises:
+        DataError: if the folder holds no study.
+        OutputError: if answers cannot be kept.
+    """
     allowed = proxies.origins()
     study = read_study(folder)
     answers = Answers(folder, study)
@@ -96,7 +102,7 @@ def create_study_app(folder: Path, proxies: Proxies = ALONE) -> FastAPI:
 
 
 def _add_refusals(app: FastAPI) -> None:
-    """Says what is wrong as JSON, where a visitor or a video is unknown, or an answer cannot be kept."""
+    """Answers with a sentence in JSON where a visitor or a video is unknown, or an answer cannot be kept."""
 
     @app.exception_handler(DataError)
     async def unknown(_: Request, error: DataError) -> JSONResponse:
@@ -108,16 +114,16 @@ def _add_refusals(app: FastAPI) -> None:
 
 
 def _add_visits(app: FastAPI, folder: Path, study: Study, answers: Answers, allowed: Collection[Origin]) -> None:
-    """Adds the routes of a visit: what the study is, who takes part, the videos, the answers."""
+    """Adds the routes of a visit: the description of the study, the visitors, the videos and the answers."""
 
     @app.get("/study")
     def about() -> About:
-        """What the study is, for the page on which visitors agree to take part."""
+        """Describes the study, for the page on which visitors agree to take part."""
         return About(kind=study.kind, questions=sum(study.shown) + _CHECKS, **asdict(study.information))
 
     @app.post("/visitors")
     def begin(request: Request, _: Consent) -> Visit:
-        """A new visitor."""
+        """Adds a visitor."""
         if not may_ask(request.headers, allowed):
             raise HTTPException(403, "Pages of other places may not take part.")
         token = answers.begin()
@@ -125,12 +131,12 @@ def _add_visits(app: FastAPI, folder: Path, study: Study, answers: Answers, allo
 
     @app.get("/visitors/{visitor}")
     def visit(visitor: str) -> Visit:
-        """Where a visitor stands."""
+        """Says how far a visitor is."""
         return _visit(study, visitor, answers.questions(visitor))
 
     @app.get("/visitors/{visitor}/questions/{number}/{side}.mp4", response_class=FileResponse)
     def video(visitor: str, number: int, side: Literal["left", "right"]) -> FileResponse:
-        """A video of a question; the only one of a Turing test is on the left."""
+        """Sends a video of a question; the only one of a Turing test is on the left."""
         question = next((q for q in answers.questions(visitor) if q.number == number), None)
         name = getattr(question, side, "")
         if not name:
@@ -139,7 +145,7 @@ def _add_visits(app: FastAPI, folder: Path, study: Study, answers: Answers, allo
 
     @app.put("/visitors/{visitor}/questions/{number}")
     def answer(visitor: str, number: int, said: Annotated[Answer, "JSON"]) -> Visit:
-        """An answer; the first one counts, and a second changes nothing."""
+        """Takes an answer. The first one counts, and a second changes nothing."""
         return _visit(study, visitor, answers.answer(visitor, number, said.answer, said.seconds))
 
 
@@ -153,5 +159,5 @@ def _visit(study: Study, token: str, questions: list[Question]) -> Visit:
 
 
 def serve_study(folder: Path, host: str, port: int, proxies: Proxies = ALONE) -> None:
-    """Shows a study until it is stopped. Raises DataError, or OutputError if the port cannot be had."""
+    """Serves a study until it is stopped. Raises DataError if there is none, OutputError if the port cannot be had."""
     listen(create_study_app(folder, proxies), host, port)

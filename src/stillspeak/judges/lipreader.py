@@ -1,6 +1,7 @@
-"""The lip reader that judges words: mouths in, log-probabilities of words out. Ours, after LipNet (Assael et al. 2016).
+"""The network of the lip reader, which turns mouths into log-probabilities of words. Ours, after LipNet (Assael et al. 2016).
 
-Spatio-temporal convolutions, two bidirectional GRUs, one output a frame for CTC (Graves et al. 2006). Class 0 is CTC's blank.
+It has spatio-temporal convolutions, two bidirectional GRUs, and one output a frame for CTC (Graves et al. 2006). Class 0 is
+CTC's blank.
 """
 
 from itertools import pairwise
@@ -17,8 +18,8 @@ class LipReader(nn.Module):
     """Reads words off grey mouths of 48 x 48 pixels.
 
     Args:
-        config: its sizes.
-        words: how many there are.
+        config: the sizes of the layers.
+        words: how many words there are to tell apart.
     """
 
     def __init__(self, config: LipReaderConfig, words: int) -> None:
@@ -42,9 +43,9 @@ class LipReader(nn.Module):
         self.last = nn.Linear(2 * config.hidden, words + 1)
 
     def forward(self, mouths: Float[Tensor, "clips time 48 48"]) -> Float[Tensor, "clips time classes"]:
-        """Log-probabilities of blank and words in every frame; ``mouths`` in [-1, 1]."""
+        """Returns the log-probabilities of the blank and of every word in each frame; ``mouths`` lie in [-1, 1]."""
         features = self.convolutions(mouths[:, None])  # clips, channels, time, 3, 3
         features = features.transpose(1, 2).flatten(2)
         heard, _ = self.memory(self.dropout(features))
         heard, _ = self.memory2(self.dropout(heard))
-        return torch.log_softmax(self.last(self.dropout(heard)), dim=-1)
+        return torch.log_softmax(self.last(self.dropout(heard)).float(), dim=-1)

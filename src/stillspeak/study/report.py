@@ -1,8 +1,8 @@
-"""What the answers of a user study say: section 4.4, figure 9 and the last row of Table 3.
+"""Reports the answers of a user study, as section 4.4, figure 9 and the last row of Table 3 do.
 
-Visitors who answered everything and passed the attention check count. Shares of answers have exact binomial intervals and tests
-(Clopper and Pearson 1934), which take answers as independent; those of one visitor are not. So the question whether people can
-tell, or prefer, is also asked over visitors: a figure for each, its mean, a bootstrap interval, Wilcoxon's signed-rank test.
+Visitors count who answered everything and passed the attention check. Shares of answers have exact binomial intervals and tests
+(Clopper and Pearson 1934), which assume that answers are independent; the answers of one visitor are not. So the report also
+computes one figure for each visitor, and gives its mean, a bootstrap interval and Wilcoxon's signed-rank test.
 """
 
 import csv
@@ -20,9 +20,9 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import binomtest, wilcoxon
 
 from stillspeak.errors import OutputError
-from stillspeak.experiments.answers import Question, is_right, read_answers
-from stillspeak.experiments.study import REAL, Study, read_study
 from stillspeak.media.provenance import software
+from stillspeak.study.answers import Question, is_right, read_answers
+from stillspeak.study.build import REAL, Study, read_study
 
 _PAPER_ACCURACY, _PAPER_VISITORS = 0.63, 153  # section 4.4
 _CHANCE = 0.5
@@ -31,7 +31,15 @@ _DRAWS = 2000  # of the bootstrap
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many, the share with its exact 95 % interval, and how likely so far from one half is by chance."""
+    """A share of answers with its exact 95 % interval.
+
+    Attributes:
+        count: how many answers were of the kind that is counted.
+        of: how many there were in all.
+        share: ``count / of``.
+        low, high: the ends of the interval.
+        p: how likely chance alone puts the share at least so far from one half.
+    """
 
     count: int
     of: int
@@ -42,7 +50,7 @@ class Share:
 
 
 def share(count: int, of: int) -> Share | None:
-    """Raises ValueError if more than all are counted; None of nothing."""
+    """Computes a share, or None if there are no answers. Raises ValueError if ``count`` exceeds ``of``."""
     if not of:
         return None
     test = binomtest(count, of, _CHANCE)
@@ -51,7 +59,7 @@ def share(count: int, of: int) -> Share | None:
 
 
 def over_visitors(figures: Sequence[float]) -> dict[str, float] | None:
-    """Of a figure for each visitor: the mean, its 95 % bootstrap interval over visitors, and p of being 0 by Wilcoxon's test."""
+    """Summarises a figure of each visitor: its mean, a 95 % bootstrap interval, and p of Wilcoxon's test that it is 0."""
     if not figures:
         return None
     found = np.asarray(figures, float)
@@ -66,8 +74,8 @@ def report(folder: Path, destination: Path) -> dict[str, Any]:
     """Writes ``report.json``, ``report.md``, ``answers.csv``, and ``figure9.png`` and ``.pdf``.
 
     Args:
-        folder: a study that was served.
-        destination: made if it is not there.
+        folder: the folder of a study that was served.
+        destination: the folder to write, which is made if it does not exist.
 
     Returns:
         What ``report.json`` holds.
@@ -123,9 +131,9 @@ def _turing(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]
 
 
 def _told_apart(questions: Sequence[Question], study: Study) -> float | None:
-    """How much more often a visitor says real of real videos than of generated ones: 0 is chance, 1 is perfect.
+    """How much more often a visitor calls real videos real than generated ones: 0 is chance, 1 is perfect.
 
-    None of a visitor who did not see both.
+    A visitor who did not see both kinds has None.
     """
     said = {
         real: [q.answer == "real" for q in questions if (study.film(q.left).method == REAL) is real]
@@ -161,7 +169,7 @@ def _preference(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, 
 def _by(
     answers: Iterable[Question], group: Callable[[Question], str], counts: Callable[[Question], bool]
 ) -> dict[str, Any]:
-    """Shares of groups of answers."""
+    """Computes the share of each group of answers."""
     groups: dict[str, list[bool]] = {}
     for question in answers:
         groups.setdefault(group(question), []).append(counts(question))
@@ -173,7 +181,7 @@ def _as_dict(found: Share | None) -> dict[str, float] | None:
 
 
 def _table(study: Study, everyone: Sequence[Sequence[Question]]) -> str:
-    """All answers as CSV, those that do not count too."""
+    """Formats all answers as CSV, including those that do not count."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["visitor", "question", "clip", "left", "right", "check", "answer", "right_answer", "seconds"])
@@ -234,7 +242,7 @@ def _mean(found: dict[str, float]) -> str:
 
 
 def _figure_9(path: Path, said: dict[str, Any]) -> None:
-    """How many visitors had so many right; of a preference test, how many preferred the first model so often."""
+    """Draws how many visitors had how many right; for a preference test, how many preferred the first model how often."""
     figure = Figure((4, 3), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -1,7 +1,8 @@
-"""The user study, section 4.4: what visitors are shown. Turing test (real or generated?) or preference (which is more natural?).
+"""Makes the videos of a user study. Paper, section 4.4.
 
-A study is a folder: ``study.json``, ``videos/`` under names that say nothing, and ``answers.sqlite`` once it was served
-(``answers.py``). ``study_report.py`` counts them.
+A Turing test asks of each video whether it is real or generated. A preference test asks which of two videos is more natural. A
+study is a folder: ``study.json`` describes it, ``videos/`` holds its videos under random names, and ``answers.sqlite`` is
+added when the study is served.
 """
 
 import json
@@ -37,13 +38,13 @@ _ENLARGED = 3  # ours: 96 x 128 pixels are small on a screen; real and generated
 
 @dataclass(frozen=True)
 class Film:
-    """A video of a study.
+    """One video of a study.
 
     Attributes:
-        name: of its file; says nothing.
-        clip: speaker and clip that it shows.
+        name: the random name of its file.
+        clip: the speaker and the clip that it shows.
         method: ``real``, or the name of the model that made it.
-        check: what an attentive visitor answers, written in the picture; empty for all others.
+        check: for an attention check, the answer that is written in the picture; empty for all other videos.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Information:
-    """What the researcher tells visitors before they agree to take part. What is empty is not shown.
+    """What the researcher tells visitors before they agree to take part. The page leaves out what is empty.
 
     Attributes:
         researcher: who does the study, and for whom.
@@ -82,20 +83,21 @@ class Information:
 
     @property
     def missing(self) -> list[str]:
-        """The names of what is empty."""
+        """The names of the attributes that are empty."""
         return [name for name, text in asdict(self).items() if not text]
 
 
 @dataclass(frozen=True)
 class Study:
-    """What there is to show.
+    """A study as ``study.json`` describes it.
 
     Attributes:
-        kind: turing or preference.
-        methods: models by name; a preference test has two.
+        kind: ``turing`` or ``preference``.
+        methods: the names of the models; a preference test has two.
         films: all videos.
-        shown: generated and real videos that a visitor sees (Turing test), or pairs (preference: the first number).
-        name: random; answers belong to the study that has it.
+        shown: how many generated and how many real videos a visitor sees in a Turing test; in a preference test the first
+            number counts pairs.
+        name: a random name, by which answers are known to belong to this study.
         information: what visitors are told before they agree to take part.
     """
 
@@ -108,11 +110,11 @@ class Study:
 
     @property
     def answers(self) -> tuple[str, str]:
-        """What a visitor can say."""
+        """The two answers that a visitor can give."""
         return ("real", "generated") if self.kind == "turing" else ("left", "right")
 
     def film(self, name: str) -> Film:
-        """The video of a name. Raises DataError if there is none."""
+        """Returns the video that has a name. Raises DataError if there is none."""
         try:
             return self._by_name[name]
         except KeyError as error:
@@ -136,21 +138,21 @@ def build_study(
     seed: int = 0,
     information: Information | None = None,
 ) -> Study:
-    """Makes the videos of a study, and ``study.json`` last.
+    """Makes the videos of a study, and writes ``study.json`` last.
 
     Args:
-        kind: turing or preference.
-        data: a prepared folder: its clips are the real videos, and what models are given.
+        kind: ``turing`` or ``preference``.
+        data: a prepared folder. Its clips are the real videos; their first frames and sounds are what the models get.
         destination: a folder that holds no study yet.
-        models: shipped models' names or exported folders, by the name in the report.
-        split, speakers, clips: as of ``evaluate``; by default as many clips as a visitor sees, twice.
-        shown: as of ``Study``; by default the paper's 6 and 4, or 30 pairs.
-        seed: of the models' noise, and of the videos' names.
+        models: names of shipped models, or exported folders, each under the name that the report gives it.
+        split, speakers, clips: which clips to take, as ``evaluate`` does; by default twice as many as a visitor sees.
+        shown: what ``Study.shown`` says; by default the paper's 6 and 4, or 30 pairs.
+        seed: the seed of the models' noise, and of the videos' names.
         information: what visitors are told before they agree to take part.
 
     Raises:
-        DataError: if there are too few clips, or models for the kind.
-        StillspeakError: as loading models and reading clips do.
+        DataError: if there are too few clips, or too few or too many models for this kind of study.
+        StillspeakError: if a model cannot be loaded or a clip cannot be read.
     """
     shown = shown or ((GENERATED_SHOWN, REAL_SHOWN) if kind == "turing" else (PAIRS_SHOWN, 0))
     _require_settings(kind, models, destination, shown, seed)
@@ -166,7 +168,7 @@ def build_study(
 def _chosen(
     data: Path, split: str | None, speakers: list[str] | None, clips: int | None, needed: int
 ) -> list[ClipRecord]:
-    """The clips of a study, where a visitor sees ``needed`` different ones. Raises DataError if there are too few."""
+    """Chooses the clips of a study of which a visitor sees ``needed`` different ones. Raises DataError if there are too few."""
     split = choose_split(data, split, speakers)
     records = read_manifest(data, split, speakers)
     if clips is not None and clips < needed:
@@ -178,7 +180,7 @@ def _chosen(
 
 @contextmanager
 def _kept_whole(destination: Path) -> Iterator[list[Film]]:
-    """A list for the videos that are made inside; if not all can be made, those that were begun are not left."""
+    """Yields a list for the videos that are made inside; if one of them fails, removes the files of all."""
     films: list[Film] = []
     try:
         (destination / VIDEOS).mkdir(parents=True, exist_ok=True)
@@ -200,7 +202,7 @@ def _make_films(
     animators: Mapping[str, Animator],
     seed: int,
 ) -> None:
-    """Writes every clip by every method, and the attention checks, into a study; appends each video before it is written."""
+    """Writes every clip by every method, and the attention checks; appends each video to ``films`` before it is written."""
     names = _names(seed)
     for record in tqdm(chosen, unit="clip", disable=None, delay=2):
         real, sound = read_video(data / record.path), clip_sound(data, record)
@@ -215,7 +217,7 @@ def _make_films(
 
 
 def read_study(folder: Path) -> Study:
-    """The study of a folder. Raises DataError if there is none."""
+    """Reads the study of a folder. Raises DataError if there is none, or if it is damaged."""
     try:
         study = TypeAdapter(Study).validate_json((folder / STUDY).read_text("utf-8"))
     except (OSError, ValueError) as error:  # pydantic's errors are ValueErrors
@@ -229,7 +231,7 @@ def read_study(folder: Path) -> Study:
 def _require_settings(
     kind: str, models: Mapping[str, str | Path], destination: Path, shown: tuple[int, int], seed: int
 ) -> None:
-    """Raises DataError or OutputError if no study can be built with such settings there."""
+    """Raises DataError or OutputError if no study can be built with these settings in this folder."""
     if kind == "preference" and len(models) != 2:  # noqa: PLR2004 - a pair
         raise DataError(f"A preference test sets two models beside each other, not {len(models)}.")
     if not models or REAL in models or "check" in models:
@@ -241,14 +243,14 @@ def _require_settings(
 
 
 def _names(seed: int) -> Iterator[str]:
-    """Names that say nothing."""
+    """Yields random names of files."""
     source = random.Random(seed)
     while True:
         yield f"{source.getrandbits(64):016x}.mp4"
 
 
 def _checks(kind: Kind, destination: Path, names: Iterator[str], frames: NDArray[np.uint8], sound: Sound) -> list[Film]:
-    """Videos in which it is written what to answer: one for each answer of a Turing test, a pair for a preference test."""
+    """Writes attention checks: videos that tell the visitor what to answer. A Turing test gets one for each answer."""
     asked = (
         {"real": "REAL", "generated": "GENERATED"} if kind == "turing" else {"this": "THIS ONE", "other": "THE OTHER"}
     )
@@ -262,7 +264,7 @@ def _checks(kind: Kind, destination: Path, names: Iterator[str], frames: NDArray
 def _write(
     destination: Path, film: Film, frames: NDArray[np.uint8], sound: Sound, synthetic: bool, text: str = ""
 ) -> None:
-    """A video at the size at which it is shown; real and generated ones differ in what they say of themselves alone."""
+    """Writes a video at the size at which it is shown; real and generated videos differ only in their metadata."""
     path = destination / VIDEOS / film.name
     with VideoWriter(path, FPS, sound, synthetic=synthetic) as writer:
         for frame in frames:

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from helpers import CHROMIUM, planned, served
-from stillspeak.experiments.answers import read_answers
-from stillspeak.experiments.study import Information, Study, build_study, read_study
-from stillspeak.serving.study import create_study_app
+from stillspeak.study.answers import read_answers
+from stillspeak.study.build import Information, Study, build_study, read_study
+from stillspeak.study.server import create_study_app
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
 

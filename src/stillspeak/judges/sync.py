@@ -1,7 +1,7 @@
-"""The sync scorer that judges timing: embeddings of mouth and sound that lie close where both belong together.
+"""The network of the sync scorer, which embeds a mouth and a sound close to each other where both belong together.
 
-Ours, after SyncNet (Chung and Zisserman 2016): 5 frames of mouth, the same 0.2 s of sound. Trained with the cross-entropy
-of the true pair among all pairs of a clip (van den Oord et al. 2018).
+Ours, after SyncNet (Chung and Zisserman 2016). It compares 5 frames of a mouth with the same 0.2 s of sound, and learns from the
+cross-entropy of the true pair among all pairs of a clip (van den Oord et al. 2018).
 """
 
 from itertools import pairwise
@@ -17,7 +17,7 @@ from stillspeak.media.spectrum import BANDS, WINDOW_STEPS
 
 
 class MouthEncoder(nn.Module):
-    """5 frames of a grey mouth -> a unit vector."""
+    """Embeds 5 frames of a grey mouth as a unit vector."""
 
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class MouthEncoder(nn.Module):
         self.last = nn.Linear(config.channels[-1] * side * side, config.size)
 
     def forward(self, mouths: Float[Tensor, "n 5 48 48"]) -> Float[Tensor, "n size"]:
-        return functional.normalize(self.last(self.convolutions(mouths).flatten(1)), dim=1)
+        return functional.normalize(self.last(self.convolutions(mouths).flatten(1)).float(), dim=1)
 
 
 class SoundEncoder(nn.Module):
-    """0.2 s of a log-mel spectrum -> a unit vector."""
+    """Embeds 0.2 s of a log-mel spectrum as a unit vector."""
 
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
@@ -54,11 +54,11 @@ class SoundEncoder(nn.Module):
         self.last = nn.Linear(width * WINDOW_STEPS // 4, config.size)
 
     def forward(self, spectrum: Float[Tensor, "n 40 20"]) -> Float[Tensor, "n size"]:
-        return functional.normalize(self.last(self.convolutions(spectrum).flatten(1)), dim=1)
+        return functional.normalize(self.last(self.convolutions(spectrum).flatten(1)).float(), dim=1)
 
 
 class SyncScorer(nn.Module):
-    """Both encoders."""
+    """Embeds mouths and sounds with an encoder of their own each."""
 
     def __init__(self, config: SyncConfig) -> None:
         super().__init__()
@@ -74,9 +74,9 @@ class SyncScorer(nn.Module):
     def loss(
         self, mouth: Float[Tensor, "clips time size"], sound: Float[Tensor, "clips time size"]
     ) -> Float[Tensor, ""]:
-        """Each mouth finds its sound, and each sound its mouth, among all of its clip.
+        """The cross-entropy with which each mouth finds its sound, and each sound its mouth, among all of its clip.
 
-        Neighbours share four of five frames: they count neither as right nor as wrong.
+        Neighbours share four of five frames, so they count neither as right nor as wrong.
         """
         time = mouth.shape[1]
         likeness = mouth @ sound.transpose(1, 2) / self.temperature  # clips, time of mouth, time of sound

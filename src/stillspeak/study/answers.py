@@ -1,7 +1,7 @@
-"""Who is shown what, and what they say: SQLite in the study's folder. No names, no addresses: a visitor is a random token.
+"""Chooses what each visitor of a study sees, and keeps their answers in an SQLite file. A visitor is a random token.
 
-What a visitor sees is drawn when they come: videos that were shown least, in random order, with one attention check. The first
-answer to a question stays; an answer is on the disk before the visitor hears that it was taken.
+When a visitor comes, they get the videos that were shown least, in random order, with one attention check. The first answer to a
+question stays. An answer is on the disk before the visitor's page is told that it was taken.
 """
 
 import datetime
@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from stillspeak.errors import DataError, OutputError
-from stillspeak.experiments.study import ANSWERS, REAL, Film, Study
+from stillspeak.study.build import ANSWERS, REAL, Film, Study
 
 _MOST_VISITORS = 20_000  # ours: more are no visitors
 _TABLES = """
@@ -32,7 +32,15 @@ _MOST_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Question:
-    """What a visitor is asked: about one video (``left``), or which of two is more natural; and what they said, if anything."""
+    """One question to a visitor, with their answer.
+
+    Attributes:
+        number: its place among the visitor's questions, from 1.
+        left: the name of the video on the left, or of the only one.
+        right: the name of the video on the right; empty in a Turing test.
+        answer: what the visitor answered; empty while they have not.
+        seconds: how long they took.
+    """
 
     number: int
     left: str
@@ -42,7 +50,7 @@ class Question:
 
 
 def is_right(question: Question, study: Study) -> bool:
-    """Whether an answer is right; of a pair, whether it is what the check asked for."""
+    """Whether an answer is right. For a pair, whether it is what the attention check asked for."""
     left = study.film(question.left)
     if question.right:
         return study.film(question.left if question.answer == "left" else question.right).check == "this"
@@ -50,10 +58,15 @@ def is_right(question: Question, study: Study) -> bool:
 
 
 class Answers:
-    """The answers of a study; may be used from several threads.
+    """The answers of a study. Several threads may use it at once.
+
+    Args:
+        folder: the folder of the study.
+        study: the study that the answers must belong to.
+        seed: a seed for what visitors see; by default a random one.
 
     Raises:
-        DataError: if the answers that are there belong to another study.
+        DataError: if the answers in the folder belong to another study.
         OutputError: if the file cannot be opened or written.
     """
 
@@ -77,7 +90,7 @@ class Answers:
         self._base.close()
 
     def begin(self) -> str:
-        """A new visitor with questions of their own; returns their token. Raises DataError if too many came."""
+        """Adds a visitor with questions of their own, and returns their token. Raises DataError if too many came."""
         token = secrets.token_urlsafe(16)
         with self._lock, self._base:
             self._base.execute("BEGIN IMMEDIATE")
@@ -95,7 +108,7 @@ class Answers:
         return token
 
     def questions(self, token: str) -> list[Question]:
-        """All questions of a visitor, in order. Raises DataError if there is no such visitor."""
+        """Returns all questions of a visitor, in order. Raises DataError if there is no such visitor."""
         with self._lock:
             rows = self._base.execute(
                 "SELECT number, left, right, COALESCE(answer, ''), COALESCE(seconds, 0) FROM questions "
@@ -110,7 +123,7 @@ class Answers:
         """Takes an answer, unless there is one already; returns all questions, with the answers that count.
 
         Raises:
-            DataError: if there is no such question, or it cannot be answered so.
+            DataError: if there is no such question, or this is no answer to it.
         """
         if answer not in self._study.answers:
             raise DataError(f"The answer must be {' or '.join(self._study.answers)}, not {answer!a}.")
@@ -124,13 +137,13 @@ class Answers:
         return self.questions(token)
 
     def everyone(self) -> list[list[Question]]:
-        """The questions of every visitor, in the order in which they came."""
+        """Returns the questions of every visitor, in the order in which the visitors came."""
         with self._lock:
             tokens = self._base.execute("SELECT token FROM visitors ORDER BY rowid").fetchall()
         return [self.questions(token) for (token,) in tokens]
 
     def _drawn(self, shown: Counter[str]) -> list[tuple[str, str]]:
-        """The videos of a new visitor's questions, left and right."""
+        """Draws the videos of a new visitor's questions, left and right."""
         films = [film for film in self._study.films if not film.check]
         checks = [film for film in self._study.films if film.check]
         if self._study.kind == "turing":
@@ -144,7 +157,7 @@ class Answers:
         return questions
 
     def _single(self, films: list[Film], shown: Counter[str]) -> list[tuple[str, str]]:
-        """Videos of different clips: generated ones and real ones, those shown least first."""
+        """Draws generated and real videos of different clips; those shown least come first."""
         generated, real = self._study.shown
         taken: list[Film] = []
         for wanted, among in (
@@ -159,7 +172,7 @@ class Answers:
         return [(film.name, "") for film in taken]
 
     def _pairs(self, films: list[Film], shown: Counter[str]) -> list[tuple[str, str]]:
-        """Both videos of a clip, on random sides."""
+        """Draws clips, and puts the two videos of each on random sides."""
         first, second = self._study.methods
         other = {film.clip: film for film in films if film.method == second}
         least = self._least_shown([film for film in films if film.method == first], shown)
@@ -175,7 +188,7 @@ class Answers:
 
 
 def read_answers(folder: Path, study: Study) -> list[list[Question]]:
-    """The questions and answers of all visitors so far. Raises DataError if nobody came yet."""
+    """Reads the questions and answers of all visitors so far. Raises DataError if nobody came yet, or the file is damaged."""
     if not (folder / ANSWERS).is_file():
         raise DataError(f"Nobody has seen {folder} yet; show it with: stillspeak study serve {folder}")
     with closing(Answers(folder, study)) as answers:
