@@ -31,9 +31,7 @@ IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
 MOUTH_GAIN = "mouth_gain"  # the step graph has this input, float32 (1,), if z_c begins with a mouth code
 MOST_GAIN = 2.0  # ours: the mouth opens at most twice as far as the model draws it
 _MOST_THREADS = 4  # ours: a call of about a second has at most so many parts; one thread draws one frame
-_PART_FRAMES = (
-    6  # ours: a call of at least twice as many frames is split over the threads; smaller parts cost more than they save
-)
+_PART_FRAMES = 6  # ours: the threads share a call of at least twice as many frames; smaller parts are not worth it
 Float = NDArray[np.float32]
 
 
