@@ -142,7 +142,7 @@ def first_frame_seconds(path: str | Path, timeline: Timeline) -> float | None:
     """Returns when the first frame of a file is shown, in seconds; None without a moving picture (cover art is none).
 
     Raises:
-        MediaError: as ``open_media``.
+        MediaError: as ``open_media`` does.
     """
     with open_media(path) as container:
         stream = shown_stream(container)
