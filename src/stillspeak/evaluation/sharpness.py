@@ -55,7 +55,7 @@ def _cpbd_frame(image: Grey) -> float:
 
 
 def edge_widths(image: Grey) -> Grey:
-    """Width in pixels of every vertical edge, 0 where there is none; ``(height, width)`` in and out.
+    """Returns the width in pixels of every vertical edge, and 0 elsewhere; ``(height, width)`` in and out.
 
     An edge's width is the distance between the two extrema along its row that enclose it (Marziliano et al. 2002).
     """

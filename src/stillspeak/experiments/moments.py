@@ -52,7 +52,7 @@ class Clip:
 
 
 class Moment(NamedTuple):
-    """Holds frames of several videos around the same moment, with the height of the curve and the clip."""
+    """Holds frames of several videos around the same moment, the height of the curve there (``by``), and clip and time."""
 
     by: float
     rows: list[tuple[str, list[Frames]]]

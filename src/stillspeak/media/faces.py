@@ -25,13 +25,7 @@ CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [4
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
 _GREY_SPREAD = 3.0  # ours, of 255: the channels of a photo without colour differ by less
 _SMALLEST_PX = 8  # a photo with a shorter side cannot be enlarged until it shows a face
-_DETECTION_SIDES_PX = (
-    384,
-    480,
-    960,
-    1920,
-    2560,
-)  # ours: the longer sides at which the detector looks, the quickest first
+_DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: the detector looks at these longer sides, the quickest first
 LONGEST_LOOK_PX = _DETECTION_SIDES_PX[-1]  # the detector never sees a larger picture
 _ENLARGED_PX = 480  # a smaller photo is also searched enlarged to this longer side
 _OF_THREAD = threading.local()

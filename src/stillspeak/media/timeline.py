@@ -19,9 +19,7 @@ from stillspeak.errors import MediaError
 _LEAP_SECONDS = 0.5  # ours: a time stamp so far from the one before it is believed only if the next one agrees with it
 _GAP_SECONDS = 1.0  # ours: shorter gaps are no pauses
 _MOST_GAP_SECONDS = 60.0  # ours: a longer gap in picture and sound alike is a recording that was paused
-_MOST_SILENCE_SECONDS = (
-    600.0  # ours: the most that all gaps together may last, so that a small file does not become hours
-)
+_MOST_SILENCE_SECONDS = 600.0  # ours: all gaps together last no longer, so that a small file does not become hours
 _MOST_TICKS = 2**62  # a larger number is no time stamp
 
 Stream = av.AudioStream | av.VideoStream

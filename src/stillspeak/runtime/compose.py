@@ -21,10 +21,7 @@ Float = NDArray[np.float32]
 # The outline of an aligned face, an ellipse in crop pixels: centre and half axes; ours, from mean faces of prepared clips.
 _CENTRE, _AXES = (48.5, 75.0), (44.0, 50.0)
 _WHOLE = 0.78  # up to this share of the way to the outline everything moves; from there on less and less
-_PAINTED = (
-    0.15,
-    0.6,
-)  # values of the mask: at the first the photo's fine detail begins to fade, at the second it is gone
+_PAINTED = (0.15, 0.6)  # from the first value of the mask the photo's fine detail fades, at the second it is gone
 _ENLARGING_PX = 2.0  # how far a value of the crop reaches when it is enlarged
 _SMOOTHING_PX = 1.0  # the decoder's motion has a fine ripple that a crop is too small to show
 

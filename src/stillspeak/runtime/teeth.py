@@ -18,10 +18,7 @@ Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
 _PAINTED = (0.12, 0.3)  # ours: values of the mask of paint between which a pixel turns from closed lips to open mouth
 _OPEN_PX = (0.5, 1.3)  # ours: distances of the inner lips between which teeth turn from hidden to shown
-_BEYOND, _MOST_BEYOND_PX = (
-    0.35,
-    1.5,
-)  # landmarks are coarse, so the lips may be further apart by this share of their distance
+_BEYOND, _MOST_BEYOND_PX = 0.35, 1.5  # landmarks are coarse: lips may be further apart by this share of their distance
 _GUMS_PX = 2.5  # in crop pixels: a lip may rise so far above the teeth that the smile shows
 _SOFT_PX = (0.8, 0.3)  # in crop pixels: the row fades out over so much, across and down
 _SHADOW_PX, _SHADED = 0.8, 0.55  # how far the shadow of the upper lip reaches, and the share of light in it

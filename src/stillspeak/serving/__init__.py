@@ -1,4 +1,4 @@
-"""The live server and the server of the user study. ``static/`` and ``study_page/`` hold their pages.
+"""Holds the live server and the server of the user study. ``static/`` and ``study_page/`` hold their pages.
 
 The application:
 

@@ -1,4 +1,4 @@
-"""CARD.md: what a model is, what it was trained on, and what it must not be used for."""
+"""Writes CARD.md, which says what a model is, what it was trained on, and what it must not be used for."""
 
 from stillspeak.config import Config
 from stillspeak.training.weights import Stage
@@ -20,7 +20,7 @@ getting past identity checks. Every video it makes carries machine-readable mark
 
 
 def model_card(config: Config, history: list[Stage], worst: int) -> str:
-    """The card of an export, in Markdown. ``worst``: largest difference from PyTorch, of 255."""
+    """Returns the card of an export in Markdown. ``worst`` is the largest difference from PyTorch, of 255."""
     lines = [
         f"# {config.name}",
         "",
@@ -41,7 +41,7 @@ def model_card(config: Config, history: list[Stage], worst: int) -> str:
 def judge_card(
     name: str, corpora: list[str], speakers: dict[str, int], work: str, figures: dict[str, dict[str, float]]
 ) -> str:
-    """The card of a judge, in Markdown."""
+    """Returns the card of a judge in Markdown."""
     lines = [
         f"# {name}",
         "",
@@ -59,7 +59,7 @@ def judge_card(
 
 
 def _speakers(history: list[Stage]) -> dict[str, int]:
-    """Every speaker of any stage with its clips."""
+    """Returns every speaker of any stage with the number of clips."""
     clips: dict[str, int] = {}
     for stage in history:
         for speaker, count in stage["speakers"].items():
@@ -68,6 +68,6 @@ def _speakers(history: list[Stage]) -> dict[str, int]:
 
 
 def _listed(speakers: dict[str, int]) -> str:
-    """Speakers by number where they have one, with their clips."""
+    """Lists speakers with their clips, ordered by number if they have one."""
     ordered = sorted(speakers.items(), key=lambda item: (len(item[0]), item[0]))
     return ", ".join(f"{speaker} ({count})" for speaker, count in ordered)

@@ -1,6 +1,6 @@
-"""What a checkpoint holds of a trainer, as named tensors: generator, running average, discriminators, optimisers.
+"""Packs a trainer into a checkpoint's named tensors: generator, running average, discriminators, optimisers.
 
-Of optimisers only those of the phase in hand: every phase begins with new ones.
+A checkpoint holds only the optimisers of the current phase, for every phase begins with new ones.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from stillspeak.training.run import CHECKPOINT, load_tensors
 
 
 def pack(generator: Generator, average: Generator, phases: Sequence[Phase], index: int) -> dict[str, Tensor]:
-    """Tensors by name.
+    """Packs networks and optimisers into tensors by name.
 
     Args:
-        generator: the one in training.
+        generator: the generator in training.
         average: its running average.
-        phases: of the run; those without steps have nothing to keep.
-        index: of the phase in hand; past the last, of none.
+        phases: the phases of the run; a phase without steps has nothing to keep.
+        index: the number of the current phase; past the last there is none.
     """
     tensors = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
@@ -35,7 +35,7 @@ def pack(generator: Generator, average: Generator, phases: Sequence[Phase], inde
 def unpack(
     tensors: dict[str, Tensor], generator: Generator, average: Generator, phases: Sequence[Phase], index: int
 ) -> None:
-    """The inverse of ``pack``."""
+    """Takes over the tensors of ``pack``, as its inverse."""
     generator.load_state_dict(_part(tensors, "generator."))
     average.load_state_dict(_part(tensors, "average."))
     for name, network in _discriminators(phases).items():
@@ -46,7 +46,7 @@ def unpack(
 
 
 def take_discriminators(init: Path, phases: Sequence[Phase]) -> list[str]:
-    """The discriminators of the run to start from go on as they are, where their sizes are the same; returns their names."""
+    """Takes over the discriminators of the run to start from, if their sizes are the same; returns their names."""
     if not (init / CHECKPOINT).is_file():
         return []
     tensors, _ = load_tensors(init / CHECKPOINT)
@@ -60,7 +60,7 @@ def take_discriminators(init: Path, phases: Sequence[Phase]) -> list[str]:
 
 
 def pack_optimiser(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's state as named tensors."""
+    """Returns an optimiser's state as named tensors."""
     state = optimiser.state_dict()["state"]
     return {
         f"{prefix}{index}.{key}": torch.as_tensor(value)
@@ -70,7 +70,7 @@ def pack_optimiser(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, T
 
 
 def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of ``pack_optimiser``."""
+    """Takes over an optimiser's state from named tensors, as the inverse of ``pack_optimiser``."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _part(tensors, prefix).items():
         index, key = name.split(".")
@@ -83,7 +83,7 @@ def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dic
 
 
 def _discriminators(phases: Sequence[Phase]) -> dict[str, nn.Module]:
-    """Those of the phases that take steps, by name."""
+    """Returns the discriminators of the phases that take steps, by name."""
     return {name: network for phase in phases if phase.steps for name, network in phase.networks.items()}
 
 

@@ -1,4 +1,4 @@
-"""``--section.field value`` on the command line -> a changed preset. tyro does the reading."""
+"""Changes a preset by options ``--section.field value``, which tyro reads from the command line."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ from stillspeak.training.checks import checked, checked_judge
 
 
 def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:
-    """A preset, of a generator or a judge, with fields changed.
+    """Returns a preset of a generator or a judge with fields changed.
 
     Raises:
         RunError: if there is no such preset or field, or a value is of the wrong type.
@@ -53,7 +53,7 @@ def _tried(kind: type[Read], default: Read, arguments: list[str]) -> Read | None
 
 
 def _settings(arguments: list[str]) -> list[list[str]]:
-    """Each option with its values; what comes before the first is one more."""
+    """Groups each option with its values; values before the first option make a group of their own."""
     settings: list[list[str]] = []
     for argument in arguments:
         if argument.startswith("--") or not settings:

@@ -1,4 +1,4 @@
-"""What the stages of a training have in common: a batch in parts, an update, mixed precision. Ours."""
+"""Holds what the phases of a training share: a batch in parts, an update, mixed precision. Ours."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
 
-Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, time, ...)
+Part = tuple[Tensor, ...]  # the tensors of one part of a batch; the last is (clips, time, ...)
 
 
 class Phase(ABC):
-    """One stage of training: how many steps, what a step needs, what it does.
+    """Describes one phase of training: how many steps it takes, what a step needs, and what it does.
 
     Attributes:
-        name: in metrics, samples and history.
-        number: the stage's own among the seeds.
-        steps: it takes.
-        batch: its clips, over all processes, and the field they are set with.
-        networks: beside the generator, to be saved.
-        optimisers: to be saved.
-        rate: factor on every learning rate; halved after not-a-number.
+        name: the name in metrics, samples and history.
+        number: the phase's own number among the seeds.
+        steps: how many steps it takes.
+        batch: how many clips a step has over all processes, and the name of the setting.
+        networks: the networks beside the generator that a checkpoint keeps.
+        optimisers: the optimisers that a checkpoint keeps.
+        rate: the factor on every learning rate; it is halved after not-a-number.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Phase(ABC):
 
     @abstractmethod
     def draw_part(self, step: int, share: Share) -> Part:
-        """One part of a step's batch, on the CPU: a pure function of the seed, the step and the share."""
+        """Draws one part of a step's batch, on the CPU, as a pure function of the seed, the step and the share."""
 
     @abstractmethod
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """One update from all parts of this process; returns its scalars."""
+        """Makes one update from all parts of this process; returns its scalars."""
 
     def draw(self, step: int) -> list[Part]:
-        """This process's parts of a step's batch."""
+        """Draws this process's parts of a step's batch."""
         return [self.draw_part(step, share) for share in self.team.shares(self.config.train.accumulate)]
 
     def require_shares(self) -> None:
@@ -58,11 +58,11 @@ class Phase(ABC):
             self.team.shares(self.config.train.accumulate)[0].of(*self.batch)
 
     def seed(self, step: int) -> tuple[int, int, int]:
-        """Of everything random in a step."""
+        """Returns the seed of everything random in a step."""
         return self.config.train.seed, self.number, step
 
     def precision(self) -> Any:
-        """Convolutions and products of matrices in bfloat16, if that was chosen; weights and losses stay in full precision."""
+        """Computes convolutions and matrix products in bfloat16, if chosen; weights and losses stay in full precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
 
     def update(self, name: str, parameters: list[nn.Parameter], rate: float, limit: float, parts: int) -> Tensor:
@@ -77,7 +77,7 @@ class Phase(ABC):
 
 
 def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> bool:
-    """Whether to multiply in bfloat16. ``auto``: on a GPU, and on a CPU with matrix units for it (AMX); others are slower."""
+    """Returns whether to multiply in bfloat16. ``auto`` says yes on GPUs and on CPUs with units for it (AMX)."""
     if precision != "auto" or device.type == "cuda":
         return precision != "fp32"
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch has none and stays in full precision
@@ -85,5 +85,5 @@ def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.de
 
 
 def mean_scalars(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean over parts of each scalar."""
+    """Returns the mean of each scalar over parts."""
     return {name: torch.stack([row[name].detach() for row in rows]).mean() for name in rows[0]}

@@ -1,4 +1,4 @@
-"""Runs listed and compared: what ``stillspeak runs`` prints. Reads config.toml and metrics.jsonl alone; no PyTorch."""
+"""Lists and compares runs for ``stillspeak runs``. It reads only config.toml and metrics.jsonl, and needs no PyTorch."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from stillspeak.errors import RunError
 
 CONFIG, METRICS = "config.toml", "metrics.jsonl"
-_FIGURES = (  # a table's columns, each the last value seen
+_FIGURES = (  # the columns of the table; each shows the last value
     ("heldout_opening_correlation", "held-out opening"),
     ("validation_opening_correlation", "validation opening"),
     ("validation_opening_spread", "spread"),
@@ -19,10 +19,10 @@ _FIGURES = (  # a table's columns, each the last value seen
 
 
 def find_runs(folders: list[Path]) -> list[Path]:
-    """The run folders among some folders and directly in them, by name.
+    """Finds the run folders among some folders and directly in them, sorted by name.
 
     Raises:
-        RunError: if there is none.
+        RunError: if there is no run.
     """
     found = []
     for folder in folders:
@@ -34,7 +34,7 @@ def find_runs(folders: list[Path]) -> list[Path]:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """A run's config, flat: ``train.steps`` and so on. Raises RunError if it is damaged."""
+    """Reads a run's config as one table with keys such as ``train.steps``. Raises RunError if it is damaged."""
     try:
         return flat(tomllib.loads((run / CONFIG).read_text("utf-8", errors="surrogateescape")))
     except (OSError, ValueError) as error:
@@ -42,7 +42,7 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def last_values(run: Path) -> dict[str, Any]:
-    """The last value of everything a run has logged; a line that was cut off or damaged is passed over."""
+    """Returns the last value of everything a run has logged; lines that are cut off or damaged are passed over."""
     values: dict[str, Any] = {}
     path = run / METRICS
     for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []:
@@ -53,7 +53,7 @@ def last_values(run: Path) -> dict[str, Any]:
 
 
 def table(runs: list[Path]) -> str:
-    """Runs as a Markdown table: preset, how far, hours, last figures."""
+    """Returns runs as a Markdown table: preset, steps, hours, last figures."""
     titles = ["run", "preset", "phase", "step", "frames", "hours", *(title for _, title in _FIGURES)]
     rows = [titles, ["---"] * len(titles)]
     for run in runs:
@@ -70,7 +70,7 @@ def _number(value: object, places: int, unit: float = 1.0) -> str:
 
 
 def differences(runs: list[Path]) -> str:
-    """The settings in which some runs differ, as a Markdown table; empty if in none."""
+    """Returns the settings in which runs differ, as a Markdown table; empty if they do not differ."""
     configs = [read_config(run) for run in runs]
     keys = sorted({key for config in configs for key in config})
     differing = [key for key in keys if len({repr(config.get(key)) for config in configs}) > 1]
@@ -82,7 +82,7 @@ def differences(runs: list[Path]) -> str:
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A table of tables as one: ``train.steps`` and so on."""
+    """Flattens a table of tables to one table with keys such as ``train.steps``."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

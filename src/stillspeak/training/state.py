@@ -1,4 +1,4 @@
-"""A run in memory: what a checkpoint holds of it. ``build.py`` makes it, ``loop.py`` moves it on. Ours."""
+"""Holds a run in memory, and packs it into a checkpoint. ``build.py`` makes it, and ``loop.py`` moves it on. Ours."""
 
 import copy
 import json
@@ -17,27 +17,27 @@ from stillspeak.training.phase import Phase
 from stillspeak.training.trouble import all_numbers
 from stillspeak.training.weights import Stage, describe_generator
 
-_PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # of a checkpoint
+_PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # kept in a checkpoint
 
 
 @dataclass
 class State:
-    """The networks of a run, where they come from, and how far they are.
+    """Holds the networks of a run, where they come from, and how far they are.
 
     Attributes:
-        config: the run's.
-        generator: the one in training.
+        config: the config of the run.
+        generator: the generator in training.
         average: its running average.
-        phases: what the run trains, in order, each with its discriminators and optimisers.
+        phases: the phases of the run in order, each with its discriminators and optimisers.
         code: the mouth code that the generator was taught with.
         history: every stage of training that the generator went through.
         run: the name of the run's folder, in the history.
-        data: corpora and speakers that it learns from, in the history.
-        phase_index: the phase in hand; past the last, none.
-        step: steps taken of that phase.
-        updates: of the running average, over all phases.
-        frames_seen: by the generator, over all phases and processes.
-        seconds: spent in steps.
+        data: the corpora and speakers that it learns from, in the history.
+        phase_index: the number of the current phase; past the last there is none.
+        step: how many steps of that phase were taken.
+        updates: how often the running average was updated, over all phases.
+        frames_seen: how many frames the generator has drawn, over all phases and processes.
+        seconds: the time spent in steps.
         backed_off: how often the learning rates were halved after a value that was no number.
     """
 
@@ -58,17 +58,17 @@ class State:
 
     @property
     def done(self) -> dict[str, float]:
-        """How far the run is, for a line of metrics."""
+        """Returns how far the run is, for a line of metrics."""
         return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
 
     @property
     def finite(self) -> bool:
-        """Whether all weights are numbers: what a step does to them shows in the losses of the next one at the earliest."""
+        """Returns whether all weights are numbers; the losses would show a broken weight only a step later."""
         networks = [self.generator, *(network for phase in self.phases for network in phase.networks.values())]
         return all_numbers(weight for network in networks for weight in network.parameters())
 
     def packed(self, patience: Any) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """The tensors and the metadata of a checkpoint; ``patience`` is what the watch remembers."""
+        """Returns the tensors and the metadata of a checkpoint; ``patience`` is the state of the watch."""
         tensors = pack(self.generator, self.average, self.phases, self.phase_index)
         tensors["mouth_code.basis"] = torch.from_numpy(self.code.basis)
         progress = {key: getattr(self, key) for key in _PROGRESS} | {"patience": patience}
@@ -111,12 +111,12 @@ class State:
         self.updates += 1
 
     def average_here(self) -> Generator:
-        """The running average on the CPU, where the monitor draws."""
+        """Returns the running average on the CPU, where the monitor draws."""
         on_cpu = next(self.average.parameters()).device.type == "cpu"
         return self.average if on_cpu else copy.deepcopy(self.average).cpu()
 
     def _stage(self, phase: Phase) -> Stage:
-        """This run's entry of a phase in the history."""
+        """Returns this run's entry of a phase in the history."""
         for stage in self.history:
             if (stage["run"], stage["phase"]) == (self.run, phase.name):
                 return stage

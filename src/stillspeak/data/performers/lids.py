@@ -17,14 +17,14 @@ BLINKS = "eyeBlink_R", "eyeBlink_L"  # the eye that is left in the picture is th
 _BROW = (17, 18, 19, 20, 21), (22, 23, 24, 25, 26)
 _BROW_HAIR = 0.09  # ours: bare skin begins so far below the brow's landmarks, as a share of the outer-eye distance
 _TO_BROW = 0.8  # ours: a shut lid stretches this share of the bare skin between its edge and the brow
-_CLEAN = 0.85, 0.5  # ours: this share of a shut lid shows that share of the skin, the part above the fold
-_LASHES = 0.018  # ours, of the outer-eye distance: above the edge, a line that is not stretched
-_INTO_EYE = 0.004  # ours, of the outer-eye distance: below the edge, which lashes still colour
-_PAST = 0.02  # ours, of the outer-eye distance: the upper lid comes so far over the lower
-_AROUND = 0.09  # ours, of the outer-eye distance: columns so near go down alike
-_ASIDE = 0.4  # ours: of the most that a column goes down; those that go less keep more of their own colour
-_FORWARD = 0.01  # ours, of the outer-eye distance: it passes before it
-_GOES_DOWN = 0.3  # of the most that the head's own blink moves: what is folded behind the edge belongs to the upper lid
+_CLEAN = 0.85, 0.5  # ours: the upper 0.85 of a shut lid shows the upper half of that skin, which lies above the fold
+_LASHES = 0.018  # ours: a line so high above the edge is not stretched, as a share of the outer-eye distance
+_INTO_EYE = 0.004  # ours: lashes still colour so much below the edge, as a share of the outer-eye distance
+_PAST = 0.02  # ours: the upper lid comes so far over the lower one, as a share of the outer-eye distance
+_AROUND = 0.09  # ours: columns so near go down alike, as a share of the outer-eye distance
+_ASIDE = 0.4  # ours: columns that go down less than this share of the most keep more of their own colour
+_FORWARD = 0.01  # ours: the upper lid passes so far before the lower one, as a share of the outer-eye distance
+_GOES_DOWN = 0.3  # vertices that the head's own blink moves by more than this share of the most are the upper lid's
 
 
 class Lids(NamedTuple):

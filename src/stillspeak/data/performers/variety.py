@@ -29,7 +29,7 @@ _MOODS = {  # the expressions of one unit of each mood, by ARKit's names
     "grin": {"mouthSmile": 0.8, "mouthUpperUp": 0.4, "mouthLowerDown": 0.25, "jawOpen": 0.06, "cheekSquint": 0.35},
 }
 MOODS = tuple(_MOODS)
-_HELD = 3  # so many moods last a whole clip; the last one, a grin, only begins it
+_HELD = 3  # the first moods, so many, last a whole clip; the fourth, a grin, only begins it
 _GRINS = 0.5  # ours: the share of clips that begin with a grin, so that a model learns to close an open smile
 _GRIN_SECONDS, _FADE_SECONDS = (0.3, 0.8), (0.2, 0.5)  # ours: how long it is held, and how long it takes to go
 
