@@ -1,4 +1,4 @@
-"""stillspeak: one still photo and a speech clip in, a video of that person saying it out.
+"""stillspeak makes a video in which the person of one photo says a speech clip.
 
     animator = stillspeak.load()
     video = animator("face.jpg", "speech.wav")
@@ -21,9 +21,9 @@ The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vo
 - ``cores.py`` counts the cores that the process may use.
 - ``installation.py`` says how to install an extra.
 
-The packages: ``media`` turns files into arrays, ``data`` corpora into clips, ``model`` holds the networks, ``training`` trains
-them, ``runtime`` runs an exported model, ``evaluation`` measures it, ``experiments`` repeats the paper, ``serving`` serves,
-``verbs`` holds the commands, ``weights`` the shipped models.
+``media`` turns files into arrays, and ``data`` turns corpora into clips. ``model`` holds the networks, ``training`` trains them,
+``runtime`` runs an exported model, ``evaluation`` measures it, and ``experiments`` repeats the paper. ``serving`` holds the
+servers, ``verbs`` holds the commands, and ``weights`` holds the shipped models.
 """
 
 import os
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from stillspeak.media.audio import Sound
 
 for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # as newer and older ONNX Runtimes call it
-    os.environ.setdefault(_name, "1")  # or they tell their makers about every use
+    os.environ.setdefault(_name, "1")  # otherwise ONNX Runtime reports every use to its makers
 
 __version__ = package_version()
 __all__ = [
@@ -87,5 +87,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names; those that were not asked for yet are among them."""
+    """Returns the public names, also those that were not loaded yet."""
     return sorted({*globals(), *__all__})

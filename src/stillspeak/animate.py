@@ -1,10 +1,10 @@
-"""A photo and a voice in, a talking video out. This page is the product.
+"""Makes a talking video from a photo and a voice. This page is the product.
 
     photo  -> face -> aligned still -> Identity Encoder --\
     speech -> windows -> loudness -> Context Encoder ------> Frame Decoder -> frames -> film
     noise  -> Noise Generator ----------------------------/                      back in the photo
 
-Offline is the fold of the live step over the whole clip: ``Animator.begin``, ``push``, ``finish``.
+A finished video and a live talk take the same steps: ``Animator.begin``, then ``push`` for each piece of sound, then ``finish``.
 """
 
 import math
@@ -34,21 +34,21 @@ from stillspeak.runtime.scene import Photo, Scene, open_scene
 from stillspeak.runtime.voices import Speech, Voices, require_kind
 
 Frames = NDArray[np.uint8]
-_CHUNK_FRAMES = 25  # offline, frames are made in pieces of this size: constant memory at full speed
-_ROUNDING_SECONDS = 1e-3  # ours: less sound than this is no reason for one more frame
+_CHUNK_FRAMES = 25  # the model draws at most so many frames at once, so that memory stays constant at full speed
+_ROUNDING_SECONDS = 1e-3  # ours: sound shorter than this adds no frame
 _STILL = "The model {} hardly moves a mouth: it was exported before it had learnt to; train on and export again."
-_EASE_SECONDS = 0.2  # ours: until then a face leaves what it does in the photo
+_EASE_SECONDS = 0.2  # ours: in this time a face moves from its look in the photo to its first words
 
 
 @dataclass(frozen=True)
 class Video:
-    """A talking face.
+    """Holds the frames and the sound of a finished video.
 
     Attributes:
         frames: uint8 ``(time, height, width, 3)``, RGB.
         fps: frames a second.
-        audio: what is heard, float32 ``(n,)``, mono.
-        rate_hz: of the audio.
+        audio: the sound, float32 ``(n,)``, mono.
+        rate_hz: the samples of ``audio`` in a second.
     """
 
     frames: Frames
@@ -65,7 +65,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Talk:
-    """Where a talk stands. A value: copy it, keep it, go on from it twice."""
+    """Holds how far a talk has come. It never changes, so one Talk can be kept, and continued more than once."""
 
     identity: dict[str, NDArray[np.float32]]
     sound: WindowState
@@ -73,11 +73,11 @@ class Talk:
     seed: int
     frame: int = 0
     loudness: LoudnessState = field(default_factory=LoudnessState)
-    mouth: float = 1.0  # how far it opens; 1 is as far as the sound says
+    mouth: float = 1.0  # how far the mouth opens, from 0 to 2; 1 is as far as the model draws it
 
 
 class Animator:
-    """Makes photos talk with one model. Made by ``stillspeak.load``."""
+    """Makes photos talk with one model. ``stillspeak.load`` returns one."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -86,12 +86,12 @@ class Animator:
 
     @property
     def fps(self) -> int:
-        """The model's own frame rate."""
+        """Returns the model's own frame rate, in frames a second."""
         return self.engine.description.fps
 
     @property
     def rate_hz(self) -> int:
-        """The model's own sound rate; ``push`` wants samples at it."""
+        """Returns the model's own sample rate in hertz. ``push`` and ``stream`` take samples at this rate."""
         return self.engine.description.rate_hz
 
     def __call__(
@@ -107,18 +107,18 @@ class Animator:
         mouth: float = 1.0,
         teeth: Photo | None = None,
     ) -> Video:
-        """Animates a photo; the whole of it.
+        """Makes a photo say a speech clip, and returns the whole video.
 
         Args:
             photo: a file, or RGB pixels ``(height, width, 3)`` uint8.
             speech: a file with sound in it, or a ``Sound``.
-            seed: of the noise behind blinks and brows; the same seed gives the same video.
-            fps: of the video; the model's own by default.
-            face: ``largest``, ``all``, or the number of a face, best first, from 1.
-            crop: the model's own aligned 96 x 128 frames and not the photo.
-            scale: of the photo before it moves; by default 1, or less for photos longer than 3840 pixels.
-            mouth: how far it opens, from 0 to 2: 1 is as far as the speech says, 0 keeps it at rest.
-            teeth: another photo of the person, with an open smile: its upper teeth are shown where the mouth opens.
+            seed: the seed of the noise that moves eyes and brows; the same seed gives the same video.
+            fps: the frame rate of the video; the model's own by default.
+            face: ``largest``, ``all``, or the number of a face, as ``stillspeak faces`` counts them from 1.
+            crop: whether the frames show the aligned face alone, 96 x 128 pixels, instead of the whole photo.
+            scale: the factor that resizes the photo first; by default 1, or less if a side is longer than 3840 pixels.
+            mouth: how far the mouth opens, from 0 to 2: 1 is as far as the model draws it, 0 keeps it at rest.
+            teeth: another photo of the person, with an open smile; the video shows its upper teeth where the mouth opens.
 
         Raises:
             MediaError, FaceError, SpeechError: if the input cannot be used, or a number makes no sense.
@@ -144,9 +144,9 @@ class Animator:
         mouth: float = 1.0,
         teeth: Photo | None = None,
     ) -> Iterator[Frames]:
-        """The frames of ``__call__`` one by one, ``(height, width, 3)``, in constant memory however long the speech is.
+        """Yields the frames that ``__call__`` would return, ``(height, width, 3)``, in constant memory for speech of any length.
 
-        ``speech`` may also be several by the number of the face that says each; ``face`` then says nothing.
+        ``speech`` may also map the number of a face to the speech that this face says; then ``face`` has no effect.
         """
         if fps is not None and not (isinstance(fps, Real) and 0 < fps < math.inf):
             raise MediaError(f"The frame rate must be a number above 0, not {fps}.")
@@ -169,37 +169,37 @@ class Animator:
         mouth: float = 1.0,
         teeth: Photo | None = None,
     ) -> Iterator[Frames]:
-        """Live: chunks of float32 samples at ``rate_hz`` in, each frame out as soon as its sound is there (60 ms ahead)."""
+        """Yields frames live, from chunks of float32 samples at ``rate_hz``; a frame needs 60 ms of sound after it."""
         _require_seed(seed)
         self.engine.require_mouth(mouth)
         scene = self._open(photo, face, scale, teeth, crop)
         faces = scene.faces[:1] if crop else scene.faces
-        talks = [self.begin_aligned(one.still, seed=seed + number, mouth=mouth) for number, one in enumerate(faces)]
+        talks = [self.begin_aligned(face.still, seed=seed + number, mouth=mouth) for number, face in enumerate(faces)]
         for chunk in chunks:
             steps = [self.push(talk, chunk) for talk in talks]
             talks = [talk for talk, _ in steps]
-            yield from scene.film([made for _, made in steps], crop)
+            yield from scene.film([layers for _, layers in steps], crop)
         yield from scene.film([self.finish(talk)[1] for talk in talks], crop)
 
     def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest", mouth: float = 1.0) -> Talk:
-        """Finds the face and encodes it once. Raises MediaError, FaceError, or ModelError."""
+        """Finds the face of a photo and encodes it, for a live talk. Raises MediaError, FaceError, or ModelError."""
         self.engine.require_mouth(mouth)
         return self.begin_aligned(self._open(photo, face).faces[0].still, seed=seed, mouth=mouth)
 
     def begin_aligned(self, crop: Frames, *, seed: int = 0, mouth: float = 1.0) -> Talk:
-        """As ``begin``, for a face that is aligned already, ``(128, 96, 3)`` uint8."""
+        """Begins a live talk, like ``begin``, with a face that is aligned already, ``(128, 96, 3)`` uint8."""
         _require_seed(seed)
         self.engine.require_mouth(mouth)
         identity = self.engine.identify(crop)
         return Talk(identity, self.windows.begin(), self.engine.begin(), seed, mouth=mouth)
 
     def animate_aligned(self, crop: Frames, sound: Sound, *, seed: int = 0) -> Frames:
-        """All frames of an aligned face, ``(128, 96, 3)`` uint8, saying a sound: ``(time, 128, 96, 3)`` at the model's rate."""
+        """Returns all frames, ``(time, 128, 96, 3)`` at the model's rate, of an aligned face ``(128, 96, 3)`` saying a sound."""
         talk, first = self.push(self.begin_aligned(crop, seed=seed), sound.at(self.rate_hz).samples)
         return np.concatenate([first.frames, self.finish(talk)[1].frames])
 
     def push(self, talk: Talk, samples: NDArray[np.float32]) -> tuple[Talk, Layers]:
-        """Takes the next samples, of any number; returns the new state and the frames that are due, with how they were made.
+        """Takes the next samples, any number of them; returns the new state, and the frames that are due with their layers.
 
         Raises:
             MediaError: if they are not floating-point samples of one channel.
@@ -211,15 +211,15 @@ class Animator:
         return self._speak(replace(talk, sound=sound), windows)
 
     def finish(self, talk: Talk) -> tuple[Talk, Layers]:
-        """Ends the sound; returns the last frames."""
+        """Ends the sound; returns the new state, and the last frames with their layers."""
         sound, windows = self.windows.flush(talk.sound)
         return self._speak(replace(talk, sound=sound), windows)
 
     def _open(self, photo: Photo, face: str | int | Sequence[int], *how: Any) -> Scene:
-        """As ``open_scene``; what a user should hear of the photos or the model is a StillspeakWarning."""
+        """Opens a scene, and warns (StillspeakWarning) of what a user should know of the photos or the model."""
         scene = open_scene(photo, face, *how)
-        for said in scene.notes if self._moves else (*scene.notes, _STILL.format(self.engine.description.name)):
-            warnings.warn(said, StillspeakWarning, stacklevel=3)
+        for note in scene.notes if self._moves else (*scene.notes, _STILL.format(self.engine.description.name)):
+            warnings.warn(note, StillspeakWarning, stacklevel=3)
         return scene
 
     @cached_property
@@ -232,15 +232,15 @@ class Animator:
         for start in range(0, len(windows), _CHUNK_FRAMES):
             loudness, piece = self.loudness.raised(loudness, windows[start : start + _CHUNK_FRAMES])
             noise = self.engine.noise(talk.seed, frame, len(piece))
-            made, memory = self.engine.step(talk.identity, piece, noise, memory, talk.mouth)
-            pieces.append(eased(made, talk.identity["still"], frame, round(_EASE_SECONDS * self.fps)))
+            layers, memory = self.engine.step(talk.identity, piece, noise, memory, talk.mouth)
+            pieces.append(eased(layers, talk.identity["still"], frame, round(_EASE_SECONDS * self.fps)))
             frame += len(piece)
         if not pieces:
             pieces = [Layers.painted(np.zeros((0, HEIGHT_PX, WIDTH_PX, 3), np.uint8))]
         return replace(talk, memory=memory, frame=frame, loudness=loudness), Layers.joined(pieces)
 
     def _drawn(self, scene: Scene, heard: Voices, seed: int, mouth: float, crop: bool) -> Iterator[Frames]:
-        """The frames of a scene, each face with the voice it has."""
+        """Yields the frames of a scene in which each face says its own voice."""
         faces = scene.faces[:1] if crop else scene.faces
         voices = heard.for_faces(len(faces))
         talks = [
@@ -251,15 +251,15 @@ class Animator:
             yield from scene.film(layers, crop)
 
     def _offline(self, talk: Talk, pieces: Iterator[NDArray[np.float32]]) -> Iterator[Layers]:
-        """All frames of a talk that begins, about a second at a time."""
+        """Yields the layers of all frames of a new talk, about a second at a time."""
         last = next(pieces)
         for piece in pieces:
             talk, layers = self.push(talk, last)
             yield layers
             last = piece
-        heard, windows = self.windows.push(talk.sound, last)  # the rest and the end in one call
-        heard, ends = self.windows.flush(heard)
-        yield self._speak(replace(talk, sound=heard), np.concatenate([windows, ends]))[1]
+        sound, windows = self.windows.push(talk.sound, last)  # the model draws the last piece and the end in one call
+        sound, ends = self.windows.flush(sound)
+        yield self._speak(replace(talk, sound=sound), np.concatenate([windows, ends]))[1]
 
 
 def _require_seed(seed: int) -> None:
@@ -270,28 +270,28 @@ def _require_seed(seed: int) -> None:
 def at_rate(
     frames: Iterator[Frames], from_fps: float | Fraction, to_fps: float | Fraction, seconds: Callable[[], float]
 ) -> Iterator[Frames]:
-    """Places frames by time: output frame k, shown at k / to_fps, is the input frame of that moment.
+    """Changes the frame rate: output frame k, shown at k / to_fps, is the input frame of that moment.
 
-    ``seconds`` says how much sound there is so far, at least a frame more than was drawn. The last frame may last a little
-    longer than it: at one frame a second half a word would be lost otherwise.
+    ``seconds`` returns how much sound there is so far, which is always a frame more than the frames drawn. The last frame may
+    outlast the sound a little: otherwise, at one frame a second, half a word would be lost.
     """
     if from_fps == to_fps:
         yield from frames
         return
     ratio = Fraction(from_fps).limit_denominator(1001) / Fraction(to_fps).limit_denominator(1001)
-    wanted = 0
+    shown = 0
     current: Frames | None = None
     for index, current in enumerate(frames):
-        while int(wanted * ratio) == index and wanted < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
+        while int(shown * ratio) == index and shown < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
             yield current
-            wanted += 1
-    while current is not None and wanted < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
+            shown += 1
+    while current is not None and shown < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
         yield current  # less than one input frame is missing at the end
-        wanted += 1
+        shown += 1
 
 
 def load(model: str | Path = "default", *, threads: int = 0) -> Animator:
-    """Loads a model: a shipped one by name (``default``), or the folder of an export.
+    """Loads a model: a shipped one by its name, such as ``default``, or an exported one by its folder.
 
     Raises:
         ModelError: if there is no such model.

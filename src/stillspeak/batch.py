@@ -1,4 +1,7 @@
-"""Many videos from a list: a pool of processes or a Ray cluster, resumable; a bad row never stops the rest."""
+"""Makes the videos of a list, in a pool of processes or on a Ray cluster.
+
+It goes on where it was stopped, and a row that fails stops no other row.
+"""
 
 import functools
 import json
@@ -25,22 +28,22 @@ from stillspeak.whole import discard, part_file, publish
 def run_batch(
     path: Path, model: str, workers: int | None = None, cluster: str = "", defaults: Job | None = None
 ) -> list[Row]:
-    """Makes all videos of a list that are not there yet.
+    """Makes every video of a list that does not exist yet.
 
     Args:
         path: a CSV file with the columns photo, speech and output, and any of face, seed, fps, crop, scale, label, mouth,
             teeth; its paths are relative to its folder.
-        model: as of ``load``.
-        workers: videos that are made side by side; by default one for every two cores.
-        cluster: address of a Ray cluster; ``local`` starts one here; empty is a pool of processes.
-        defaults: for columns that are missing or empty.
+        model: the name of a shipped model, or the folder of an exported one.
+        workers: how many videos are made at once; by default one for every two cores.
+        cluster: the address of a Ray cluster; ``local`` starts one here; an empty one uses a pool of processes.
+        defaults: the settings for columns that are missing or empty.
 
     Returns:
-        The rows.
+        All rows of the list.
 
     Raises:
         MediaError: if the list cannot be read, or a row of it makes no sense.
-        OutputError: after the last row, if some failed; it says which, and why.
+        OutputError: after the last row, if rows failed; the sentence names them and says why.
     """
     if workers is not None and workers < 1:
         raise OutputError(f"--workers must be at least 1, not {workers}.")
@@ -55,7 +58,7 @@ def run_batch(
     try:
         for _ in run_on_cluster(work, waiting, cluster, workers) if cluster else run_here(work, waiting, workers):
             bar.update()
-    except BrokenProcessPool:  # a process was ended from outside: nobody knows over which row
+    except BrokenProcessPool:  # a process was ended from outside, and nobody knows at which row
         _one_by_one(work, [row for row in waiting if row.said().get("key") != row.key])
     finally:
         bar.close()
@@ -64,7 +67,7 @@ def run_batch(
 
 
 def _one_by_one(work: "functools.partial[None]", rows: Iterable[Row]) -> None:
-    """Each row in a process of its own, so that one that ends its process is known."""
+    """Makes each row in a process of its own, so that a row whose process dies is known."""
     for row in rows:
         try:
             list(run_here(work, [row], 1))
@@ -82,13 +85,13 @@ def _require_all(rows: list[Row]) -> None:
 
 def _make(row: Row, model: str, threads: int) -> None:
     """Makes one video and notes how it went; a row that fails stops no other."""
-    began, key = time.monotonic(), row.key  # of the files as they are now: they may change while it is made
+    began, key = time.monotonic(), row.key  # taken first: a file may change while the video is made
     error, notes = "", list[str]()
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", StillspeakWarning)
             run_job(row.job, lambda: _animator(model, threads), quiet=True)
-        notes = [str(one.message) for one in caught if issubclass(one.category, StillspeakWarning)]
+        notes = [str(warning.message) for warning in caught if issubclass(warning.category, StillspeakWarning)]
     except StillspeakError as failure:
         error = str(failure)
     except Exception as failure:  # a fault of ours: it is this row's alone
@@ -111,7 +114,7 @@ def _note(row: Row, error: str, seconds: float, key: str, notes: Sequence[str] =
 
 
 def _forget(row: Row) -> None:
-    """What an earlier run said of a row is not said of this one."""
+    """Removes the state that an earlier run noted for a row."""
     try:
         row.state.unlink(missing_ok=True)
     except OSError as failure:

@@ -1,4 +1,4 @@
-"""The command line: verbs, their arguments, and one sentence with exit code 2 for what cannot work.
+"""Runs the command line. If an input cannot be used, it prints one sentence and returns the exit code 2.
 
 Each verb imports its package when it runs, so that ``--help`` answers at once.
 """
@@ -19,9 +19,9 @@ from stillspeak.media.provenance import package_version
 from stillspeak.streams import give_up, steady_streams
 from stillspeak.verbs import film, judging, learning, spoken_warnings, study
 
-_OPTION = re.compile(r"-\w|--[\w-]+")  # what no file is likely to be called; a file's name has a suffix
+_OPTION = re.compile(r"-\w|--[\w-]+")  # a file is hardly ever called like this, for its name has a suffix
 _LONGEST_NAME = 4096
-_PLACES = (  # of errors that a disk, a drive or a limit of the system causes, and no fault of ours
+_PLACES = (  # the errors that a disk, a drive or a limit of the system causes, and not a bug
     "ENOSPC EDQUOT EIO EROFS EACCES EPERM EMFILE ENFILE ENOMEM ESTALE ENOTSUP EOPNOTSUPP ENOSYS ENODEV ENXIO ELOOP EFBIG EBUSY"
 )
 _EXTRAS = {
@@ -37,7 +37,7 @@ _EXTRAS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb; returns the exit code: 0, or 2 with a sentence on stderr, or 130 after an interrupt."""
     with steady_streams():
-        before = signal.signal(signal.SIGTERM, _interrupt)  # ended from outside is as clean as Ctrl-C
+        before = signal.signal(signal.SIGTERM, _interrupt)  # SIGTERM ends the work as cleanly as Ctrl-C
         try:
             return _run(arguments)
         finally:
@@ -63,26 +63,26 @@ def _run(arguments: Sequence[str] | None) -> int:
         print("stillspeak: stopped; nothing half-written was left.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        give_up(sys.stdout)  # nobody reads what is left at the end either
+        give_up(sys.stdout)  # nobody reads what is still to be written
         return 0
     except OSError as error:
-        said = _known_trouble(error)
-        if not said:
+        sentence = _known_trouble(error)
+        if not sentence:
             raise
-        print(f"stillspeak: {said}", file=sys.stderr)
+        print(f"stillspeak: {sentence}", file=sys.stderr)
         return 2
     return 0
 
 
 def _known(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What was asked for. Raises SystemExit if it is help, or makes no sense."""
+    """Parses the arguments. Raises SystemExit if they ask for help, or are wrong."""
     parser = _parser()
     if dashed := _file_like_an_option(sys.argv[1:] if arguments is None else arguments):
         parser.error(f"{dashed} is a file, but a name with a dash in front is taken for an option; write ./{dashed}")
     try:
         known, rest = parser.parse_known_args(arguments)
     except SystemExit:
-        sys.stdout.flush()  # of the help
+        sys.stdout.flush()  # argparse has printed the help
         raise
     if rest and known.verb not in ("train", "ablate"):
         output = "; the output is given as -o OUTPUT" if known.verb == "animate" and not rest[0].startswith("-") else ""
@@ -92,14 +92,14 @@ def _known(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _file_like_an_option(arguments: Sequence[str]) -> str:
-    """The first argument that would be read as an option and is the name of a file; empty if there is none."""
+    """Returns the first argument that argparse would take for an option and that names a file; empty if there is none."""
     before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
-    likely = (one for one in before if one.startswith("-") and one != "-" and not _OPTION.fullmatch(one))
-    return next((one for one in likely if len(one) < _LONGEST_NAME and Path(one).is_file()), "")
+    names = (name for name in before if name.startswith("-") and name != "-" and not _OPTION.fullmatch(name))
+    return next((name for name in names if len(name) < _LONGEST_NAME and Path(name).is_file()), "")
 
 
 def _known_trouble(error: OSError) -> str:
-    """What is wrong, if the place is to blame: a name that is too long, a full disk, a drive that refuses, too many files."""
+    """Returns a sentence if the system is to blame (a name that is too long, a full disk, too many open files), or nothing."""
     if error.errno == errno.ENAMETOOLONG:
         return f"{str(error.filename)[:80]}... is longer than a name can be."
     if errno.errorcode.get(error.errno or 0) not in _PLACES.split():
@@ -114,7 +114,7 @@ def _interrupt(*_: object) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence; argparse's own puts a page of usage before it."""
+    """Prints one sentence on an error, where argparse would print the usage before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"stillspeak: {message} (see: {self.prog} --help)\n")

@@ -1,4 +1,4 @@
-"""How many cores this process may use: the affinity, the quota of its container, ``OMP_NUM_THREADS``. Ours.
+"""Counts the cores that this process may use, by its affinity, the quota of its container and ``OMP_NUM_THREADS``. Ours.
 
 A container with a quota sees all cores of its host; threads for all of them would wait for each other most of the time.
 """
@@ -11,26 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 _ROOT = Path("/")
-_THREADS = re.compile(r"\s*(\d{1,6})\s*(,.*)?", re.ASCII)  # OpenMP: a number, or one for each level of nesting
+_THREADS = re.compile(r"\s*(\d{1,6})\s*(,.*)?", re.ASCII)  # OpenMP takes a number, or one for each level of nesting
 
 
 def usable_cores(root: Path = _ROOT) -> int:
-    """Threads that may work at once: the cores of ``granted_cores``, or fewer if ``OMP_NUM_THREADS`` says so.
+    """Returns how many threads may work at once: as many as ``granted_cores``, or fewer if ``OMP_NUM_THREADS`` says so.
 
     Args:
-        root: of the file system that tells of quotas.
+        root: the root of the file system that tells of quotas.
     """
-    said = _THREADS.fullmatch(os.environ.get("OMP_NUM_THREADS", ""))
-    wanted = int(said[1]) if said else 0
+    variable = _THREADS.fullmatch(os.environ.get("OMP_NUM_THREADS", ""))
+    threads = int(variable[1]) if variable else 0
     granted = granted_cores(root)
-    return min(granted, wanted) if wanted else granted
+    return min(granted, threads) if threads else granted
 
 
 def granted_cores(root: Path = _ROOT) -> int:
-    """Cores that the system grants this process, at least 1; part of a core counts as one.
+    """Returns how many cores the system grants this process, at least 1; a part of a core counts as one.
 
     Args:
-        root: of the file system that tells of quotas.
+        root: the root of the file system that tells of quotas.
     """
     try:
         seen = len(os.sched_getaffinity(0))
@@ -40,9 +40,9 @@ def granted_cores(root: Path = _ROOT) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Cores by every quota on the way from this process's own control groups up to the root. Linux alone has any."""
+    """Yields the cores that each control group from this process's own up to the root allows. Only Linux has any."""
     for folder in _control_groups(root):
-        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # none there, or "max"
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # there is no such file, or it says "max"
             quota, period = (folder / "cpu.max").read_text("utf-8").split()
             yield int(quota) / int(period)
         with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
@@ -52,19 +52,19 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _control_groups(root: Path) -> Iterator[Path]:
-    """The folders of this process's control groups that limit the processor, versions 1 and 2, and all above them."""
+    """Yields the folders of this process's control groups (versions 1 and 2) that limit the processor, and all above them."""
     paths = _own_paths(root)
     for kind, top, mounted in _mounts(root):
         path = PurePosixPath(paths.get(kind, "/"))
         own = path.relative_to(top) if path.is_relative_to(top) else PurePosixPath()
-        if ".." in own.parts:  # the process was moved out of what it can see
+        if ".." in own.parts:  # the process was moved to a group that it cannot see
             own = PurePosixPath()
         for step in (own, *own.parents):
             yield root / mounted.lstrip("/") / step
 
 
 def _own_paths(root: Path) -> dict[str, str]:
-    """The path of this process's control group by the kind of its tree: ``cgroup2``, or ``cgroup`` of version 1."""
+    """Returns the path of this process's control group by the kind of its tree: ``cgroup2``, or ``cgroup`` for version 1."""
     paths = {}
     for line in _lines(root / "proc/self/cgroup"):
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -76,7 +76,7 @@ def _own_paths(root: Path) -> dict[str, str]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, str, str]]:
-    """The kind, the top and the place of every tree that limits the processor. proc(5), mountinfo."""
+    """Yields the kind, the top and the mount point of every tree that limits the processor; see mountinfo in proc(5)."""
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         places, about = before.split(), after.split()

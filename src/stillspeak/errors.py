@@ -1,11 +1,11 @@
-"""The exceptions a user can meet. Each carries one sentence that says what is wrong and what to do.
+"""Defines the exceptions that a user can meet. Each carries one sentence that says what is wrong and what to do.
 
 The command line prints that sentence and exits with code 2; anything else that escapes is a bug.
 """
 
 
 class StillspeakError(ValueError):
-    """Base of every error that is the input's fault and not the program's."""
+    """Every error that comes from an input, an option or the system, and not from a bug, derives from this class."""
 
 
 class MediaError(StillspeakError):
@@ -13,11 +13,11 @@ class MediaError(StillspeakError):
 
 
 class FaceError(StillspeakError):
-    """No usable face in a picture."""
+    """A picture has no face that can be used."""
 
 
 class SpeechError(StillspeakError):
-    """Sound that is too short to animate."""
+    """The sound is too short to animate."""
 
 
 class OutputError(StillspeakError):
@@ -41,4 +41,4 @@ class RunError(StillspeakError):
 
 
 class StillspeakWarning(UserWarning):
-    """What works, but perhaps not as it was meant. The command line prints its sentence on stderr and goes on."""
+    """Something works, but perhaps not as it was meant. The command line prints the sentence on stderr and goes on."""

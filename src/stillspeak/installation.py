@@ -1,4 +1,4 @@
-"""How this copy of the package was installed, and so how an extra of it is installed."""
+"""Finds out how this copy of the package was installed, and so how to install an extra of it."""
 
 import json
 from importlib.metadata import Distribution, PackageNotFoundError
@@ -10,9 +10,9 @@ _PACKAGE = Path(__file__).parent
 
 
 def extra_command(extra: str) -> str:
-    """The command that installs an extra, such as ``train``, into the environment that runs now.
+    """Returns the command that installs an extra, such as ``train``, into the environment that runs now.
 
-    The package is on no index, so the command names the clone or the wheel that this copy came from, where that is still there.
+    The package is on no index, so the command names the clone or the wheel that this copy came from, if it still exists.
     """
     source, editable = _source()
     if source is None:
@@ -24,11 +24,11 @@ def extra_command(extra: str) -> str:
 
 
 def _source() -> tuple[Path | None, bool]:
-    """The clone or the wheel that this copy was installed from, None if it is not there any more; and whether it is editable."""
+    """Returns the clone or the wheel that this copy came from (None if it is gone), and whether the installation is editable."""
     clone = _PACKAGE.parent.parent
     if (clone / "pyproject.toml").is_file() and _PACKAGE.parent.name == "src":
         return clone, True
-    try:  # PEP 610: pip notes where it found what it installed
+    try:  # pip notes the source of a package in a file (PEP 610)
         noted = json.loads(Distribution.from_name("stillspeak").read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, OSError, ValueError):
         noted = {}

@@ -1,7 +1,7 @@
-"""The list of ``animate --batch``: a CSV file as spreadsheets and people write it, read into one job a line.
+"""Reads the list of ``animate --batch``, a CSV file as spreadsheets and people write it, into one job for each line.
 
-The csv module reads it. Here are the alphabets, separators and habits that come before it, and a sentence for each line that
-makes no sense. Nothing is made here.
+The csv module splits the lines. This module finds the encoding and the separator, accepts the habits of spreadsheets, and says
+in one sentence what is wrong with a line. It makes no video.
 """
 
 import codecs
@@ -25,9 +25,9 @@ NEEDED = ("photo", "speech", "output")
 OPTIONAL = ("face", "seed", "fps", "crop", "scale", "label", "mouth", "teeth")
 _YES, _NO = ("1", "true", "yes", "y", "on"), ("0", "false", "no", "n", "off")
 _SEPARATORS = ",;\t|"
-_CHOSEN = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # Excel's own first line
+_CHOSEN = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)  # the first line in which Excel names the separator
 _SPREADSHEETS = {b"PK\x03\x04": "a spreadsheet (.xlsx, .ods)", b"\xd0\xcf\x11\xe0": "a spreadsheet (.xls)"}
-_WIDE = (  # the longer mark first: it begins with the shorter
+_WIDE = (  # UTF-32 comes first, for its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -35,18 +35,18 @@ _WIDE = (  # the longer mark first: it begins with the shorter
 )
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _WHOLE = re.compile(r"(\d+)[.,]0+")  # a number as a table of floating-point numbers writes it
-_NO_LETTERS = " \t\r\n\xa0\ufeff\u200b"  # what stands around a name and is not seen
+_NO_LETTERS = " \t\r\n\xa0\ufeff\u200b"  # characters around a name that nobody sees
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the list.
+    """Holds a line of the list.
 
     Attributes:
-        line: its number, counted as an editor counts.
-        job: what is asked for.
-        state: the file that says how it went.
-        model: what the model that makes it is made of, as a digest.
+        line: the number of the line, as an editor counts from 1.
+        job: the video that the line asks for.
+        state: the path of the JSON file in which ``batch.py`` notes how it went.
+        model: the digest of the model's files.
     """
 
     line: int
@@ -56,46 +56,46 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Says what was asked for, of which files, of which model."""
+        """Returns a checksum of the job, of its files' sizes and times, and of the model: another one needs another video."""
         stamps = [(path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None for path in self.inputs]
-        asked = json.dumps([asdict(self.job), stamps, self.model], default=str)
-        return hashlib.sha256(asked.encode()).hexdigest()[:16]
+        content = json.dumps([asdict(self.job), stamps, self.model], default=str)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
     def inputs(self) -> list[Path]:
-        """The files that are read."""
+        """Returns the files that the job reads."""
         return [Path(str(name)) for name in (self.job.photo, self.job.speech, self.job.teeth) if name is not None]
 
     @property
     def done(self) -> bool:
-        """Whether the video is there, made from what the row says now."""
-        said = self.said()
-        return self.output.is_file() and said.get("key") == self.key and not said.get("error")
+        """Returns whether the video exists, and was made from the files and settings that the row has."""
+        state = self.said()
+        return self.output.is_file() and state.get("key") == self.key and not state.get("error")
 
     @property
     def output(self) -> Path:
-        """A file that is there when the video is: of PNG files the first."""
+        """Returns the file that shows that the video was made; if the output is a pattern of PNG files, the first of them."""
         path = Path(self.job.output)
         return path.with_name(first_png(path.name)) if path.suffix.lower() == ".png" else path
 
     def said(self) -> dict[str, str]:
-        """How it went."""
+        """Reads what ``batch.py`` noted about this row: its key, its error and more; nothing if there is no such note."""
         try:
-            said = json.loads(self.state.read_text("utf-8"))
+            state = json.loads(self.state.read_text("utf-8"))
         except (OSError, ValueError):
             return {}
-        return said if isinstance(said, dict) else {}
+        return state if isinstance(state, dict) else {}
 
 
 def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
-    """The rows of a list.
+    """Reads the rows of a list.
 
     Args:
-        path: of the CSV file; the paths in it are relative to its folder.
-        defaults: for columns that are missing or empty.
+        path: the CSV file; the paths in it are relative to its folder.
+        defaults: the settings for columns that are missing or empty.
 
     Raises:
-        MediaError: if it cannot be read, or a line makes no sense; the sentence says which line.
+        MediaError: if the list cannot be read, or a line makes no sense; the sentence names the line.
     """
     text = _text(path)
     lines = _lines(path, text)
@@ -111,7 +111,7 @@ def read_rows(path: Path, defaults: Job | None = None) -> list[Row]:
 
 
 def _text(path: Path) -> str:
-    """The text of a list: UTF-8, UTF-16 or 32 with its mark, or what Windows writes in Western Europe and America."""
+    """Reads the text of a list in UTF-8, in UTF-16 or UTF-32 with its mark, or in Windows' Western code page (cp1252)."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The number and the cells of each line that says something; the first is the header."""
+    """Yields the number and the cells of each line that is neither empty nor a remark; the first line is the header."""
     first, *_ = text.splitlines() or [""]
     chosen = _CHOSEN.fullmatch(first.strip(" "))
     separator = chosen[1] if chosen else _separator(text)
@@ -157,7 +157,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _separator(text: str) -> str:
-    """The separator by which the header has most names that are known; a comma if none has more."""
+    """Returns the separator that gives the header the most known names; a comma, if no other gives more."""
     lines = (line for line in text.splitlines() if line.strip(_NO_LETTERS) and not line.startswith("#"))
     header = next(lines, "")
 
@@ -168,7 +168,7 @@ def _separator(text: str) -> str:
 
 
 def _is_remark(cells: Sequence[str], path: Path) -> bool:
-    """Whether a line is one for people: it begins with #, and there is no photo whose name does."""
+    """Returns whether a line is a remark for people: it begins with #, and is not the name of a photo that exists."""
     return cells[0].startswith("#") and not os.path.exists(path.parent / cells[0])  # noqa: PTH110 - as in _place
 
 
@@ -177,7 +177,7 @@ def _name(cell: str) -> str:
 
 
 def _columns(path: Path, number: int, header: list[str]) -> list[str]:
-    """The names of the columns; one without a name is empty."""
+    """Returns the names of the columns; a column without a name has an empty one."""
     columns = [_name(cell) for cell in header]
     may = f"The columns are {', '.join(NEEDED)}, and if wanted {', '.join(OPTIONAL)}"
     if not set(columns) & set(NEEDED):
@@ -219,7 +219,7 @@ def _row(number: int, columns: list[str], cells: list[str], path: Path, defaults
 
 
 def _place(cell: str, folder: Path) -> str:
-    """A path as this system writes it. Raises ValueError if it leads to a drive of Windows and this is none."""
+    """Returns a path as this system writes it. Raises ValueError if it names a drive of Windows on another system."""
     if os.sep == "\\" or "\\" not in cell or os.path.exists(folder / cell):  # noqa: PTH110 - says no of impossible names too
         return cell
     if _WINDOWS.match(cell):
@@ -228,7 +228,7 @@ def _place(cell: str, folder: Path) -> str:
 
 
 def _number(cell: str) -> str:
-    """A number as programs write it: spreadsheets write decimal commas, and 2.0 for 2."""
+    """Returns a number as Python reads it, for spreadsheets write decimal commas, and 2.0 for 2."""
     whole = _WHOLE.fullmatch(cell)
     return whole[1] if whole else cell.replace(",", ".")
 
@@ -260,10 +260,10 @@ def _float(cell: str, name: str) -> float:
 
 
 def _yes(cell: str) -> bool:
-    said = _number(cell).casefold()
-    if said not in _YES + _NO:
+    answer = _number(cell).casefold()
+    if answer not in _YES + _NO:
         raise ValueError(f"{cell[:80]} is neither yes nor no")
-    return said in _YES
+    return answer in _YES
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -278,7 +278,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def _require_apart(path: Path, rows: list[Row]) -> None:
-    """Refuses a list in which one video would take the place of another, or of what is read."""
+    """Refuses a list in which one video would overwrite another, or one of the inputs."""
     lines: dict[Path, int] = {}
     for row in rows:
         first = lines.setdefault(Path(row.job.output).resolve(), row.line)

@@ -1,4 +1,4 @@
-"""One video to make, or a list of them: what the command line does once its arguments are read."""
+"""Makes one video from files, as the command line asks for it."""
 
 import contextlib
 import re
@@ -27,23 +27,23 @@ from stillspeak.runtime.engine import require_gain
 from stillspeak.temporary import temporary_folder
 
 _FPS_LIMITS = (1, 120)
-_NTSC = (24, 30, 60)  # and these a thousandth slower, as television has them
+_NTSC = (24, 30, 60)  # television plays each of these rates 1001 / 1000 slower
 _CLOSE = 0.01
 _RATE = re.compile(r"\d{1,6}(\.\d{1,6})?|\d{1,6}/\d{1,6}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A video to make.
+    """Describes a video to make: its files and its settings.
 
     Attributes:
-        photo: a file, or ``-`` for stdin.
-        speech: a file, or ``-``; or files by the number of the face that says each.
-        output: as of ``open_writer``.
-        face, seed, fps, crop, scale, mouth: as of ``Animator.frames``.
-        teeth: a file, ``-``, or None; as of ``Animator.frames``.
-        label: whether anybody can see that it is synthetic.
-        signature: signs the file (C2PA), if given.
+        photo: the name of a file, or ``-`` for stdin.
+        speech: the name of a file, or ``-`` for stdin; or the name of a file for each face that speaks, by the face's number.
+        output: the name of the file to write, of a kind that ``open_writer`` knows.
+        face, seed, fps, crop, scale, mouth: the arguments of ``Animator.frames``.
+        teeth: the photo that ``Animator.frames`` takes the teeth from: the name of a file, ``-``, or None.
+        label: whether every frame shows the words "AI-generated".
+        signature: the key that signs the file (C2PA); None for no signature.
     """
 
     photo: str
@@ -66,20 +66,20 @@ def run_job(
     """Makes a video.
 
     Args:
-        job: what to make.
-        load: gives the model; not called before the files were looked at.
-        quiet: no progress bar.
-        tell: hears after each frame how many there are, and of how many, if that is known.
+        job: the video to make.
+        load: returns the model; it is called after the files were checked.
+        quiet: whether the progress bar is left out.
+        tell: is called after each frame with the number of frames written, and with that of all frames if it is known.
 
     Raises:
         StillspeakError: if an input cannot be used or the output cannot be written.
     """
-    wanted = _checked_rate(job)
+    rate = _checked_rate(job)
     with _files(job) as (photos, speeches):
         image, teeth = _readable_photos(job, photos, speeches.values())
         alpha = None if job.crop else read_alpha(photos[0])
         animator = load()
-        fps = wanted or Fraction(animator.fps)
+        fps = rate or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
         named = {name: getattr(job, name) for name in ("seed", "face", "crop", "scale", "mouth")}
         with warnings.catch_warnings(record=True) as noted:  # shown below: an error comes first, and alone
@@ -90,8 +90,8 @@ def run_job(
         if alpha is not None:
             alpha = np.asarray(cv2.resize(alpha, first.shape[1::-1]), np.uint8)
         with open_writer(job.output, fps, sound, alpha, job.signature) as writer:
-            for one in noted:
-                warnings.warn(one.message, stacklevel=2)
+            for warning in noted:
+                warnings.warn(warning.message, stacklevel=2)
             total = _frames(speeches, fps)
             shown = tqdm(chain([first], frames), total=total, unit="frame", disable=quiet or None, delay=2)
             for number, frame in enumerate(shown, 1):
@@ -101,7 +101,7 @@ def run_job(
 
 
 def _checked_rate(job: Job) -> Fraction | None:
-    """The frame rate of a job, if it names one. Raises OutputError if its settings make no sense, together or alone."""
+    """Returns the frame rate that a job names, or None. Raises OutputError if a setting is wrong, or two do not go together."""
     if job.seed < 0:
         raise OutputError(f"--seed must not be negative, got {job.seed}.")
     require_gain(job.mouth)
@@ -118,10 +118,10 @@ def _checked_rate(job: Job) -> Fraction | None:
 def _readable_photos(
     job: Job, photos: Sequence[Path], speeches: Collection[Path]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """The pixels of the photo, and of the one for the teeth if there is one.
+    """Returns the pixels of the photo, and those of the photo for the teeth if there is one.
 
     Raises:
-        MediaError: if a file cannot be used: before anything heavy is loaded.
+        MediaError: if a file cannot be used. This is checked before anything heavy is loaded.
     """
     require_other(job.output, [*photos, *speeches])
     for path in speeches:
@@ -137,10 +137,10 @@ def _readable_photos(
 
 
 def frame_rate(text: str) -> Fraction:
-    """A rate as users write it: ``25``, ``29.97`` (which means 30000/1001), ``30000/1001``.
+    """Reads a frame rate as users write it: ``25``, ``29.97`` (which means 30000/1001), ``30000/1001``.
 
     Raises:
-        OutputError: if it is none, or not from 1 to 120.
+        OutputError: if the text is no number, or not from 1 to 120.
     """
     try:
         rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
@@ -153,14 +153,14 @@ def frame_rate(text: str) -> Fraction:
 
 
 def require_other(output: str, inputs: Iterable[Path]) -> None:
-    """Raises OutputError if an output is one of the inputs: it would be gone."""
+    """Raises OutputError if an output is one of the inputs, which writing it would destroy."""
     if any(writes_over(output, path) for path in inputs):
         raise OutputError(f"{output} is one of the inputs; give the output another name.")
 
 
 @contextlib.contextmanager
 def _files(job: Job) -> Iterator[tuple[list[Path], dict[int, Path]]]:
-    """The files of a job: its photo, with the one for the teeth behind it if there is one, and its speeches."""
+    """Yields the files of a job: its photos (the second one is for the teeth), and its speeches by the number of the face."""
     speeches = dict(job.speech) if isinstance(job.speech, Mapping) else {1: job.speech}
     photos = [job.photo] if job.teeth is None else [job.photo, job.teeth]
     if [*photos, *speeches.values()].count("-") > 1:
@@ -172,11 +172,11 @@ def _files(job: Job) -> Iterator[tuple[list[Path], dict[int, Path]]]:
 
 @contextlib.contextmanager
 def input_file(name: str) -> Iterator[Path]:
-    """A file by its name; what comes through stdin, ``-``, or another pipe is kept in one of its own for a while.
+    """Yields the path of an input. What comes through stdin (``-``) or a named pipe is first copied to a temporary file.
 
     Raises:
-        MediaError: if nothing comes.
-        TemporaryFolderError: if there is no room to keep it.
+        MediaError: if nothing comes through the pipe.
+        TemporaryFolderError: if there is no room for the copy.
     """
     if name != "-" and not _is_pipe(name):
         yield Path(name)
@@ -195,12 +195,12 @@ def input_file(name: str) -> Iterator[Path]:
 def _is_pipe(name: str) -> bool:
     try:
         return Path(name).is_fifo()
-    except OSError:  # it is said later what is wrong with it
+    except OSError:  # whoever opens the file says what is wrong with it
         return False
 
 
 def _frames(speeches: Mapping[int, Path], fps: Fraction) -> int | None:
-    """About how many frames there will be, for the progress bar."""
+    """Estimates how many frames there will be, for the progress bar; None if no length is known."""
     lengths = [sound_seconds(path) for path in speeches.values()]
     known = [seconds for seconds in lengths if seconds]
     return int(max(known) * fps) if known else None

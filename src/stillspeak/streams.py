@@ -1,7 +1,7 @@
-"""Standard input, output and error as services, cron, windows without a console and old terminals give them. Ours.
+"""Makes stdin, stdout and stderr safe to use under services, cron, windows without a console and old terminals. Ours.
 
-They may be missing, closed, full, or unable to show a letter. None of that ends the work: only what was asked for on stdout
-must arrive there.
+There they may be missing, closed, full, or unable to show a letter. None of that ends the work, except when the output that
+the user asked for cannot be written to stdout.
 """
 
 import codecs
@@ -16,16 +16,17 @@ from stillspeak.errors import OutputError
 
 _SPELT = "stillspeak.spelt"
 _BYTE = 0xDC00
-_BYTES = range(_BYTE + 0x80, _BYTE + 0x100)  # how Python stands for the bytes of a file name that are no text
+_BYTES = range(_BYTE + 0x80, _BYTE + 0x100)  # the letters by which Python keeps bytes of a file name that are no text
 
 
 @contextlib.contextmanager
 def steady_streams() -> Iterator[None]:
-    """For the time of a ``with``, whatever is printed is printed or dropped.
+    """Makes printing safe inside a ``with``: no text that cannot be shown raises an error of its own.
 
-    Descriptors 0, 1 and 2 that are closed lead to nowhere from now on, or the next file that is opened would get one of
-    them and with it the errors of every library. ``sys.stdin``, ``stdout`` and ``stderr`` that are missing read and write
-    nothing. A letter that stdout cannot show is spelt. What stderr does not take is dropped.
+    If one of the descriptors 0, 1 and 2 is closed, it is opened on the null device. Otherwise the next file that is opened
+    would get its number, and libraries would write their errors into that file. If ``sys.stdin``, ``stdout`` or ``stderr`` is
+    missing, it reads or writes nothing. A letter that stdout cannot show is spelt as its number, and what stderr does not
+    take is dropped.
     """
     _hold_descriptors()
     before = sys.stdin, sys.stdout, sys.stderr
@@ -37,24 +38,24 @@ def steady_streams() -> Iterator[None]:
             with _spelling(before[1]):
                 yield
         finally:
-            with contextlib.suppress(OSError, OutputError):  # what went wrong before is said already
+            with contextlib.suppress(OSError, OutputError):  # an earlier error was reported already
                 sys.stdout.flush()
             sys.stderr.flush()
             sys.stdin, sys.stdout, sys.stderr = before
 
 
 def has_stdout() -> bool:
-    """Whether this process was given a stdout."""
+    """Returns whether this process was given a stdout."""
     return sys.__stdout__ is not None and hasattr(sys.stdout, "buffer")
 
 
 def as_text(name: str) -> str:
-    """A file's name as text that every table takes: a byte that is none is written as %FF, as in addresses."""
+    """Returns a file's name as text that every table can hold; a byte that is no text becomes %FF, as in web addresses."""
     return "".join(f"%{ord(letter) - _BYTE:02X}" if ord(letter) in _BYTES else letter for letter in name)
 
 
 def give_up(stream: TextIO) -> None:
-    """Lets a stream lead to nowhere, so that what it still holds ends no process."""
+    """Points a stream to the null device, so that flushing what it still holds raises no error."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor holds nothing
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -62,7 +63,7 @@ def give_up(stream: TextIO) -> None:
 
 
 class _Passing:
-    """A text stream that passes on to another."""
+    """Passes everything on to another text stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -72,7 +73,7 @@ class _Passing:
 
 
 class _Naming(_Passing):
-    """Stdout, which says so when it cannot be written. Whoever closed a pipe has read enough: BrokenPipeError stays."""
+    """Wraps stdout: an error of writing becomes OutputError, except BrokenPipeError, for then the reader has read enough."""
 
     def write(self, text: str) -> int:
         """Writes a text. Raises OutputError if it cannot be written."""
@@ -96,7 +97,7 @@ class _Naming(_Passing):
 
 
 class _Dropping(_Passing):
-    """Stderr, which drops what it cannot write."""
+    """Wraps stderr, and drops what it cannot write."""
 
     def write(self, text: str) -> int:
         """Writes a text, or drops it."""
@@ -137,7 +138,7 @@ def _spelling(stream: TextIO | None) -> Iterator[None]:
 
 
 def _spelt(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Bytes of a file's name stay what they are, so that the name can be used; any other letter becomes its number."""
+    """Keeps the bytes of a file's name, so that the name can be used; replaces any other letter by its number."""
     assert isinstance(error, UnicodeEncodeError)
     letter = ord(error.object[error.start])
     if letter in _BYTES:

@@ -1,4 +1,4 @@
-"""The temporary folder: where something is kept for a while, and what is said when there is no room or no such folder. Ours."""
+"""Opens temporary folders, and says in one sentence what is wrong if there is no room or no such folder. Ours."""
 
 import contextlib
 import errno
@@ -14,10 +14,10 @@ _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno,
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yields a folder that goes at the end. It lies in ``TMPDIR``, and nowhere else, if that is set.
+    """Yields a new folder, which is removed at the end. If ``TMPDIR`` is set, the folder lies there and nowhere else.
 
     Raises:
-        TemporaryFolderError: if it cannot be made, or there is no room for what is written to it.
+        TemporaryFolderError: if the folder cannot be made, or has no room for what is written to it.
     """
     try:
         opened = tempfile.TemporaryDirectory(
@@ -36,7 +36,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether a disk without room is behind an error."""
+    """Returns whether an error, or one of its causes, is a disk without room."""
     while error is not None:
         if getattr(error, "errno", None) in _FULL:
             return True
@@ -45,7 +45,7 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def full_sentence() -> str:
-    """What to say of a temporary folder without room."""
+    """Returns the sentence that says that the temporary folder is full."""
     return f"The temporary folder {_place()} is full; set TMPDIR to another."
 
 

@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all. Ours.
+"""Writes files so that they appear whole or not at all. Ours.
 
-A file is written under a hidden name beside its place and takes its place at the end. The folder need not take permissions,
-times or locks: drives of WSL, OneDrive, SMB and mounts of object storage refuse them.
+A file is written under a hidden name in its folder, and gets its own name at the end. This needs no permissions, times or
+locks, because drives of WSL, OneDrive, SMB and mounts of object storage refuse to set them.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _NO_RENAMING = {  # a file that is a mount of its own (Docker's -v FILE:FILE), a
 
 
 def make_folder(folder: Path, error: type[StillspeakError] = OutputError) -> None:
-    """Makes a folder that may be there, and those above it. Raises ``error`` if it cannot be made."""
+    """Makes a folder and those above it, unless they exist. Raises ``error`` if it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
@@ -31,11 +31,11 @@ def make_folder(folder: Path, error: type[StillspeakError] = OutputError) -> Non
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yields a hidden name beside ``path`` to write to; what was written takes ``path``'s place at the end.
+    """Yields a hidden path beside ``path`` to write to, and gives the file the name ``path`` at the end.
 
-    After an error what was there stays, and the part is gone. What a process that was killed left under the hidden name is
-    overwritten by the next one. Behind a link the file it leads to is the one replaced. Two processes that may write the
-    same path at once take ``part_file``.
+    After an error the old file at ``path`` stays, and the hidden one is removed. If a killed process left a hidden file, the
+    next one overwrites it. If ``path`` is a link, the file that it leads to is replaced. Two processes that may write the same
+    path at once use ``part_file`` instead.
 
     Raises:
         OSError: if there is no such folder, or no room.
@@ -51,13 +51,13 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def part_file(path: Path) -> Path:
-    """Makes an empty file with a name of its own beside ``path`` to write to, to ``publish`` and to ``discard``.
+    """Makes an empty file with a unique name beside ``path``. Write to it, then ``publish`` it, and ``discard`` it at the end.
 
     Raises:
         OutputError: if the folder is missing, ``path`` is a folder, or nothing can be written there.
     """
     try:
-        path = Path(os.path.realpath(path))  # what a link leads to is written, and the link stays
+        path = Path(os.path.realpath(path))  # the file that a link leads to is written, and the link stays
         if path.is_dir():
             raise OutputError(f"{path} is a folder; give the name of a file in it.")
         if path.exists() and not path.is_file():
@@ -75,12 +75,12 @@ def part_file(path: Path) -> Path:
 
 
 def publish(part: Path, path: Path) -> None:
-    """Gives a finished file its name; what was there is gone.
+    """Gives a finished file its name, and replaces the file that had it.
 
-    Where the place refuses a new name, the content is copied, and only there a copy that fails leaves a file cut short.
+    If the file system refuses to rename it, the content is copied. Only such a copy can leave a file cut short when it fails.
 
     Raises:
-        OSError: if neither works; ``part`` is then still there.
+        OSError: if neither works; then ``part`` still exists.
     """
     place = os.path.realpath(path)
     try:
@@ -96,11 +96,11 @@ def publish(part: Path, path: Path) -> None:
 
 
 def discard(part: Path) -> None:
-    """Removes a part, if it is still there and the place lets go of files."""
+    """Removes an unfinished file, if it still exists and the file system allows it."""
     with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)
 
 
 def _make_empty(part: Path, how: int) -> None:
-    """A file with the rights that every new file has here, so that no later chmod is needed."""
+    """Makes an empty file with the rights that every new file gets here, so that no later chmod is needed."""
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | how, 0o666))

@@ -1,4 +1,4 @@
-"""Corpora to training clips: preparing, reading, varying. The package ``performers`` makes synthetic speakers.
+"""Prepares corpora as training clips, reads the clips, and varies them. The package ``performers`` makes synthetic speakers.
 
 From a corpus to a prepared folder:
 

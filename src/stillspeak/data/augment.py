@@ -1,6 +1,6 @@
-"""Changes that keep the words and the mouth: of faces (the same over a clip and its still) and of voices. Ours.
+"""Changes faces (alike over a clip and its still) and voices, but neither the words nor the mouth. Ours.
 
-Pure functions of the data and a random generator. Mirroring is in ``drawer.py``, since landmarks must follow it.
+These are pure functions of the data and a random generator. ``drawer.py`` mirrors faces, since landmarks must follow.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 
 Frames = NDArray[np.uint8]
 Samples = NDArray[np.float32]
-_SPECTRUM_SECONDS = 0.032  # of speech: formants stand still so long, and harmonics blur
+_SPECTRUM_SECONDS = 0.032  # in this time formants stand still, and harmonics blur
 
 
 @dataclass(frozen=True)
 class Look:
-    """Another-looking person in another light: one change for all frames of a clip, at the crop's resolution or a multiple of it.
+    """Makes a person look like another one in another light, alike in all frames of a clip.
 
     Attributes:
-        map_x, map_y: where each pixel of the crop comes from, ``(128, 96)``.
+        map_x, map_y: the place each pixel of the crop comes from, ``(128, 96)``.
         table: a tone curve for each channel, ``(256, 1, 3)``.
-        mixing: of colours, ``(3, 3)``.
-        light: brightness of each pixel, ``(128, 96, 3)``.
+        mixing: the matrix that mixes the colours, ``(3, 3)``.
+        light: the factor on the brightness of each pixel, ``(128, 96, 3)``.
     """
 
     map_x: NDArray[np.float32]
@@ -36,9 +36,9 @@ class Look:
     light: NDArray[np.float32]
 
     def of(self, frames: Frames) -> Frames:
-        """Frames that are changed, uint8 ``(n, height, width, 3)``: the crop's size, or the same multiple of both sides."""
+        """Changes frames, uint8 ``(n, height, width, 3)``, of the crop's size or a multiple of it."""
         scale, size = frames.shape[2] // WIDTH_PX, frames.shape[2:0:-1]
-        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR  # what is large is there for its detail
+        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR  # large frames must keep their detail
         map_x, map_y, light = self.map_x, self.map_y, self.light
         if scale > 1:
             map_x, map_y = ((cv2.resize(field, size) + 0.5) * scale - 0.5 for field in (map_x, map_y))
@@ -52,7 +52,7 @@ class Look:
         return out
 
     def moved(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Where landmarks go, ``(..., 2)`` in and out, in pixels of the crop."""
+        """Moves landmarks along with the face, ``(..., 2)`` in and out, in pixels of the crop."""
         return _moved(points, self.map_x, self.map_y)
 
 
@@ -64,7 +64,7 @@ def draw_look(strength: float, random: np.random.Generator) -> Look:
 
 
 def _moved(points: NDArray[np.float32], map_x: NDArray[np.float32], map_y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Where points go when each output pixel is taken from ``map(pixel)``: the map's inverse, by two fixed-point steps."""
+    """Inverts the map, which says where each output pixel comes from, at some points, by two fixed-point steps."""
     found = points.copy()
     for _ in range(2):
         x = found[..., 0].clip(0, WIDTH_PX - 1).astype(int)
@@ -75,7 +75,7 @@ def _moved(points: NDArray[np.float32], map_x: NDArray[np.float32], map_y: NDArr
 
 
 def _geometry(strength: float, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where each output pixel comes from: turn, stretch, shift, and a smooth bend of the face's proportions."""
+    """Draws where each output pixel comes from: a turn, a stretch, a shift, and a smooth bend of the proportions."""
     turn = np.deg2rad(random.uniform(-4, 4) * strength)
     stretch = np.exp(random.uniform(-0.08, 0.08, 2) * strength)
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) * stretch
@@ -89,7 +89,7 @@ def _geometry(strength: float, random: np.random.Generator) -> tuple[NDArray[np.
 
 
 def _colour_table(strength: float, random: np.random.Generator) -> Frames:
-    """A tone curve for each channel, ``(256, 1, 3)``: gain, offset and gamma, mostly shared."""
+    """Draws a tone curve for each channel, ``(256, 1, 3)``: gain, offset and gamma, mostly shared."""
     levels = np.arange(256)[:, None] / 255
     gamma = np.exp(random.uniform(-0.3, 0.3) * strength)
     gain = np.exp(random.uniform(-0.2, 0.2) * strength + random.uniform(-0.1, 0.1, 3) * strength)
@@ -98,14 +98,14 @@ def _colour_table(strength: float, random: np.random.Generator) -> Frames:
 
 
 def _colour_mixing(strength: float, random: np.random.Generator) -> NDArray[np.float32]:
-    """A 3 x 3 matrix: more or less saturated, sometimes grey."""
+    """Draws a 3 x 3 matrix that makes colours more or less saturated, sometimes grey."""
     grey = np.tile(np.array([0.299, 0.587, 0.114], np.float32), (3, 1))
     keep = 0.0 if random.random() < 0.15 * strength else 1 + random.uniform(-0.4, 0.3) * strength
     return (keep * np.eye(3) + (1 - keep) * grey).astype(np.float32)
 
 
 def _light(strength: float, random: np.random.Generator) -> NDArray[np.float32]:
-    """Light from a side: a linear ramp of brightness, ``(128, 96, 3)``."""
+    """Draws light from a side: a linear ramp of brightness, ``(128, 96, 3)``."""
     slope = random.normal(0, 0.12 * strength, 2)
     y, x = np.mgrid[-1 : 1 : HEIGHT_PX * 1j, -1 : 1 : WIDTH_PX * 1j]
     ramp = np.exp(slope[0] * x + slope[1] * y)
@@ -118,10 +118,10 @@ def change_speed(samples: Samples, factor: float) -> Samples:
 
 
 def change_throat(samples: Samples, rate_hz: int, factor: float) -> Samples:
-    """Speech from a shorter vocal tract (factor > 1) or a longer one: all frequencies times ``factor``, timing and level stay.
+    """Makes speech sound as from a shorter vocal tract (factor > 1) or a longer one; timing and level stay.
 
-    A phase vocoder that stretches short-time spectra along frequency and turns their phases as much faster. ``(n,)`` in and
-    out. Source: Laroche, Dolson 1999, "New phase-vocoder techniques for pitch-shifting".
+    It multiplies all frequencies by ``factor``: a phase vocoder stretches short-time spectra along frequency and turns their
+    phases as much faster. ``(n,)`` in and out. Source: Laroche, Dolson 1999, "New phase-vocoder techniques for pitch-shifting".
     """
     hop = round(_SPECTRUM_SECONDS / 4 * rate_hz)
     size = 4 * hop
@@ -148,9 +148,9 @@ def change_throat(samples: Samples, rate_hz: int, factor: float) -> Samples:
 
 
 def jitter_voice(samples: Samples, rate_hz: int, strength: float, random: np.random.Generator) -> Samples:
-    """Another room, microphone, level and noise; timing is kept. ``(n,)`` in and out."""
+    """Gives speech another room, microphone, level and noise; timing stays. ``(n,)`` in and out."""
     size = len(samples)
-    padded = 1 << (size + rate_hz // 2 - 1).bit_length()  # room for an echo, and a fast transform
+    padded = 1 << (size + rate_hz // 2 - 1).bit_length()  # this leaves room for an echo, and is quick to transform
     spectrum = np.fft.rfft(samples, padded)
     hertz = np.fft.rfftfreq(padded, 1 / rate_hz)
     spectrum *= _microphone(hertz, strength, random)
@@ -166,7 +166,7 @@ def jitter_voice(samples: Samples, rate_hz: int, strength: float, random: np.ran
 
 
 def _microphone(hertz: NDArray[np.floating], strength: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """A smooth random gain over frequency; now and then a telephone's band."""
+    """Draws a smooth random gain over frequency, now and then with a telephone's band."""
     knots = np.geomspace(60, hertz[-1], 8)
     decibels = np.interp(np.log(np.maximum(hertz, 1)), np.log(knots), random.normal(0, 5 * strength, 8))
     if random.random() < 0.1 * strength:
@@ -175,7 +175,7 @@ def _microphone(hertz: NDArray[np.floating], strength: float, random: np.random.
 
 
 def _room(rate_hz: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """An impulse response: the direct sound and a decaying tail."""
+    """Draws an impulse response: the direct sound and a decaying tail."""
     seconds = random.uniform(0.05, 0.35)
     tail = random.normal(0, 1, int(seconds * rate_hz)) * np.exp(-6.9 * np.linspace(0, 1, int(seconds * rate_hz)))
     tail *= random.uniform(0.1, 0.5) / (np.linalg.norm(tail) + 1e-9)

@@ -1,8 +1,8 @@
-"""The training reader: the clips of a prepared folder or of its shards. ``drawer.py`` draws batches from them.
+"""Reads the clips of a prepared folder or of its shards for training. ``drawer.py`` draws batches from them.
 
 Frames of a folder are decoded once into one flat uint8 file under ``DEST/cache`` and mapped from there. Clips of shards are
-decoded when they are drawn, and kept in memory as far as it reaches: a small set is decoded once, of a large one nothing is
-written.
+decoded when they are drawn, and as many as fit are kept in memory. So a small set is decoded only once, and a large one writes
+nothing to the disk.
 """
 
 import zlib
@@ -27,12 +27,12 @@ from stillspeak.media.mouths import FINE
 from stillspeak.media.video import read_video
 from stillspeak.media.windows import Windows
 
-_KEPT_BYTES = 4e9  # of decoded frames of shards
-_KEPT_SOUND_BYTES = 4e9  # of a folder's sounds
+_KEPT_BYTES = 4e9  # so many bytes of decoded frames of shards stay in memory
+_KEPT_SOUND_BYTES = 4e9  # so many bytes of a folder's sounds stay in memory
 
 
 class _Sounds(Sequence[NDArray[np.float32]]):
-    """Sounds that are read when they are asked for."""
+    """Reads sounds when they are asked for."""
 
     def __init__(self, paths: list[Path], read: Callable[[Path], NDArray[np.float32]]) -> None:
         self.paths, self.read = paths, read
@@ -45,15 +45,15 @@ class _Sounds(Sequence[NDArray[np.float32]]):
 
 
 class Clips:
-    """The clips of a prepared folder or of a folder of shards.
+    """Reads the clips of a prepared folder or of a folder of shards.
 
     Args:
-        folder: as ``prepare`` or ``data pack`` left it.
+        folder: a folder that ``prepare`` or ``data pack`` wrote.
         split: train, heldout, validation or test.
-        context: the sound rate and window of the model.
-        speakers: only these, if given.
-        readers: copies of this process that will read: what is kept in memory is shared out among them.
-        fine: whether frames at three times the resolution are wanted, of the clips of a folder that have them.
+        context: the sample rate and the window of the model.
+        speakers: the speakers whose clips are read; None for all.
+        readers: how many processes read clips; they share the memory for kept clips.
+        fine: whether to read frames at three times the resolution, from the clips of a folder that have them.
 
     Raises:
         DataError: if there are no such clips.
@@ -97,31 +97,31 @@ class Clips:
         return len(self.records)
 
     def frames(self, index: int) -> NDArray[np.uint8]:
-        """All frames of a clip, ``(time, 128, 96, 3)``."""
+        """Returns all frames of a clip, ``(time, 128, 96, 3)``."""
         if self._frames is None:
             return self._decoded(index)
         return self._frames[self._starts[index] : self._starts[index + 1]]
 
     def large(self, index: int) -> NDArray[np.uint8] | None:
-        """All frames of a clip at three times the resolution, ``(time, 384, 288, 3)``; None if it has none."""
+        """Returns all frames of a clip at three times the resolution, ``(time, 384, 288, 3)``; None if it has none."""
         start = self._large_starts.get(index)
         return None if start is None or self._large is None else self._large[start : start + self.records[index].frames]
 
     def sounds(self, index: int) -> Sequence[NDArray[np.float32]]:
-        """A clip's sound as recorded and its copies by other voices, ``(n,)`` each, decoded when they are asked for."""
+        """Returns a clip's recorded sound and its copies by other voices, ``(n,)`` each, decoded when they are asked for."""
         return self._unpacked(index) if self.records[index].shard else _Sounds(self._voices(index), self._read)
 
     def windows(self, index: int) -> NDArray[np.float32]:
-        """The sound windows of a clip as recorded, one to a frame: ``(time, samples)``."""
+        """Returns the windows of a clip's recorded sound, one for each frame: ``(time, samples)``."""
         return self.heard(self.sounds(index)[0], self.records[index].frames)
 
     def speaker_weights(self, evenness: float) -> NDArray[np.float64]:
-        """Chance of each clip, as the manifest's ``speaker_weights``."""
+        """Returns the chance of each clip to be drawn, as ``speaker_weights`` of the manifest says."""
         return speaker_weights(self.records, evenness)
 
     def heard(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-        """The first ``frames`` windows of a sound ``(n,)``, ``(frames, samples)``; silence follows where it ends early."""
-        needed = self.cutter.start(frames) + self.cutter.length  # all that is heard, past the last frame too
+        """Cuts the first ``frames`` windows of a sound ``(n,)``: ``(frames, samples)``; silence follows sound that ends early."""
+        needed = self.cutter.start(frames) + self.cutter.length  # the last window reaches past the last frame
         padded = np.concatenate([samples[:needed], np.zeros(max(0, needed - len(samples)), np.float32)])
         return self.cutter.cut(padded)[:frames]
 

@@ -1,7 +1,7 @@
-"""Readers that know each corpus as it is published: GRID, TCD-TIMIT, CREMA-D, LRW, and any folder of videos.
+"""Lists the clips of each corpus as it is published: GRID, TCD-TIMIT, CREMA-D, LRW, and any folder of videos.
 
-A reader lists clips with their speaker, split and words; it opens no video. Splits: paper, section 4.1 and Table 4, for GRID and
-TCD-TIMIT; LRW's own; for the others as their functions say.
+A reader lists clips with their speaker, split and words; it opens no video. The splits of GRID and TCD-TIMIT are those of the
+paper, section 4.1 and Table 4. LRW has its own. For the others their functions say.
 """
 
 import re
@@ -22,10 +22,10 @@ GRID_TEST = frozenset({2, 4, 11, 13, 15, 18, 19, 25, 31, 33})
 TCD_TIMIT_VALIDATION = frozenset({34, 36, 44, 45, 49, 54, 58})
 TCD_TIMIT_TEST = frozenset({8, 9, 15, 18, 25, 28, 33, 41, 55, 56})
 TCD_TIMIT_TRAINING = frozenset(range(1, 60)) - TCD_TIMIT_VALIDATION - TCD_TIMIT_TEST
-HELDOUT_ONE_IN = 20  # ours: of a training speaker with many clips, one in so many is kept from training
-HELDOUT_FROM = 100  # ours: fewer clips than this are all trained on
-_ONE_IN = 10  # ours: of the speakers of CREMA-D and of a folder, one in so many validates and one tests
-_FOLDER_SPEAKERS = 10  # ours: with fewer speakers than this, a folder is all for training
+HELDOUT_ONE_IN = 20  # ours: if a training speaker has many clips, one in so many is kept from training
+HELDOUT_FROM = 100  # ours: if a speaker has fewer clips, all of them are trained on
+_ONE_IN = 10  # ours: one in so many speakers of CREMA-D or a folder is for validation, and one for the test
+_FOLDER_SPEAKERS = 10  # ours: a folder with fewer speakers is all for training
 _ALIGN_UNITS_A_SECOND = 25000  # GRID's alignment files
 _LRW_SECONDS = 1.16  # the word is in the middle of every LRW clip
 _PAUSES = frozenset({"sil", "sp"})
@@ -71,13 +71,13 @@ CREMA_D_LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"
 
 @dataclass(frozen=True)
 class SourceClip:
-    """A clip as a corpus publishes it.
+    """Describes a clip as a corpus publishes it.
 
     Attributes:
-        clip, corpus, speaker, split: its names.
+        clip, corpus, speaker, split: the names of the clip, its corpus, its speaker and its split.
         path: the video.
-        words: with their times, where the corpus has them.
-        spoken: what is said as any reader would read it aloud; empty if unknown.
+        words: the words with their times, if the corpus has them.
+        spoken: the text as a person would read it aloud; empty if unknown.
         emotion, level: CREMA-D's acted emotion and how strong it is.
     """
 
@@ -93,9 +93,9 @@ class SourceClip:
 
 
 def grid_split(speaker: str, clip: str, clips_of_speaker: int) -> str:
-    """The split of a GRID clip: Table 4 by speaker, with one in 20 of a large training speaker held out ("heldout").
+    """Returns the split of a GRID clip: Table 4 by speaker, and "heldout" for one in 20 clips of a large training speaker.
 
-    A speaker whose number is unknown is validation: it must never be trained on.
+    A speaker whose number is unknown is for validation, and is never trained on.
     """
     number = int(speaker[1:]) if speaker[1:].isdigit() else -1
     if number in GRID_TEST:
@@ -106,7 +106,7 @@ def grid_split(speaker: str, clip: str, clips_of_speaker: int) -> str:
 
 
 def _held_out(clip: str, clips_of_speaker: int) -> str:
-    """Train or heldout: drawn by a checksum of the clip's name, so that it is the same everywhere."""
+    """Returns train or heldout by a checksum of the clip's name, so that it is the same everywhere."""
     held_out = clips_of_speaker >= HELDOUT_FROM and zlib.crc32(clip.encode()) % HELDOUT_ONE_IN == 0
     return "heldout" if held_out else "train"
 
@@ -133,10 +133,10 @@ def grid_sentence(clip: str) -> list[str]:
 
 
 def tcd_timit(source: Path) -> Iterator[SourceClip]:
-    """Clips of TCD-TIMIT: ``volunteers/01M/Clips/straightcam/*.mp4``, transcripts in TIMIT's form beside them.
+    """Lists the clips of TCD-TIMIT: ``volunteers/01M/Clips/straightcam/*.mp4``, with transcripts in TIMIT's form beside them.
 
-    Split: Table 4, by the volunteer's number. The three lipspeakers are in none of its lists: split "lipspeakers".
-    The camera at 30 degrees is left out.
+    Table 4 gives the split by the volunteer's number. It does not list the three lipspeakers, whose split is "lipspeakers".
+    The clips of the camera at 30 degrees are left out.
     """
     for video in _videos(source):
         if "30degcam" in video.parts:
@@ -148,7 +148,7 @@ def tcd_timit(source: Path) -> Iterator[SourceClip]:
 
 
 def tcd_timit_split(speaker: str) -> str:
-    """The split of a TCD-TIMIT speaker such as 08F: Table 4. One whose number is unknown is never trained on."""
+    """Returns the split of a TCD-TIMIT speaker such as 08F by Table 4. A speaker with an unknown number is never trained on."""
     number = int(speaker[:2]) if speaker[:2].isdigit() else -1
     if speaker.lower().startswith("lipspkr"):
         return "lipspeakers"
@@ -158,7 +158,7 @@ def tcd_timit_split(speaker: str) -> str:
 
 
 def crema_d(source: Path) -> Iterator[SourceClip]:
-    """Clips of CREMA-D: ``VideoFlash/1001_DFA_ANG_XX.flv``. Split (ours): actors ending in 8 validate, in 9 test."""
+    """Lists the clips of CREMA-D, ``VideoFlash/1001_DFA_ANG_XX.flv``. Actors ending in 8 validate, those in 9 test (ours)."""
     for video in _videos(source):
         parts = video.stem.split("_")
         if len(parts) != 4 or not parts[0].isdigit():  # noqa: PLR2004 - actor, sentence, emotion, level
@@ -178,9 +178,9 @@ def crema_d(source: Path) -> Iterator[SourceClip]:
 
 
 def lrw(source: Path) -> Iterator[SourceClip]:
-    """Clips of LRW: ``ABOUT/train/ABOUT_00001.mp4`` and ``.txt``. Splits: LRW's own.
+    """Lists the clips of LRW, ``ABOUT/train/ABOUT_00001.mp4`` and ``.txt``, with LRW's own splits.
 
-    LRW does not name its speakers; the word stands in their place, so that drawing evenly over speakers is over words.
+    LRW does not name its speakers, so the word takes the speaker's place, and training draws evenly over words.
     """
     splits = {"train": "train", "val": "validation", "test": "test"}
     for video in _videos(source):
@@ -192,10 +192,10 @@ def lrw(source: Path) -> Iterator[SourceClip]:
 
 
 def folder(source: Path) -> Iterator[SourceClip]:
-    """Any tree of videos: the first sub-folder is the speaker, ``NAME.txt`` beside a video is what is said.
+    """Lists the clips of any tree of videos: the first sub-folder names the speaker, and ``NAME.txt`` beside a video its words.
 
-    Split (ours): with 10 speakers or more, one in 10 validates and one in 10 tests, drawn by a checksum of the speaker's name;
-    one clip in 20 of a large training speaker is held out.
+    The splits are ours: with 10 speakers or more, one in 10 validates and one in 10 tests, drawn by a checksum of the speaker's
+    name; one clip in 20 of a large training speaker is held out.
     """
     videos = _videos(source)
     names = [as_text(_speaker_of(video.relative_to(source))) for video in videos]
@@ -228,10 +228,10 @@ _LAYOUTS = {
 
 
 def source_clips(corpus: str, source: Path, made: Path | None = None) -> list[SourceClip]:
-    """All clips of a corpus, each name of a speaker's once; none that lies in ``made``.
+    """Lists all clips of a corpus, but none that lies in the folder ``made``.
 
     Raises:
-        DataError: if the corpus is unknown, the folder missing or without such clips, or two clips have one name.
+        DataError: if the corpus is unknown, the folder is missing or has no such clips, or two clips of a speaker share a name.
     """
     if corpus not in CORPORA:
         raise DataError(f"{corpus} is no corpus known here; known: {', '.join(CORPORA)}.")
@@ -249,17 +249,17 @@ def source_clips(corpus: str, source: Path, made: Path | None = None) -> list[So
 
 
 def _videos(place: Path) -> list[Path]:
-    """All videos of a folder and its sub-folders, sorted."""
+    """Lists all videos of a folder and its sub-folders, sorted."""
     return sorted(path for path in place.rglob("*") if path.suffix.lower() in _VIDEO_SUFFIXES)
 
 
 def _text(path: Path) -> str:
-    """What a text file says, in one line; empty if there is none."""
+    """Reads a text file as one line; empty if there is no file."""
     return " ".join(path.read_text("utf-8", errors="replace").split()) if path.is_file() else ""
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """The lines of a file in their parts; none if there is no file."""
+    """Reads the lines of a file, split at spaces; nothing if there is no file."""
     return [line.split() for line in path.read_text("utf-8", errors="replace").splitlines()] if path.is_file() else []
 
 
@@ -270,7 +270,7 @@ def _grid_words(path: Path) -> Iterator[Word]:
 
 
 def _timit_text(path: Path) -> str:
-    """TIMIT's transcripts: the first and last sample and then the sentence; plain text is taken as it is."""
+    """Reads a transcript of TIMIT (the first sample, the last sample, the sentence), or a plain text."""
     said = _text(path).split()
     timed = len(said) > 2 and said[0].isdigit() and said[1].isdigit()  # noqa: PLR2004 - start, end, words
     return " ".join(said[2:] if timed else said)

@@ -1,7 +1,7 @@
-"""The files of a clip, wherever it lies: loose in a prepared folder, or in one of its shards, read where they stand.
+"""Finds the files of a clip, loose in a prepared folder or inside one of its shards.
 
-A tar file keeps its members whole and side by side, so that any clip of a shard can be read by itself, in any order, without a
-copy of the corpus; where its members begin is looked up when a shard is first touched.
+A tar file keeps its members whole and side by side. So any clip of a shard can be read by itself, in any order, without a copy
+of the corpus. Where the members begin is looked up when the shard is first used.
 """
 
 import tarfile
@@ -23,12 +23,12 @@ class _Member(NamedTuple):
 
 
 def large_path(video: Path) -> Path:
-    """Where a performer's frames at three times the crop's size lie, beside the aligned video."""
+    """Returns the path of a performer's frames at three times the crop's size, which lie beside the aligned video."""
     return video.with_suffix(".large.mp4")
 
 
 class Files:
-    """The files of the clips of a prepared folder, or of a folder of shards."""
+    """Finds the files of the clips of a prepared folder, or of a folder of shards."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,10 +37,10 @@ class Files:
 
     @contextmanager
     def of(self, record: ClipRecord) -> Iterator[Path]:
-        """A clip's aligned video, with its sounds beside it, for the time of a ``with``.
+        """Yields the path of a clip's aligned video, with its sounds beside it, for the time of a ``with``.
 
         Raises:
-            DataError: if its shard is missing, damaged or another's.
+            DataError: if its shard is missing, damaged or of another folder.
         """
         if not record.shard:
             yield self.folder / record.path
@@ -57,7 +57,7 @@ class Files:
             raise DataError(f"{record.clip} of {shard} cannot be laid out for reading: {error.strerror}.") from error
 
     def _contents(self, shard: Path, record: ClipRecord) -> Iterator[tuple[_Member, bytes]]:
-        """The files of a clip of a shard."""
+        """Yields the files of a clip in a shard."""
         try:
             members = self._members(shard).get(_key(Path(record.path)), [])
             if not members:
@@ -73,7 +73,7 @@ class Files:
             raise DataError(f"{shard} cannot be read: {error}.") from error
 
     def _members(self, shard: Path) -> dict[str, list[_Member]]:
-        """Of each clip of a shard, where its files begin."""
+        """Returns where the files of each clip of a shard begin."""
         with self._reading:
             if shard.name not in self._shards:
                 members: dict[str, list[_Member]] = {}
@@ -86,5 +86,5 @@ class Files:
 
 
 def _key(path: Path) -> str:
-    """What the members of one clip have in common."""
+    """Returns the part of the path that the members of one clip share."""
     return str(path.parent / path.name.split(".")[0])

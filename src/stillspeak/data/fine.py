@@ -1,4 +1,4 @@
-"""Mouths at three times the crop's resolution, of the clips whose frames are that large. Ours."""
+"""Collects mouths at three times the crop's resolution from clips whose frames are that large. Ours."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _ROWS, _COLUMNS = (slice(FINE * first, FINE * (first + WINDOW_PX)) for first in 
 
 
 class Fine(NamedTuple):
-    """What a batch has beside its crops.
+    """Holds the part of a batch at three times the crop's resolution.
 
     Attributes:
         stills: uint8 ``(clips, 384, 288, 3)``; a clip without large frames has its enlarged crop.
@@ -27,12 +27,12 @@ class Fine(NamedTuple):
 
 
 def fine_of(stills: NDArray[np.uint8], time: int, large: Sequence[NDArray[np.uint8] | None]) -> Fine:
-    """The fine part of a batch.
+    """Makes the fine part of a batch.
 
     Args:
-        stills: of the crops, uint8 ``(clips, 128, 96, 3)``.
-        time: how many frames a clip shows.
-        large: still and frames of each clip, ``(1 + time, 384, 288, 3)``, or None.
+        stills: the stills at the crop's resolution, uint8 ``(clips, 128, 96, 3)``.
+        time: the number of frames of each clip.
+        large: the large still and frames of each clip, ``(1 + time, 384, 288, 3)``, or None.
     """
     side = FINE * WINDOW_PX
     mouths = np.zeros((len(stills), time, side, side, 3), np.uint8)

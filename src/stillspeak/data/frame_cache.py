@@ -1,4 +1,4 @@
-"""Decoded frames of many clips in one flat file, which is written once and then mapped into memory. Ours."""
+"""Keeps the decoded frames of many clips in one flat file, which is written once and then mapped into memory. Ours."""
 
 import errno
 import os
@@ -21,14 +21,14 @@ def cached_frames(
     """Maps the frames of all clips, one clip after another, uint8 ``(frames, height, width, 3)``.
 
     Args:
-        path: The file; it is made by decoding where it is not there.
+        path: The file; if it does not exist, all clips are decoded into it.
         lengths: How many frames each clip has.
-        height_px: Of a frame.
-        width_px: Of a frame.
-        decode: Gives all frames of a clip by its number.
+        height_px: The height of a frame.
+        width_px: The width of a frame.
+        decode: Returns all frames of a clip by its number.
 
     Raises:
-        DataError: If the file cannot be written, or whatever ``decode`` raises.
+        DataError: If the file cannot be written. What ``decode`` raises is passed on.
     """
     if not path.exists():
         try:

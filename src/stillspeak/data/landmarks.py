@@ -1,6 +1,6 @@
-"""The 68-point landmarks of aligned faces: labels for the warm start and for measuring mouths.
+"""Finds the 68 landmarks of aligned faces, which are labels for the warm start and measure mouths.
 
-To animate they are needed only where a second photo shows the teeth (runtime/smile.py).
+``animate`` needs them only if a second photo shows the teeth (runtime/smile.py).
 
 dlib's 68-point predictor from the package face_recognition_models; its training set (iBUG 300-W) is for research, see the
 README on licences. Points are numbered as in that set: 48-67 are the lips, 60-67 the inner lip.
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, model_file
 
-# Where dlib's detector puts its box around a canonical crop: the mean over training clips of its own boxes (ours).
+# dlib's detector puts its box here around a canonical crop: the mean of its boxes over training clips (ours).
 CROP_BOX = (8.5, 28.0, 96.5, 116.0)
-_ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, its points are whole pixels there
+_ENLARGED = 3  # ours: the predictor reads 288 x 384 pixels, and gives its points in whole pixels there
 _NUDGES_PX = ((-2, 0), (2, 0), (0, 2), (0, -2))  # ours: the mean over four boxes halves the predictor's jitter
 UPPER_INNER, LOWER_INNER = (61, 62, 63), (67, 66, 65)
 OUTER_LIPS, INNER_LIPS = slice(48, 60), slice(60, 68)  # their outlines
-CORNERS = 48, 54  # of the mouth
-_EYES = (36, 42)  # first of six points each
+CORNERS = 48, 54  # the corners of the mouth
+_EYES = (36, 42)  # the first of each eye's six points
 _OPEN_QUANTILE = 0.75  # ours: three quarters of a clip's frames are at most this open
 
 
@@ -32,13 +32,13 @@ def _predictor() -> "dlib.shape_predictor":
 
 
 def points68(image: NDArray[np.uint8], box: tuple[float, float, float, float]) -> NDArray[np.float32]:
-    """68 landmarks of the face in ``box`` (left, top, right, bottom) of a picture, ``(68, 2)``."""
+    """Finds the 68 landmarks, ``(68, 2)``, of the face in ``box`` (left, top, right, bottom) of a picture."""
     shape = _predictor()(image, dlib.rectangle(*(round(edge) for edge in box)))
     return np.array([[part.x, part.y] for part in shape.parts()], np.float32)
 
 
 def crop_landmarks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Landmarks of aligned 96 x 128 crops, ``(time, 128, 96, 3)`` -> ``(time, 68, 2)`` in crop pixels. Needs no detection."""
+    """Finds the landmarks of aligned crops, ``(time, 128, 96, 3)`` -> ``(time, 68, 2)`` in crop pixels, without detection."""
     size = (WIDTH_PX * _ENLARGED, HEIGHT_PX * _ENLARGED)
     left, top, right, bottom = CROP_BOX
     points = np.zeros((len(frames), 68, 2), np.float32)
@@ -51,7 +51,7 @@ def crop_landmarks(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def mouth_interior(landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Where the mouth is open: 1 inside the inner lips and on their line, ``(n, 68, 2)`` -> ``(n, 128, 96)``."""
+    """Returns a mask of the open mouth: 1 inside the inner lips and on their line, ``(n, 68, 2)`` -> ``(n, 128, 96)``."""
     masks = np.zeros((len(landmarks), HEIGHT_PX, WIDTH_PX), np.uint8)
     for mask, points in zip(masks, landmarks[:, INNER_LIPS].round().astype(np.int32), strict=True):
         cv2.fillPoly(mask, [points], 1)
@@ -59,19 +59,19 @@ def mouth_interior(landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Inner-lip opening in crop pixels: mean distance of the three facing pairs, ``(time, 68, 2)`` -> ``(time,)``."""
+    """Returns the opening in crop pixels, ``(time, 68, 2)`` -> ``(time,)``: the mean distance of the inner lips' three pairs."""
     gap = landmarks[:, LOWER_INNER] - landmarks[:, UPPER_INNER]
     return np.linalg.norm(gap, axis=2).mean(axis=1).astype(np.float32)
 
 
 def mouth_width(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Distance of the mouth's outer corners in crop pixels, ``(time, 68, 2)`` -> ``(time,)``."""
+    """Returns the distance of the mouth's outer corners in crop pixels, ``(time, 68, 2)`` -> ``(time,)``."""
     left, right = CORNERS
     return np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=1).astype(np.float32)
 
 
 def eye_aspect_ratio(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Height of the eyes over their width, the mean of both: ``(time, 68, 2)`` -> ``(time,)``. Soukupova and Cech 2016."""
+    """Returns height over width of the eyes, the mean of both: ``(time, 68, 2)`` -> ``(time,)``. Soukupova and Cech 2016."""
     ratios = []
     for first in _EYES:
         outer, up1, up2, inner, low2, low1 = (landmarks[:, first + k] for k in range(6))
@@ -81,5 +81,5 @@ def eye_aspect_ratio(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def eyes_lowered(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By what share eyes are closed, of a curve of their aspect ratio, ``(time,)``; against the clip's own open eyes."""
+    """Returns the share by which eyes are closed, from their aspect ratio ``(time,)``, against the clip's own open eyes."""
     return 1 - ratio / max(float(np.quantile(ratio, _OPEN_QUANTILE)), 1e-6)

@@ -1,6 +1,6 @@
-"""The list of a prepared folder's clips: one row each in ``manifest.parquet``, with words, landmarks and drop reasons.
+"""Reads and writes ``manifest.parquet``, the list of a prepared folder's clips with words, landmarks and drop reasons.
 
-Parquet, so that any tool reads it. Clips themselves are read in ``clips.py``.
+It is a Parquet file, so that any tool can read it. ``clips.py`` reads the clips themselves.
 """
 
 import io
@@ -22,15 +22,15 @@ from stillspeak.whole import whole
 
 Item = TypeVar("Item")
 MANIFEST = "manifest.parquet"
-SPLITS = ("test", "validation", "heldout", "train")  # the best to judge with first
-_SPEAKERS_NAMED = 8  # in an error
+SPLITS = ("test", "validation", "heldout", "train")  # the best split to judge with comes first
+_SPEAKERS_NAMED = 8  # an error names at most so many speakers
 _ROWS_AT_ONCE = 256
 _WRITTEN = {"eigh": "a", "zed": "z"}  # GRID's letters, that ``spoken`` has as they are read aloud
 
 
 @dataclass(frozen=True)
 class Word:
-    """A spoken word and its time in seconds from the clip's first frame."""
+    """Holds a spoken word and its time in seconds from the clip's first frame."""
 
     start: float
     end: float
@@ -39,22 +39,23 @@ class Word:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One clip of a prepared folder.
+    """Describes one clip of a prepared folder.
 
     Attributes:
-        clip, corpus, speaker, split: its names; ``split`` is train, heldout, validation or test.
-        path: the aligned video, relative to the folder; sound lies beside it as ``.flac``.
-        frames: how many at 25 a second; 0 if dropped.
-        seconds: of sound.
-        words: with times, empty if unknown.
-        spoken: what is said as a reader would read it aloud, empty if unknown.
-        emotion, level: as acted, where the corpus says.
-        sharpness: variance of the crops' Laplacian, mean over frames.
-        landmarks: 68 points a frame in crop pixels, float32, flattened from ``(frames, 68, 2)``; read from a file as an
-            ``array``, a seventh of a list.
-        dropped: why it is not to be used; empty if it is.
-        shard: the tar file that holds it (``shards.py``); empty if it lies in the folder itself.
-        source_bytes: size of the file that it was made of; 0 if unknown.
+        clip, corpus, speaker, split: the names of the clip, its corpus, its speaker and its split (train, heldout, validation,
+            test).
+        path: the aligned video, relative to the folder; the sound lies beside it as ``.flac``.
+        frames: the number of frames at 25 a second; 0 if the clip was dropped.
+        seconds: the length of the sound.
+        words: the words with their times; empty if unknown.
+        spoken: the text as a person would read it aloud; empty if unknown.
+        emotion, level: the acted emotion and its strength, if the corpus says.
+        sharpness: the variance of the crops' Laplacian, mean over frames.
+        landmarks: 68 points a frame in crop pixels, float32, flattened from ``(frames, 68, 2)``. It is read from a file as an
+            ``array``, which takes a seventh of the memory of a list.
+        dropped: the reason why the clip cannot be used; empty if it can.
+        shard: the tar file that holds the clip (``shards.py``); empty if it lies in the folder itself.
+        source_bytes: the size of the file that the clip was made from; 0 if unknown.
     """
 
     clip: str
@@ -76,7 +77,7 @@ class ClipRecord:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What no two clips of a folder share."""
+        """Returns the names that no two clips of a folder share: corpus, speaker and clip."""
         return self.corpus, self.speaker, self.clip
 
     @property
@@ -86,11 +87,11 @@ class ClipRecord:
         return timed or " ".join(_WRITTEN.get(word, word) for word in self.spoken.split())
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as plain values; ``asdict`` of dataclasses would look into each of ten thousand landmarks."""
+        """Returns the fields as plain values; ``asdict`` of dataclasses would copy each of ten thousand landmarks."""
         return {**vars(self), "words": [vars(word) for word in self.words], "landmarks": list(self.landmarks)}
 
     def points(self) -> NDArray[np.float32]:
-        """The landmarks as ``(frames, 68, 2)``, x and y in crop pixels."""
+        """Returns the landmarks as ``(frames, 68, 2)``, x and y in crop pixels."""
         return np.asarray(self.landmarks, np.float32).reshape(self.frames, 68, 2)
 
 
@@ -116,7 +117,7 @@ def write_manifest(folder: Path, records: list[ClipRecord]) -> None:
 
 
 def to_parquet(records: list[ClipRecord]) -> bytes:
-    """The manifest as a Parquet file's bytes."""
+    """Returns records as the bytes of a Parquet file."""
     rows = [record.as_dict() for record in sorted(records, key=lambda record: (record.speaker, record.clip))]
     file = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), file)
@@ -124,10 +125,10 @@ def to_parquet(records: list[ClipRecord]) -> bytes:
 
 
 def from_parquet(content: bytes, name: str) -> list[ClipRecord]:
-    """The records of a Parquet file's bytes; ``name`` is what an error calls it.
+    """Reads records from the bytes of a Parquet file, which an error calls ``name``.
 
     Raises:
-        DataError: if it is damaged.
+        DataError: if the file is damaged.
     """
     try:
         batches = pq.ParquetFile(io.BytesIO(content)).iter_batches(_ROWS_AT_ONCE)
@@ -142,14 +143,14 @@ def _record(row: dict[str, Any]) -> ClipRecord:
 
 
 def speaker_weights(records: Sequence[ClipRecord], evenness: float) -> NDArray[np.float64]:
-    """Chance of each clip: a speaker's share is its number of clips to the power 1 - evenness."""
+    """Returns the chance of each clip; a speaker's chance is proportional to its number of clips to the power 1 - evenness."""
     counts = Counter(record.speaker for record in records)
     weights = np.array([float(counts[record.speaker]) ** -evenness for record in records])
     return weights / weights.sum()
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """At most so many, evenly from the whole of a list."""
+    """Returns at most ``count`` items, spread evenly over a list."""
     return [items[k] for k in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))]
 
 
@@ -161,10 +162,12 @@ def read_manifest(
     dropped: bool = False,
     shards: bool = False,
 ) -> list[ClipRecord]:
-    """The usable clips of a prepared folder (all, with ``dropped``), of one split and some speakers if asked.
+    """Reads the usable clips of a prepared folder, of one split and of some speakers if they are given.
+
+    With ``dropped`` it also returns clips that cannot be used; with ``shards`` the folder may hold shards.
 
     Raises:
-        DataError: if the folder was never prepared or nothing matches, or it holds shards and they are not welcome.
+        DataError: if the folder was never prepared, nothing matches, or it holds shards without ``shards``.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -185,13 +188,13 @@ def read_manifest(
 
 
 def choose_split(folder: str | Path, split: str | None = None, speakers: list[str] | None = None) -> str:
-    """The split to judge: the one that was asked for, else the best that some speakers' clips belong to.
+    """Chooses the split to judge: the given one, or else the best one that the speakers have clips of.
 
-    Test clips are best, then validation, then held-out ones of speakers that were trained on; clips that were trained on come
-    last. A StillspeakWarning says which was taken if it is not test.
+    Test clips are best, then validation clips, then held-out clips of speakers that were trained on. Clips that were trained on
+    come last. If the split is not test, a StillspeakWarning names it.
 
     Raises:
-        DataError: as ``read_manifest``.
+        DataError: as ``read_manifest`` does.
     """
     if split is not None:
         return split
@@ -205,7 +208,7 @@ def choose_split(folder: str | Path, split: str | None = None, speakers: list[st
 
 
 def _what_there_is(folder: Path, records: list[ClipRecord], split: str | None, speakers: list[str] | None) -> str:
-    """A sentence for who asked for clips that a folder does not hold."""
+    """Returns a sentence for a user who wants clips that a folder does not hold."""
     usable = [record for record in records if not record.dropped]
     if not usable:
         return f"{folder} holds no clips that can be used."

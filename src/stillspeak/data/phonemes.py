@@ -1,7 +1,7 @@
-"""Which phoneme is said when: in a sentence that flite reads aloud, and in a clip whose words are known. Ours.
+"""Says which phoneme is spoken when, in a sentence that flite reads aloud, or in a clip whose words are known. Ours.
 
-flite says when each of its phonemes ends. Along a recording they come by dynamic time warping of a reading of the same words,
-as in ``readings.py``. Source: flite, Black, Lenzo 2001; its phonemes are those of CMU's dictionary, a schwa and a pause.
+flite says when each of its phonemes ends. For a recording, dynamic time warping lays a reading of the same words along it, as
+in ``readings.py``. Source: flite, Black, Lenzo 2001; its phonemes are those of CMU's dictionary, a schwa and a pause.
 """
 
 import shutil
@@ -19,23 +19,23 @@ PAUSE = "pau"
 _VOWELS = "aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw"
 _CONSONANTS = "b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh"
 PHONEMES = (PAUSE, *_VOWELS.split(), *_CONSONANTS.split())
-VOICES = ("awb", "rms", "slt", "kal16")  # of flite: recorded throats
+VOICES = ("awb", "rms", "slt", "kal16")  # the voices of flite that were recorded from people
 STEPS_PER_FRAME = RATE_HZ // 25 // HOP  # of 10 ms, at 25 frames a second
 _NUMBERS = {phoneme: number for number, phoneme in enumerate(PHONEMES)}
-_ALONG = ("slt", "rms")  # ours: the voices that are laid along a clip: a woman's and a man's
-_PAUSE_STEPS = 50  # before and after: half a second
+_ALONG = ("slt", "rms")  # ours: the voices that are laid along a clip, a woman's and a man's
+_PAUSE_STEPS = 50  # the pause before and after a sentence: half a second
 _FEWEST_STEPS = 340  # with its pauses: a sentence drawn at the fastest speed still fills a batch's clip
 
 
 class Spoken(NamedTuple):
-    """What a voice said: float32 samples ``(n,)`` at 16 kHz, and the number of the phoneme at each 10 ms, uint8."""
+    """Holds a spoken text: float32 samples ``(n,)`` at 16 kHz, and the number of the phoneme at each 10 ms, uint8."""
 
     samples: NDArray[np.float32]
     phonemes: NDArray[np.uint8]
 
 
 class NothingToSayError(DataError):
-    """A text of which flite makes no phoneme."""
+    """flite makes no phoneme of a text."""
 
 
 def require_flite() -> None:
@@ -45,12 +45,12 @@ def require_flite() -> None:
 
 
 def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
-    """A text as a voice of flite reads it, with a pause before and after, 3.4 s at least.
+    """Lets a voice of flite read a text, with a pause before and after; the result lasts at least 3.4 s.
 
     Args:
-        text: to be read; what flite makes of it is its own.
+        text: the text to read.
         voice: one of ``VOICES``.
-        pace: above 1 is slower.
+        pace: the factor on the duration; above 1 is slower.
 
     Raises:
         NothingToSayError: if flite finds nothing in the text to say.
@@ -60,7 +60,7 @@ def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
     printed, samples = run_reader(text, Reader("flite", ("flite", *options, "-f", "{text}", "-o", "{wav}")))
     said, begin = np.zeros(-(-len(samples) // HOP), np.uint8), 0.0
     lines = printed.decode(errors="replace").splitlines()
-    for line in lines:  # one for each sentence that flite makes of the text, with a clock of its own
+    for line in lines:  # flite prints one for each sentence that it finds in the text, with a clock of its own
         zero = begin
         for part in line.split():
             phoneme, _, end = part.rpartition(":")
@@ -74,14 +74,14 @@ def read_sentence(text: str, voice: str, pace: float = 1.0) -> Spoken:
 
 
 def phonemes_along(recorded: NDArray[np.float32], text: str) -> NDArray[np.uint8]:
-    """The phonemes of a recording whose words are known, as two readings have them: ``(2, steps)``, a step 10 ms.
+    """Finds the phonemes of a recording by two readings of its words: ``(2, steps)``, with steps of 10 ms.
 
     Args:
         recorded: float32 ``(n,)`` at 16 kHz.
-        text: what is said.
+        text: the words of the recording.
 
     Raises:
-        NothingToSayError, DataError: as ``read_sentence``.
+        NothingToSayError, DataError: as ``read_sentence`` does.
     """
     readings = [read_sentence(text, voice) for voice in _ALONG]
     at = [alignment(reading.samples, recorded).round().astype(int) for reading in readings]
@@ -94,11 +94,11 @@ def phonemes_along(recorded: NDArray[np.float32], text: str) -> NDArray[np.uint8
 
 
 def occupancy(phonemes: NDArray[np.uint8], frames: int) -> NDArray[np.float32]:
-    """How much of each frame each phoneme takes, mean over readings.
+    """Returns the share of each frame that each phoneme takes, as a mean over readings.
 
     Args:
-        phonemes: ``(readings, steps)``.
-        frames: at 25 a second; past the end there is a pause.
+        phonemes: the phoneme at each 10 ms, ``(readings, steps)``.
+        frames: the number of frames at 25 a second; past the end there is a pause.
 
     Returns:
         ``(frames, len(PHONEMES))``; rows add up to 1.

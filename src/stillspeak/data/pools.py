@@ -1,4 +1,4 @@
-"""Where clips are prepared: processes of this machine, or a Ray cluster. Both call the same pure function once for each clip.
+"""Runs jobs in processes of this machine or on a Ray cluster. Both call the same pure function once for each job.
 
 Every machine of a cluster needs the package and must see the source and the destination under the same paths.
 """
@@ -23,7 +23,7 @@ _REACHED_SECONDS = 10
 
 
 def require_counts(workers: int | None, voices: int, readings: int) -> None:
-    """Raises DataError if there cannot be so many processes or copies of a sound."""
+    """Raises DataError if a number of processes or of copies of a sound is too small."""
     if workers is not None and workers < 1:
         raise DataError(f"--workers must be at least 1, not {workers}.")
     if voices < 0 or readings < 0:
@@ -31,7 +31,7 @@ def require_counts(workers: int | None, voices: int, readings: int) -> None:
 
 
 def work_through(work: Work, jobs: Sequence[Any], unit: str, workers: int | None = None, cluster: str = "") -> None:
-    """Does all jobs, on a cluster if there is the address of one, and shows how far it is in a ``unit`` of jobs.
+    """Does all jobs, on a cluster if an address is given, and shows a progress bar that counts them in ``unit``.
 
     Raises:
         DataError: if a process is ended from outside, or the cluster cannot be reached.
@@ -48,7 +48,7 @@ def work_through(work: Work, jobs: Sequence[Any], unit: str, workers: int | None
 def run_here(work: Work, jobs: Sequence[Any], workers: int | None = None) -> Iterator[None]:
     """Does all jobs in a pool of processes, one a core by default; yields as each is done.
 
-    No job waits inside the pool, which begins what it was given even after an interrupt: that ends with the jobs in hand.
+    No job waits inside the pool, because a pool begins waiting jobs even after an interrupt. So it finishes only those in hand.
     """
     workers, waiting = workers or granted_cores(), iter(jobs)
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
@@ -64,10 +64,10 @@ def run_on_cluster(work: Work, jobs: Sequence[Any], address: str, workers: int |
     """Does all jobs under Ray Data; yields as each is done.
 
     Args:
-        work: as for ``run_here``.
-        jobs: what it is called with.
-        address: of the cluster, as ``ray.init`` takes it; ``local`` starts one on this machine.
-        workers: at most so many at a time; as many as the cluster has cores by default.
+        work: the function that does a job.
+        jobs: the jobs; ``work`` is called with each.
+        address: the address of the cluster, as ``ray.init`` takes it; ``local`` starts one on this machine.
+        workers: how many jobs run at once at most; by default as many as the cluster has cores.
 
     Raises:
         DataError: if the cluster cannot be reached.
@@ -92,7 +92,7 @@ def run_on_cluster(work: Work, jobs: Sequence[Any], address: str, workers: int |
 
 
 def _require_listener(address: str) -> None:
-    """Refuses ``HOST:PORT`` and ``ray://HOST:PORT`` where nobody listens; Ray itself would try for minutes."""
+    """Refuses ``HOST:PORT`` and ``ray://HOST:PORT`` if nobody listens there; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # local, auto
@@ -103,7 +103,7 @@ def _require_listener(address: str) -> None:
 
 
 class _Worker:
-    """A row in, the work done, an empty row out."""
+    """Takes a row of Ray Data, does its job, and returns an empty row."""
 
     def __init__(self, work: Work) -> None:
         self.work = work

@@ -1,6 +1,6 @@
-"""Portraits beside the clips of a prepared folder: aligned photos that ``recombine.py`` makes talk. Ours.
+"""Prepares and reads portraits: aligned photos beside the clips of a prepared folder, which ``recombine.py`` makes talk. Ours.
 
-One in four is kept from training, drawn by a checksum of its name: strangers to try a model on.
+One portrait in four, drawn by a checksum of its name, is kept from training, so that a model can be tried on strangers.
 """
 
 import zlib
@@ -25,7 +25,7 @@ _KEPT_BACK_ONE_IN = 4
 
 
 class Portraits(NamedTuple):
-    """Aligned crops ``(n, 128, 96, 3)``, their landmarks ``(n, 68, 2)`` in crop pixels, and the files' names."""
+    """Holds aligned crops ``(n, 128, 96, 3)``, their landmarks ``(n, 68, 2)`` in crop pixels, and the files' names."""
 
     crops: NDArray[np.uint8]
     points: NDArray[np.float32]
@@ -33,12 +33,12 @@ class Portraits(NamedTuple):
 
 
 def kept_back(name: str) -> bool:
-    """Whether the portrait of this file name is never trained on."""
+    """Returns whether the portrait with this file name is never trained on."""
     return zlib.crc32(name.encode()) % _KEPT_BACK_ONE_IN == 0
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """All picture files of a folder and its sub-folders, sorted."""
+    """Lists all picture files of a folder and its sub-folders, sorted."""
     return sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in _PHOTO_SUFFIXES)
 
 
@@ -47,10 +47,10 @@ def prepare_portraits(source: str | Path, destination: str | Path) -> str:
 
     Args:
         source: a folder of photos.
-        destination: a prepared folder, or where there will be one.
+        destination: a prepared folder, or the place for one.
 
     Returns:
-        A report in Markdown: how many were kept, and why others were dropped.
+        A report in Markdown: how many photos were kept, and why others were dropped.
 
     Raises:
         DataError: if the source is missing or no photo in it can be used, or the destination cannot be written.
@@ -82,7 +82,7 @@ def prepare_portraits(source: str | Path, destination: str | Path) -> str:
 
 
 def read_portraits(folder: str | Path) -> Portraits:
-    """The portraits of a prepared folder.
+    """Reads the portraits of a prepared folder.
 
     Raises:
         DataError: if it has none, or they are damaged.

@@ -1,7 +1,7 @@
-"""Raw corpus -> aligned clips + manifest.parquet + report.md. Paper, section 4.1.
+"""Turns a raw corpus into aligned clips, ``manifest.parquet`` and ``report.md``. Paper, section 4.1.
 
-One pure function per clip, run in a process pool or on a Ray cluster. A clip is done when its record lies beside it, so a run
-that was stopped goes on where it was. What cannot be used is dropped with a reason, never with a crash.
+One pure function prepares a clip; a pool of processes or a Ray cluster runs it. A clip is done when its record lies beside it,
+so a run that was stopped goes on where it was. A clip that cannot be used is dropped with a reason, and never ends the run.
 """
 
 import json
@@ -38,15 +38,15 @@ from stillspeak.whole import make_folder, whole
 
 FPS = 25  # paper, section 4
 _DETECT_EVERY = 25  # ours: the head moves slowly; between detections the box is interpolated
-_CRF = 8  # ours: 4:4:4 at this quality is over 45 dB from the pixels it was given
+_CRF = 8  # ours: in 4:4:4 this quality keeps over 45 dB
 _ENLARGED = 2  # ours: dlib gives landmarks in whole pixels; this halves the step
-_BLANK_SPREAD = 4.0  # ours, of 255
+_BLANK_SPREAD = 4.0  # ours, of 255: a blank picture varies by less
 _TORN_CHANGE = 20.0  # ours, of 255: speech moves a GRID frame by 1 to 5
 _LENGTH_TOLERANCE_SECONDS = 0.5
 _FEWEST_FRAMES = 8  # ours: the shortest LRW clip has 29
 _FROZEN_CHANGE, _FROZEN_SECONDS = 0.05, 1.0  # ours, of 255: a camera's noise alone changes more
 _LOST_SECONDS = 2.0  # ours: without a face for longer than this, nobody knows where it was
-_TURNED = 0.22  # ours: the nose's tip this near to one eye's outer corner, of the distance between both, is a profile
+_TURNED = 0.22  # ours: in a profile the nose is so near to one eye's outer corner, as a share of their distance
 
 
 def prepare(
@@ -64,14 +64,14 @@ def prepare(
         corpus: ``grid``, ``tcd-timit``, ``crema-d``, ``lrw`` or ``folder``.
         source: the folder as published.
         destination: where clips, ``manifest.parquet`` and ``report.md`` go; several corpora may share it.
-        workers: processes; the number of cores by default.
-        voices: revoiced copies of each training clip's sound (``voices.py``).
-        readings: readings of each training clip's words by synthetic voices (``readings.py``).
-        cluster: address of a Ray cluster to work on; ``local`` starts one here; empty is a pool of processes.
+        workers: how many processes work; by default one for each core.
+        voices: how many revoiced copies each training clip's sound gets (``voices.py``).
+        readings: how many synthetic voices read each training clip's words (``readings.py``).
+        cluster: the address of a Ray cluster; ``local`` starts one here; an empty one uses a pool of processes.
 
     Raises:
-        DataError: if the source is missing or holds no clips, the corpus is unknown, the cluster cannot be reached, or
-            readings are asked for where no speech engine is installed, or a worker was ended from outside.
+        DataError: if the source is missing or holds no clips, the corpus is unknown, the cluster cannot be reached, no speech
+            engine is installed for readings, or a worker was ended from outside.
         OutputError: if the destination cannot be written.
     """
     source, destination = Path(source).resolve(), Path(destination)
@@ -90,10 +90,10 @@ def prepare(
 
 
 def prepare_clip(clip: SourceClip, destination: Path, voices: int = 0, readings: int = 0) -> None:
-    """Aligns one clip and writes its video, sound and record under ``destination``; drops it with a reason if it must.
+    """Aligns one clip and writes its video, sound and record under ``destination``; drops it with a reason if it is unusable.
 
     Raises:
-        OutputError: if there is no room: that is not the clip's fault, and it is tried again when there is.
+        OutputError: if there is no room; the clip is not to blame, and the next run tries it again.
     """
     record = record_path(destination, clip)
     flac = record.with_suffix(".flac")
@@ -134,18 +134,18 @@ def _prepare_clip(clip: SourceClip, destination: Path, record: Path) -> None:
         raise
     except StillspeakError as error:
         done = replace(done, dropped=str(error))
-    except (av.error.FFmpegError, cv2.error, ValueError) as error:  # whatever else a broken file can make a library say
+    except (av.error.FFmpegError, cv2.error, ValueError) as error:  # libraries raise these over broken files
         done = replace(done, dropped=f"unreadable: {error}")
     with whole(record) as part:
         part.write_text(json.dumps(done.as_dict()), "utf-8")
 
 
 def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Aligned crops ``(time, 128, 96, 3)`` and their landmarks ``(time, 68, 2)`` in crop pixels.
+    """Cuts aligned crops ``(time, 128, 96, 3)`` out of frames; returns them with landmarks ``(time, 68, 2)`` in crop pixels.
 
     Raises:
-        FaceError: if no face is found in any of the frames looked at, or it is lost for long.
-        DataError: if frames are blank or torn, as where a damaged file lost its first key frame.
+        FaceError: if no face is found, or it is lost for long.
+        DataError: if frames are blank or torn, for instance because a damaged file lost its first key frame.
     """
     _require_whole(frames)
     fives, points = [], []
@@ -162,7 +162,7 @@ def aligned(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.fl
 
 
 def _surroundings(frame: NDArray[np.uint8], box: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A face and half its size around it, and where that begins (x, y): what the landmark predictors look at."""
+    """Cuts out a face with half its size around it, for the landmark predictors; returns its corner (x, y) and the picture."""
     left, top, right, bottom = _whole(box)
     margin = (right - left) // 2
     left, top = max(0, left - margin), max(0, top - margin)
@@ -170,7 +170,7 @@ def _surroundings(frame: NDArray[np.uint8], box: NDArray[np.float64]) -> tuple[N
 
 
 def sharpness(frames: NDArray[np.uint8]) -> float:
-    """Variance of the crops' Laplacian, mean over frames ``(time, 128, 96, 3)``: some hundreds, below 50 if blurred."""
+    """Returns the variance of the Laplacian, mean over frames ``(time, 128, 96, 3)``: some hundreds, below 50 if blurred."""
     greys = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
     return round(float(np.mean([cv2.Laplacian(grey, cv2.CV_32F).var() for grey in greys])), 1)
 
@@ -187,10 +187,10 @@ def _require_whole(frames: NDArray[np.uint8]) -> None:
 
 
 def require_moving(frames: NDArray[np.uint8]) -> None:
-    """Refuses what nobody learns to speak from: a handful of frames, or a picture that stands still.
+    """Refuses a clip of a handful of frames, or whose picture stands still, because no model learns to speak from it.
 
     Raises:
-        DataError: if it is so.
+        DataError: if the clip is such a one.
     """
     if len(frames) < _FEWEST_FRAMES:
         raise DataError(f"{len(frames)} frames are too few; {_FEWEST_FRAMES} are needed.")
@@ -200,26 +200,26 @@ def require_moving(frames: NDArray[np.uint8]) -> None:
 
 
 def _thumbs(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Every eighth pixel of a video, ``(time, values)``."""
+    """Returns every eighth pixel of a video, ``(time, values)``."""
     return frames[:, ::8, ::8].reshape(len(frames), -1).astype(np.float32)
 
 
 def _changes(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean change of the picture from each frame to the next, of 255."""
+    """Returns the mean change of the picture from each frame to the next, of 255."""
     return np.abs(np.diff(thumbs, axis=0)).mean(axis=1)
 
 
 def _longest_run(values: NDArray[np.bool_]) -> int:
-    """The most that are true in a row."""
+    """Returns the most values that are true in a row."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], values.astype(np.int8), [0]])))
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 def require_frontal(points: NDArray[np.float32]) -> None:
-    """Refuses a face that looks past the camera for most of the time: landmarks ``(time, 68, 2)``.
+    """Refuses a face that looks past the camera for most of the time, by its landmarks ``(time, 68, 2)``.
 
     Raises:
-        FaceError: if it does.
+        FaceError: if it looks past the camera.
     """
     left, right, nose = points[:, 36, 0], points[:, 45, 0], points[:, 30, 0]
     place = float(np.median((nose - left) / np.maximum(right - left, 1.0)))
@@ -228,9 +228,9 @@ def require_frontal(points: NDArray[np.float32]) -> None:
 
 
 def _boxes(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The box of one face in every frame, ``(time, 4)``: looked for every second, interpolated between.
+    """Finds the box of one face in every frame, ``(time, 4)``: it looks once a second, and interpolates between.
 
-    Of several faces it is the largest in the first frame that shows any, and from then on the one nearest to where it was.
+    If there are several faces, it takes the largest in the first frame that shows any, and then the one nearest to it.
     """
     at: list[int] = []
     found: list[NDArray[np.float64]] = []
@@ -260,7 +260,7 @@ def _whole(box: NDArray[np.float64]) -> tuple[int, int, int, int]:
 
 
 def write_clip(video: Path, frames: NDArray[np.uint8], sound: Sound, synthetic: bool = False) -> None:
-    """A clip as prepared: H.264 in 4:4:4 at a quality that loses nothing visible, lossless sound beside it."""
+    """Writes a prepared clip: H.264 in 4:4:4 without visible loss, and lossless sound beside it."""
     with whole(video.with_suffix(".flac")) as part:
         part.write_bytes(flac(sound.samples, sound.rate_hz))
     with VideoWriter(video, FPS, crf=_CRF, pixel_format="yuv444p", synthetic=synthetic) as writer:

@@ -1,8 +1,8 @@
-"""Synthetic voices that read a clip's words in the clip's own time: many throats for one mouth. Ours.
+"""Lets synthetic voices read a clip's words in the clip's own time, so that one mouth goes with many voices. Ours.
 
-The words are read by a speech engine, the reading is laid along the recorded speech by dynamic time warping of their log-mel
-spectra, and WORLD speaks it again with that timing, so that the mouth's labels stay true. Engines are the free ones of
-Debian: flite, festival, espeak-ng; those that are not installed are left out.
+A speech engine reads the words. Dynamic time warping of log-mel spectra lays the reading along the recorded speech, and WORLD
+synthesises it again with that timing, so that the mouth's labels stay true. The engines are the free ones of Debian: flite,
+festival, espeak-ng; those that are not installed are left out.
 
 Sources: dynamic time warping, Sakoe, Chiba 1978, through the package dtaidistance; WORLD, Morise, Yokomori, Ozawa 2016.
 """
@@ -22,14 +22,14 @@ from stillspeak.media.audio import read_audio
 from stillspeak.media.spectrum import HOP, log_mel
 from stillspeak.temporary import temporary_folder
 
-_PAUSE_SECONDS = 0.6  # about what precedes and follows a GRID sentence
+_PAUSE_SECONDS = 0.6  # about so much silence precedes and follows a GRID sentence
 _RANGE = 9.0  # nepers of power below the loudest band (39 dB): fainter is silence
-_STEADY_STEPS = 9  # of 10 ms: the path is smoothed over so many
+_STEADY_STEPS = 9  # the path is smoothed over so many steps of 10 ms
 _ENGINE_SECONDS = 30
 
 
 class Reader(NamedTuple):
-    """A voice of an engine: the command that is given a text file and leaves a WAV file."""
+    """Describes a voice of an engine by the command that turns a text file into a WAV file."""
 
     name: str
     command: tuple[str, ...]  # {text} and {wav} stand for the files
@@ -59,10 +59,10 @@ READERS = [*_RECORDED, *_RECORDED] + [
 
 
 def installed(readers: list[Reader]) -> list[Reader]:
-    """The readers whose engine is on this machine.
+    """Returns the readers whose engine is installed.
 
     Raises:
-        DataError: if there is none.
+        DataError: if none is.
     """
     found = [reader for reader in readers if shutil.which(reader.command[0])]
     if not found:
@@ -71,7 +71,7 @@ def installed(readers: list[Reader]) -> list[Reader]:
 
 
 def make_readings(flac: Path, text: str, count: int) -> None:
-    """Writes ``count`` readings of a clip's words beside its sound, at 16 kHz, by drawn readers. Skips those there.
+    """Writes ``count`` readings of a clip's words beside its sound, at 16 kHz, by readers drawn by chance. Skips those there.
 
     Raises:
         DataError: if no engine is installed.
@@ -91,7 +91,7 @@ def make_readings(flac: Path, text: str, count: int) -> None:
 
 
 def read_aloud(text: str, reader: Reader) -> NDArray[np.float32]:
-    """A text as a reader says it, ``(n,)`` at 16 kHz, with a pause before and after.
+    """Lets a reader read a text; returns ``(n,)`` at 16 kHz, with a pause before and after.
 
     Raises:
         DataError: if the engine fails.
@@ -103,7 +103,7 @@ def read_aloud(text: str, reader: Reader) -> NDArray[np.float32]:
 
 
 def run_reader(text: str, reader: Reader, end: str = "\n") -> tuple[bytes, NDArray[np.float32]]:
-    """What a reader of a text and its ``end`` prints, and what it says, ``(n,)`` at 16 kHz.
+    """Runs a reader on a text followed by ``end``; returns what it prints, and its sound ``(n,)`` at 16 kHz.
 
     Raises:
         DataError: if the engine fails.
@@ -122,7 +122,7 @@ def run_reader(text: str, reader: Reader, end: str = "\n") -> tuple[bytes, NDArr
 def in_time(
     reading: NDArray[np.float32], recorded: NDArray[np.float32], pitch: float = 1.0, formants: float = 1.0
 ) -> NDArray[np.float32]:
-    """A reading of the same words with the recorded timing, level and background noise.
+    """Gives a reading the timing, level and background noise of a recording of the same words.
 
     Args:
         reading: float32 ``(n,)`` at 16 kHz.
@@ -146,17 +146,17 @@ def in_time(
 
 
 def alignment(reading: NDArray[np.float32], recorded: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each 10 ms of what was recorded, the 10 ms of the reading that say the same, as smooth real numbers."""
+    """Returns for each 10 ms of the recording the step of the reading that says the same, as smooth real numbers."""
     from dtaidistance import dtw_ndim
 
     path = np.array(dtw_ndim.warping_path(_features(recorded), _features(reading), use_c=True))
-    at = np.bincount(path[:, 0], path[:, 1]) / np.bincount(path[:, 0])  # the mean of what each step is paired with
+    at = np.bincount(path[:, 0], path[:, 1]) / np.bincount(path[:, 0])  # the mean of each step's partners
     smooth = np.convolve(np.pad(at, _STEADY_STEPS // 2, mode="edge"), np.ones(_STEADY_STEPS) / _STEADY_STEPS, "valid")
     return np.asarray(smooth, np.float64)
 
 
 def _features(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What two throats have in common: smoothed log-mel bands over a floor, level and slope over time."""
+    """Returns features that two voices share: smoothed log-mel bands over a floor, level and slope over time."""
     bands = log_mel(samples).astype(np.float64)
     bands = np.maximum(bands, bands.max() - _RANGE)
     bands = np.stack([part.mean(axis=1) for part in np.array_split(bands, 20, axis=1)], axis=1)

@@ -1,8 +1,8 @@
-"""New talking identities: a portrait moved by the mouth and the eyes of a real clip. Ours; for training only.
+"""Moves a portrait by the mouth and the eyes of a real clip, which gives training new speakers. Ours; for training only.
 
-With few speakers a decoder learns their mouths. Here lips and chin of any aligned portrait go where those of a clip go, its
-skin is bent along (piecewise linear between landmarks), and where the lips part the clip's own mouth is put in, in the
-portrait's light. A smile with teeth is closed by the same bending: what lies between the lips shrinks to a line.
+With few speakers a decoder learns only their mouths. Here lips and chin of any aligned portrait go where those of a clip go, and
+its skin is bent along (piecewise linear between landmarks). Where the lips part, the clip's own mouth is put in, in the
+portrait's light. The same bending closes a smile with teeth, because the area between the lips shrinks to a line.
 """
 
 from typing import NamedTuple
@@ -23,11 +23,11 @@ _NOSE_BASE, _CHIN_TIP = 33, 8
 _UPPER, _LOWER = np.r_[49:54, UPPER_INNER], np.r_[59:54:-1, LOWER_INNER]  # facing pairs of outer and inner lips
 _INNER_UPPER, _INNER_LOWER = np.r_[61, 61, 62, 63, 63, UPPER_INNER], np.r_[67, 67, 66, 65, 65, LOWER_INNER]
 _LEAST_SCALE, _MOST_SCALE = 0.75, 1.3
-_CHEEKS = slice(70, 110), slice(20, 76)  # where a face's light is measured, rows and columns
-_LEAST_AREA = 0.02  # of a triangle, times two, in square pixels
+_CHEEKS = slice(70, 110), slice(20, 76)  # the rows and columns where a face's light is measured
+_LEAST_AREA = 0.02  # twice the area of the smallest triangle, in square pixels
 _FRACTION_BITS = 4
 _COLOURS_BLUR_PX = 1.0
-_TEETH = 0.9  # of its colour that an open mouth loses
+_TEETH = 0.9  # the share of its colour that an open mouth loses
 _LEFT, _MIDDLE, _RIGHT, _TOP, _HALF, _BOTTOM = -1, WIDTH_PX / 2, WIDTH_PX, -1, HEIGHT_PX / 2, HEIGHT_PX
 _ROWS = np.arange(HEIGHT_PX, dtype=np.float32)[:, None, None]
 _COLUMNS = np.arange(WIDTH_PX, dtype=np.float32)[None, :, None]
@@ -38,17 +38,17 @@ _BORDER = np.array(
 
 
 def move_points(own: Points, points: Points, rest: Points, smile: float, expressions: NDArray[np.float32]) -> Points:
-    """Where a portrait's landmarks go.
+    """Moves a portrait's landmarks as a clip moves.
 
     Args:
         own: the portrait's landmarks, ``(68, 2)``.
-        points: the clip's, ``(n, 68, 2)``.
-        rest: the clip's with the mouth at rest, ``(68, 2)``.
-        smile: how much of the portrait's own mouth's shape stays: 0 none, 1 all of it but its opening.
-        expressions: what eyes and brows do, ``(n, 2)``.
+        points: the clip's landmarks, ``(n, 68, 2)``.
+        rest: the clip's landmarks with the mouth at rest, ``(68, 2)``.
+        smile: how much of the shape of the portrait's own mouth stays: 0 nothing, 1 everything but its opening.
+        expressions: how far eyes are closed and how high brows are, ``(n, 2)`` (``expression.py``).
 
     Returns:
-        ``(n, 68, 2)``.
+        The moved landmarks, ``(n, 68, 2)``.
     """
     heights = [shape[_CHIN_TIP, 1] - shape[_NOSE_BASE, 1] for shape in (own, rest)]
     scale = float(np.clip(heights[0] / max(float(heights[1]), 1.0), _LEAST_SCALE, _MOST_SCALE))
@@ -62,7 +62,7 @@ def move_points(own: Points, points: Points, rest: Points, smile: float, express
 
 
 def _shut(own: Points) -> Points:
-    """A portrait's landmarks with the lips brought together half-way between them."""
+    """Returns a portrait's landmarks with its lips brought together half-way between them."""
     shut = own.copy()
     half = (own[_INNER_LOWER] - own[_INNER_UPPER]) / 2
     shut[_UPPER] += half
@@ -79,7 +79,7 @@ def recombine(
     smile: float,
     expressions: NDArray[np.float32],
 ) -> tuple[Frames, Points]:
-    """A portrait that talks as a clip does.
+    """Makes a portrait talk as a clip does.
 
     Args:
         portrait: an aligned crop, ``(128, 96, 3)``.
@@ -87,7 +87,7 @@ def recombine(
         frames: the clip's crops, ``(n, 128, 96, 3)``.
         points: their landmarks, ``(n, 68, 2)``.
         rest: the clip's landmarks with the mouth at rest.
-        smile, expressions: as for ``move_points``.
+        smile, expressions: the arguments of ``move_points``.
 
     Returns:
         Frames ``(n, 128, 96, 3)`` and their landmarks ``(n, 68, 2)``.
@@ -109,25 +109,25 @@ def recombine(
 
 
 def coloured(portrait: Frames, own: Points, face: Frames, points: Points) -> Frames:
-    """A grey portrait in the colours of somebody's face, which are bent to its shape; portraits with colours stay as they are.
+    """Gives a grey portrait the colours of another face, bent to its shape; a portrait with colours stays as it is.
 
-    Without it a decoder that sees many grey portraits paints pale lips into photos with colours.
+    Without this, a decoder that sees many grey portraits paints pale lips into photos with colours.
 
     Args:
         portrait: an aligned crop, ``(128, 96, 3)``.
         own: its landmarks, ``(68, 2)``.
-        face: another aligned crop.
-        points: its landmarks.
+        face: the aligned crop of the other face.
+        points: the landmarks of that face.
 
     Returns:
-        ``(128, 96, 3)``.
+        The portrait in colour, ``(128, 96, 3)``.
     """
     if not is_grey(portrait):
         return portrait
     bent = _bend(face, _mesh(own), points)
     colours = cv2.cvtColor(cv2.GaussianBlur(bent, (0, 0), _COLOURS_BLUR_PX) / 255, cv2.COLOR_RGB2LAB)
     lab = cv2.cvtColor(portrait.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    strength = np.clip(lab[..., 0] / np.maximum(colours[..., 0], 1), 0, 1)  # in the dark less
+    strength = np.clip(lab[..., 0] / np.maximum(colours[..., 0], 1), 0, 1)  # dark parts get less colour
     teeth = cv2.GaussianBlur(mouth_interior(own[None])[0].astype(np.float32), (3, 3), 0)
     lab[..., 1:] = colours[..., 1:] * (strength * (1 - _TEETH * teeth))[..., None]
     rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
@@ -135,7 +135,7 @@ def coloured(portrait: Frames, own: Points, face: Frames, points: Points) -> Fra
 
 
 class _Mesh(NamedTuple):
-    """Triangles between landmarks and the picture's border.
+    """Holds the triangles between landmarks and the picture's border.
 
     Attributes:
         triangles: numbers of their corners, ``(n, 3)``.
@@ -149,9 +149,9 @@ class _Mesh(NamedTuple):
 
 
 def _mesh(points: Points) -> _Mesh:
-    """The triangles of a face.
+    """Makes the triangles of a face.
 
-    Each is drawn as its number, the largest last: what lies between lids that meet is too thin to trust its slope.
+    Each is drawn as its number, the largest last, because the slope of a thin triangle between closed lids is not reliable.
     """
     places = np.concatenate([points, _BORDER])
     triangles = Delaunay(places).simplices
@@ -167,7 +167,7 @@ def _mesh(points: Points) -> _Mesh:
 def _bend(
     image: Frames, to: _Mesh, come_from: Points, part: tuple[slice, slice] = (slice(None), slice(None))
 ) -> NDArray[np.float32]:
-    """The image, or these rows and columns of it, with its landmarks moved, linear in the triangles between."""
+    """Moves the landmarks of an image, or of some rows and columns of it; between them it moves linearly in each triangle."""
     places = np.concatenate([come_from, _BORDER])
     slopes = np.linalg.solve(to.corners, places[to.triangles])  # x, y, 1 -> where a pixel comes from
     across, down, start = np.moveaxis(slopes[to.of_pixels[part]], 2, 0)
@@ -178,7 +178,7 @@ def _bend(
 
 
 def _in_light_of(portrait: Frames, frame: Frames, mouth: NDArray[np.float32], grey: bool) -> NDArray[np.float32]:
-    """The mouth of a frame in a portrait's light, and without colour in one that is ``grey``."""
+    """Returns the mouth of a frame in a portrait's light, and without colour if the portrait is ``grey``."""
     light, own_light = (float(image[_CHEEKS].mean()) for image in (portrait, frame))
     gain = float(np.clip(light / max(own_light, 1.0), 0.5, 2.0))
     lit = np.clip(mouth * gain, 0, 255)

@@ -1,4 +1,4 @@
-"""What became of each clip of a folder that is being prepared: a file beside the clip, and, at the end, the list of all."""
+"""Keeps what became of each clip during preparation: in a file beside the clip, and at the end in the list of all clips."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from stillspeak.errors import DataError, OutputError
 
 
 def record_path(destination: Path, clip: SourceClip) -> Path:
-    """Where what became of a clip is written; its video and sound lie beside it."""
+    """Returns the path of a clip's record; its video and sound lie beside it."""
     return destination / "clips" / clip.corpus / clip.speaker / f"{clip.clip}.json"
 
 
@@ -23,13 +23,13 @@ def new_record(clip: SourceClip) -> ClipRecord:
 
 
 def load_record(path: Path) -> ClipRecord:
-    """What became of a clip."""
+    """Reads the record of a clip."""
     fields = json.loads(path.read_text("utf-8"))
     return ClipRecord(**{**fields, "words": [Word(**word) for word in fields["words"]]})
 
 
 def earlier_records(destination: Path) -> list[ClipRecord]:
-    """What was brought to the same folder before; where its list is damaged, as the clips' own records say."""
+    """Returns the records of clips that are in the folder already; if its list is damaged, it reads the clips' own records."""
     if not (destination / MANIFEST).is_file():
         return []
     try:
@@ -40,10 +40,10 @@ def earlier_records(destination: Path) -> list[ClipRecord]:
 
 
 def require_same(clips: list[SourceClip], before: list[ClipRecord], destination: Path) -> None:
-    """Refuses clips of which the folder holds others by the same name.
+    """Refuses clips if the folder holds other clips with the same names.
 
     Raises:
-        DataError: if it does.
+        DataError: if there is such a clip.
     """
     known = {record.key: record.source_bytes for record in before}
     for clip in clips:
@@ -56,18 +56,18 @@ def require_same(clips: list[SourceClip], before: list[ClipRecord], destination:
 
 
 def bytes_of(path: Path) -> int:
-    """The size of a file; 0 if there is none."""
+    """Returns the size of a file in bytes; 0 if there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
 def publish_records(destination: Path, corpus: str, before: list[ClipRecord], records: list[ClipRecord]) -> None:
-    """Writes the list and the report of a folder: what was there before, and what was prepared now.
+    """Writes the list and the report of a folder, with the earlier clips and those that were prepared in this run.
 
     Raises:
         OutputError: if the folder cannot be written.
     """
     for part in (destination / "clips" / corpus).rglob(".*.part*"):
-        part.unlink(missing_ok=True)  # of a run that was killed
+        part.unlink(missing_ok=True)  # a run that was killed left it
     now = {record.key for record in records}
     everyone = [*(record for record in before if record.key not in now), *records]
     try:

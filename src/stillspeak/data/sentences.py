@@ -1,7 +1,7 @@
-"""Sentences beside the clips of a prepared folder: read aloud by synthetic voices, and which phoneme is said when. Ours.
+"""Lets synthetic voices read sentences aloud beside the clips of a prepared folder, and notes which phoneme is said when. Ours.
 
-A corpus has few words and few throats. ``training/teacher.py`` learns from its clips how phonemes move a mouth, and says of any
-sentence that was read aloud what a mouth would do: sound and mouth without a picture, for the sound phase.
+A corpus has few words and few voices. ``training/teacher.py`` learns from its clips how phonemes move a mouth, and predicts for
+each sentence how a mouth would move. So the sound phase gets sound and mouths without a picture.
 """
 
 import json
@@ -26,34 +26,34 @@ from stillspeak.whole import whole
 
 SENTENCES = "sentences.npz"
 FOLDER = "sentences"
-_LONGEST = 300  # characters of a sentence
-_KEPT = 1000  # sentences whose sounds stay in memory
-_PART_OF_SPEECH = ("lrw",)  # corpora whose clips hold more than the word that is known
+_LONGEST = 300  # the most characters that a sentence may have
+_KEPT = 1000  # the sounds of so many sentences stay in memory
+_PART_OF_SPEECH = ("lrw",)  # clips of these corpora hold more words than the one that is known
 _TAUGHT = ("train", "heldout", "validation")
-_PACES = (-0.15, 0.3)  # ours, logarithms: flite reads faster than people do
+_PACES = (-0.15, 0.3)  # ours: bounds of the logarithm of the pace, for flite reads faster than people do
 
 
 class Sentence(NamedTuple):
-    """A text and the voice that reads it."""
+    """Holds a text and the voice that reads it."""
 
     text: str
     voice: str
 
     @property
     def name(self) -> str:
-        """Of its files: the same wherever it is read."""
+        """Returns the name of its files, which is the same wherever it is read."""
         return f"{zlib.crc32(repr(tuple(self)).encode()):08x}"
 
 
 class Sentences:
-    """The sentences of a prepared folder that a teacher has gone through.
+    """Reads the sentences of a prepared folder for which the phoneme-to-viseme model has predicted mouths.
 
     Attributes:
-        paths: of the sounds; copies by other voices lie beside them.
-        offsets: what a mouth that says them would do, ``(frames, 58)`` each, crop pixels (``mouth_code.offsets``).
+        paths: the files of the sounds; copies by other voices lie beside them.
+        offsets: how a mouth moves that says them, ``(frames, 58)`` each, in crop pixels (``mouth_code.offsets``).
 
     Raises:
-        DataError: if the folder has none, or they are damaged.
+        DataError: if the folder has no sentences, or they are damaged.
     """
 
     def __init__(self, folder: str | Path, rate_hz: int = RATE_HZ) -> None:
@@ -75,7 +75,7 @@ class Sentences:
         return len(self.paths)
 
     def _load_sounds(self, index: int) -> list[NDArray[np.float32]]:
-        """A sentence's sound and its copies by other voices, ``(n,)`` each."""
+        """Reads a sentence's sound and its copies by other voices, ``(n,)`` each."""
         path = self.paths[index]
         return [read_audio(sound).at(self.rate_hz).samples for sound in with_copies(path)]
 
@@ -85,8 +85,8 @@ def write_sentences(folder: Path, names: list[str], offsets: list[NDArray[np.flo
 
     Args:
         folder: the prepared folder.
-        names: of the sentences, as ``Sentence.name``.
-        offsets: of each, ``(frames, 58)``.
+        names: the ``Sentence.name`` of each sentence.
+        offsets: how the mouth moves in each, ``(frames, 58)``.
     """
     with whole(folder / SENTENCES) as part:
         np.savez_compressed(
@@ -102,20 +102,20 @@ def prepare_sentences(
 ) -> list[Sentence]:
     """Lets voices read every line of a text, and as many of the corpus's own sentences; notes which phoneme is said when.
 
-    The same is noted of every clip whose words are known, and said in English. What is there is left as it is.
+    It also notes the phonemes of every clip whose words are known and English. Files that exist are left as they are.
 
     Args:
-        text: a file, UTF-8, a sentence a line; every voice reads each.
+        text: a UTF-8 file with one sentence a line; every voice reads each.
         destination: a prepared folder.
-        workers: processes; the number of cores by default.
-        voices: revoiced copies of each sentence.
-        readings: of each sentence, by other synthetic voices in its time.
+        workers: how many processes work; by default one for each core.
+        voices: how many revoiced copies each sentence gets.
+        readings: how many other synthetic voices read each sentence in the same time.
 
     Returns:
         The sentences that were read.
 
     Raises:
-        DataError: if the text cannot be used, the folder was not prepared or no words are known in it, or flite is not there.
+        DataError: if the text cannot be used, the folder was not prepared, no words are known in it, or flite is missing.
         OutputError: if the destination cannot be written.
     """
     destination = Path(destination).resolve()
@@ -131,12 +131,12 @@ def prepare_sentences(
         why = error.strerror if isinstance(error, OSError) else error.error_string
         raise OutputError(f"{destination / FOLDER} cannot be written: {why}.") from error
     for part in (destination / FOLDER).rglob(".*.part*"):
-        part.unlink(missing_ok=True)  # of a run that was killed
+        part.unlink(missing_ok=True)  # a run that was killed left it
     return sentences
 
 
 def _spoken(destination: Path, lines: list[str]) -> tuple[list[ClipRecord], list[Sentence]]:
-    """The clips whose words are known, and who reads what: every voice every line, and as many of the corpus's own sentences.
+    """Returns the clips whose words are known, and the sentences: every voice reads every line, and as many of the corpus.
 
     Raises:
         DataError: if no training clip's words are known.
@@ -154,7 +154,7 @@ def _spoken(destination: Path, lines: list[str]) -> tuple[list[ClipRecord], list
 
 
 def read_lines(path: Path) -> list[str]:
-    """The sentences of a text file, one a line. Raises DataError if there are none that can be read aloud."""
+    """Reads the sentences of a text file, one a line. Raises DataError if there are none that can be read aloud."""
     try:
         lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines()]
     except OSError as error:
@@ -171,14 +171,14 @@ def read_lines(path: Path) -> list[str]:
 
 
 def phonemes_path(destination: Path, what: ClipRecord | Sentence) -> Path:
-    """Where the phonemes of a clip or a sentence lie."""
+    """Returns the path of the phonemes of a clip or a sentence."""
     if isinstance(what, Sentence):
         return destination / FOLDER / f"{what.name}.json"
     return destination / FOLDER / "clips" / what.corpus / what.speaker / f"{what.clip}.json"
 
 
 def read_phonemes(path: Path) -> NDArray[np.uint8]:
-    """The phonemes of a clip or a sentence, ``(readings, steps)``; empty if nobody knows. Raises DataError if damaged."""
+    """Reads the phonemes of a clip or a sentence, ``(readings, steps)``; empty if unknown. Raises DataError if damaged."""
     try:
         return np.array(json.loads(path.read_text("utf-8"))["phonemes"], np.uint8)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -216,7 +216,7 @@ def _write(path: Path, text: str, phonemes: NDArray[np.uint8]) -> None:
 
 
 def _is_noted(path: Path, text: str, flac: Path) -> bool:
-    """Whether these words' phonemes were noted after the sound was made."""
+    """Returns whether the phonemes of these words were noted after the sound was made."""
     try:
         return (
             json.loads(path.read_text("utf-8"))["text"] == text and path.stat().st_mtime_ns >= flac.stat().st_mtime_ns

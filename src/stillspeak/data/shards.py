@@ -1,7 +1,8 @@
-"""A prepared folder as WebDataset tar shards, and back: few large files for object storage in place of many small ones.
+"""Packs a prepared folder into WebDataset tar shards, and unpacks them: object storage prefers few large files.
 
-Any place that fsspec knows will do: a folder, ``s3://bucket/grid``, ``gs://...``. The members of a clip share its path up to the
-first dot (``clips/grid/s1/bbaf2n.mp4``, ``.flac``, ``.voice1.flac``, ``.json``), the JSON last, as WebDataset readers expect.
+The shards may lie at any address that fsspec knows: a folder, ``s3://bucket/grid``, ``gs://...``. The members of a clip share
+its path up to the first dot (``clips/grid/s1/bbaf2n.mp4``, ``.flac``, ``.voice1.flac``, ``.json``); the JSON comes last, as
+WebDataset readers expect.
 """
 
 import hashlib
@@ -26,22 +27,22 @@ from stillspeak.data.voices import with_copies
 from stillspeak.errors import DataError
 from stillspeak.whole import whole
 
-FileSystem = Any  # of fsspec, whose own types say that a binary file may be text
-_BESIDE = (REPORT, PORTRAITS)  # files of a prepared folder that travel as they are
-_NAME = re.compile(r"[a-z]+-\d{6,}\.tar", re.ASCII)  # of a shard, as ``_planned`` gives it
-_READ_ALOUD = "sentences.tar"  # sentences.npz and the sounds that it names
+FileSystem = Any  # fsspec's own types say that a binary file may be text
+_BESIDE = (REPORT, PORTRAITS)  # these files of a prepared folder are copied unchanged
+_NAME = re.compile(r"[a-z]+-\d{6,}\.tar", re.ASCII)  # the name of a shard, as ``_planned`` makes it
+_READ_ALOUD = "sentences.tar"  # holds sentences.npz and the sounds that it names
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """A tar file to be: its name, and its clips with their files."""
+    """Plans a tar file: its name, and its clips with their files."""
 
     name: str
     clips: list[tuple[ClipRecord, list[Path]]]
 
     @property
     def digest(self) -> str:
-        """Says which files, as they are now, the shard is made of."""
+        """Returns a digest of the shard's files, as they are now."""
         stamps = [
             (str(path), path.stat().st_size, path.stat().st_mtime_ns) for _, files in self.clips for path in files
         ]
@@ -51,19 +52,19 @@ class _Shard:
 def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
     """Packs a prepared folder into shards of one split each; the same folder gives the same bytes.
 
-    Stopped and called again, it goes on: a shard appears when it is whole, and one that is there is not written again.
+    If it is stopped, the next call goes on: a shard appears when it is whole, and a shard that exists is not written again.
 
     Args:
-        folder: as ``prepare`` left it.
-        destination: where the shards, ``manifest.parquet`` and ``report.md`` go: a folder or any address fsspec knows.
-        shard_mb: megabytes from which the next shard is begun.
+        folder: a prepared folder.
+        destination: the place for the shards, ``manifest.parquet`` and ``report.md``: a folder or any address fsspec knows.
+        shard_mb: the size in megabytes from which the next shard begins.
 
     Returns:
         The names of the shards.
 
     Raises:
         DataError: if the folder was never prepared, a clip's file is missing, or the destination cannot be written or holds
-            clips that the folder does not.
+            clips that the folder does not hold.
     """
     if not 0 < shard_mb < math.inf:
         raise DataError(f"--shard-mb must be above 0, not {shard_mb:g}.")
@@ -79,7 +80,7 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
             _write(shard, folder, fs, root)
         _put_beside(folder, fs, root)
         _put(fs, f"{root}/{MANIFEST}", to_parquet(packed))
-        for stale in before - {shard.name for shard in shards}:  # a reader of all tars would find clips twice
+        for stale in before - {shard.name for shard in shards}:  # else a reader of all tars would find clips twice
             for path in (f"{root}/{stale}", f"{root}/{stale}.sha256"):
                 if fs.exists(path):
                     fs.rm(path)
@@ -89,7 +90,7 @@ def pack(folder: Path, destination: str, shard_mb: float = 256) -> list[str]:
 
 
 def _put_beside(folder: Path, fs: FileSystem, root: str) -> None:
-    """Puts what lies beside the clips of a prepared folder where its shards are."""
+    """Copies the files beside the clips of a prepared folder to the place of its shards."""
     for name in _BESIDE:
         if (folder / name).is_file():
             _put(fs, f"{root}/{name}", (folder / name).read_bytes())
@@ -98,7 +99,7 @@ def _put_beside(folder: Path, fs: FileSystem, root: str) -> None:
 
 
 def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipRecord]:
-    """Makes a prepared folder of shards, or of one split of them; what is already there stays and is not fetched again.
+    """Turns shards, or one split of them, into a prepared folder; clips that it holds already are not fetched again.
 
     Returns:
         The folder's records, with those that it held before.
@@ -136,7 +137,7 @@ def unpack(source: str, folder: Path, split: str | None = None) -> list[ClipReco
 
 
 def _fetch(fs: FileSystem, root: str, folder: Path, records: list[ClipRecord]) -> None:
-    """Unpacks the shards of clips that are not all there yet. Raises TarError if a shard lacks one of its clips."""
+    """Unpacks the shards of which the folder lacks clips. Raises TarError if a shard lacks one of its clips."""
     shards: dict[str, list[ClipRecord]] = {}
     for record in records:
         if record.shard:
@@ -150,10 +151,10 @@ def _fetch(fs: FileSystem, root: str, folder: Path, records: list[ClipRecord]) -
 
 
 def _require_own(fs: FileSystem, root: str, destination: str, records: list[ClipRecord]) -> set[str]:
-    """Refuses a place that holds shards of clips that are not among these: they would be lost. Returns the shards there."""
+    """Refuses a place with shards of other clips, which would be lost; returns the names of the shards that it holds."""
     try:
         there = from_parquet(fs.cat_file(f"{root}/{MANIFEST}"), f"{destination}/{MANIFEST}")
-    except (OSError, DataError):  # none, or one that nobody can read
+    except (OSError, DataError):  # there is no manifest, or nobody can read it
         return set()
     own = {record.key for record in records}
     if others := [record for record in there if record.key not in own]:
@@ -172,7 +173,7 @@ def _place(address: str) -> tuple[FileSystem, str]:
 
 
 def _planned(folder: Path, records: list[ClipRecord], limit: int) -> Iterator[_Shard]:
-    """The shards of a folder: clips in the manifest's order, each split for itself."""
+    """Plans the shards of a folder: each holds clips of one split, in the manifest's order."""
     kept = [record for record in records if not record.dropped]
     for split in sorted({record.split for record in kept}):
         clips: list[tuple[ClipRecord, list[Path]]] = []
@@ -194,7 +195,7 @@ def _planned(folder: Path, records: list[ClipRecord], limit: int) -> Iterator[_S
 
 
 def _write(shard: _Shard, folder: Path, fs: FileSystem, root: str) -> None:
-    """Writes a shard and what it was made of beside it, unless that is there already."""
+    """Writes a shard and its digest beside it, unless the same shard is there already."""
     note = f"{root}/{shard.name}.sha256"
     digest = shard.digest.encode()
     if fs.exists(note) and fs.exists(f"{root}/{shard.name}") and fs.cat_file(note) == digest:
@@ -210,7 +211,7 @@ def _write(shard: _Shard, folder: Path, fs: FileSystem, root: str) -> None:
 
 
 def _write_sentences(folder: Path, fs: FileSystem, path: str) -> None:
-    """Writes the sentences that were read aloud into a tar of their own; what says that they are whole is its last member."""
+    """Writes the sentences that were read aloud into a tar of their own; its last member says that it is whole."""
     paths = [sound for own in Sentences(folder).paths for sound in with_copies(own)]
     with fs.transaction, fs.open(path, "wb") as file, tarfile.open(fileobj=file, mode="w|") as tar:
         for sound in [*paths, folder / SENTENCES]:
@@ -219,7 +220,7 @@ def _write_sentences(folder: Path, fs: FileSystem, path: str) -> None:
 
 
 def _add(tar: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
-    """A member without owner and time: the same clips give the same bytes."""
+    """Adds a member without owner and time, so that the same clips give the same bytes."""
     member = tarfile.TarInfo(name)
     member.size = size
     tar.addfile(member, content)
@@ -231,7 +232,7 @@ def _put(fs: FileSystem, path: str, content: bytes) -> None:
 
 
 def _read(fs: FileSystem, path: str, folder: Path) -> None:
-    """Lays the members of a shard into a folder; the JSON of a clip is its last and says that it is whole."""
+    """Writes the members of a shard into a folder; the JSON of a clip comes last and says that the clip is whole."""
     top = folder.resolve()
     with fs.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
         for member in tar:
@@ -244,7 +245,7 @@ def _read(fs: FileSystem, path: str, folder: Path) -> None:
 
 
 def _into(place: Path, content: IO[bytes]) -> None:
-    """A file that is there whole or not at all."""
+    """Writes a file whole or not at all."""
     with whole(place) as part, part.open("wb") as out:
         while block := content.read(1 << 20):
             out.write(block)

@@ -1,4 +1,4 @@
-"""A prepared folder at a glance: a table of its speakers, and a contact sheet with each one's mean aligned face."""
+"""Shows a prepared folder at a glance: a table of its speakers, and a contact sheet with each one's mean aligned face."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -12,14 +12,14 @@ from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX
 from stillspeak.media.images import write_image
 from stillspeak.media.video import read_video
 
-EYES_AND_NOSE = (45, 42, 36, 39, 33)  # of the 68 points, in the order of ``CANONICAL``
+EYES_AND_NOSE = (45, 42, 36, 39, 33)  # among the 68 points, in the order of ``CANONICAL``
 _MOMENTS = 7
 _CLIPS_A_MEAN = 4
 _MOST_SPEAKERS = 40
 
 
 def by_speaker(folder: Path, split: str | None = None) -> dict[tuple[str, str, str], list[ClipRecord]]:
-    """Usable clips by corpus, split and speaker, sorted. Raises DataError if there are none."""
+    """Returns the usable clips by corpus, split and speaker, sorted. Raises DataError if there are none."""
     clips: dict[tuple[str, str, str], list[ClipRecord]] = defaultdict(list)
     for record in read_manifest(folder, split):
         clips[record.corpus, record.split, record.speaker].append(record)
@@ -27,7 +27,7 @@ def by_speaker(folder: Path, split: str | None = None) -> dict[tuple[str, str, s
 
 
 def speakers_table(folder: Path, split: str | None = None) -> str:
-    """Markdown: of each speaker clips, minutes, sharpness, and how far eyes and nose are from the canonical points."""
+    """Returns a Markdown table with each speaker's clips, minutes, sharpness, and error of the alignment in pixels."""
     lines = ["| corpus | split | speaker | clips | minutes | sharpness | eyes and nose off, px |", "|---" * 7 + "|"]
     for (corpus, of, speaker), records in by_speaker(folder, split).items():
         minutes = sum(record.seconds for record in records) / 60
@@ -38,13 +38,13 @@ def speakers_table(folder: Path, split: str | None = None) -> str:
 
 
 def misplaced_px(records: list[ClipRecord]) -> float:
-    """Mean distance, in each coordinate, of a speaker's mean eyes and nose from the canonical points."""
+    """Returns how far a speaker's mean eyes and nose are from the canonical points, as a mean over both coordinates."""
     means = [record.points()[:, EYES_AND_NOSE].mean(axis=0) for record in records]
     return float(np.abs(np.mean(means, axis=0) - CANONICAL).mean())
 
 
 def contact_sheet(folder: Path, output: Path, split: str | None = None) -> str:
-    """Writes a picture: a row for each speaker, the mean face first, then moments of a clip. Returns what was written.
+    """Draws a row for each speaker, with the mean face and then moments of a clip, and writes the picture; returns its path.
 
     Raises:
         DataError: if there are no clips.

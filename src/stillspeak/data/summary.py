@@ -1,4 +1,4 @@
-"""``report.md`` of a prepared folder: hours per split beside the paper's Table 1, and what was dropped."""
+"""Writes ``report.md`` of a prepared folder: hours per split beside the paper's Table 1, and the dropped clips."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from stillspeak.data.manifest import ClipRecord
 
 REPORT = "report.md"
-# Paper, Table 1; hours after mirroring, as there.
+# Paper, Table 1; the hours are those after mirroring, as in the paper.
 _TABLE_1 = {
     ("grid", "train"): (31639, 26.36), ("grid", "validation"): (6999, 5.83), ("grid", "test"): (9976, 8.31),
     ("tcd-timit", "train"): (8218, 9.13), ("tcd-timit", "validation"): (686, 0.76), ("tcd-timit", "test"): (977, 1.09),
@@ -14,7 +14,7 @@ _TABLE_1 = {
 
 
 def report(records: list[ClipRecord]) -> str:
-    """Markdown: clips and hours per corpus and split beside the paper's Table 1, per speaker, and drops by reason."""
+    """Returns the report in Markdown: clips and hours per split beside Table 1, and per speaker, and drops by reason."""
     kept = [record for record in records if not record.dropped]
     lines = ["# Prepared clips", "", "| corpus | split | clips | hours | paper, Table 1 |", "|---|---|---|---|---|"]
     for (corpus, split), seconds in _seconds(kept, lambda record: (record.corpus, record.split)):
@@ -33,7 +33,7 @@ def report(records: list[ClipRecord]) -> str:
 def _seconds(
     records: list[ClipRecord], key: Callable[[ClipRecord], tuple[str, str]]
 ) -> list[tuple[tuple[str, str], list[float]]]:
-    """The seconds of clips that share a key, sorted by it."""
+    """Returns the seconds of clips that share a key, sorted by it."""
     groups: dict[tuple[str, str], list[float]] = defaultdict(list)
     for record in records:
         groups[key(record)].append(record.seconds)

@@ -1,7 +1,7 @@
-"""Drawn talking faces whose mouth opening and blinks are known: for tests, and for a first try without a corpus. Ours.
+"""Draws talking faces whose opening and blinks are known, for tests and for a first try without a corpus. Ours.
 
-A drawn person has a skin, hair, proportions and a pitch of their own; a clip is a string of syllables, each with a vowel that
-opens the mouth so far and sounds so loud. What is drawn is written as a prepared folder.
+A drawn person has their own skin, hair, proportions and pitch. A clip is a string of syllables; each has a vowel that opens the
+mouth by a known distance and has a known loudness. The clips are written as a prepared folder.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from stillspeak.media.audio import Sound
 from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX
 
 RATE_HZ = 16_000
-_SCALE = 4  # drawn so much larger, then shrunk
+_SCALE = 4  # a picture is drawn so much larger, and then shrunk
 _SECONDS = 3.0
-_QUIET_SECONDS = 0.4  # before and after what is said
+_QUIET_SECONDS = 0.4  # the silence before and after the syllables
 _OPEN_PX = {"a": 7.0, "e": 4.0, "i": 2.0, "o": 5.0, "u": 2.5, "m": 0.0}  # ours
 _FORMANTS_HZ = {
     "a": (800, 1200),
@@ -38,14 +38,14 @@ _BLINK_FRAMES = 4
 _BLUR_PX = (
     1.2  # ours: sharp edges mislead a landmark predictor made for photos (0.79 of the opening found, with it 0.98)
 )
-_EYE_PX = 3.0  # from the middle of an open eye to its lid
+_EYE_PX = 3.0  # the distance from the middle of an open eye to its lid
 _HELDOUT_ONE_IN, _VALIDATION_ONE_IN = 10, 5
 Random = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Person:
-    """A drawn face: colours in RGB, proportions in pixels of the crop, pitch of the voice."""
+    """Describes a drawn face: colours in RGB, proportions in pixels of the crop, and the pitch of the voice in hertz."""
 
     skin: tuple[int, int, int]
     hair: tuple[int, int, int]
@@ -59,14 +59,14 @@ class Person:
 
 @dataclass(frozen=True)
 class DrawnClip:
-    """A clip and the truth about it.
+    """Holds a drawn clip and the true figures about it.
 
     Attributes:
         frames: uint8 ``(time, 128, 96, 3)``.
-        points: 68 landmarks, ``(time, 68, 2)``, crop pixels.
-        sound: at 16 kHz.
-        opening: inner-lip opening in pixels, ``(time,)``.
-        shut_eyes: 0 open, 1 shut, ``(time,)``.
+        points: 68 landmarks in crop pixels, ``(time, 68, 2)``.
+        sound: the sound at 16 kHz.
+        opening: the opening of the inner lips in pixels, ``(time,)``.
+        shut_eyes: how far the eyes are shut, from 0 (open) to 1, ``(time,)``.
     """
 
     frames: NDArray[np.uint8]
@@ -77,7 +77,7 @@ class DrawnClip:
 
 
 def draw_person(random: Random) -> Person:
-    """A person by chance."""
+    """Draws a person by chance."""
     tone = random.uniform(0.35, 1.0)
     skin = np.array([235, 195, 165]) * tone + random.normal(0, 6, 3)
     lips = skin * [0.85, 0.6, 0.6]
@@ -94,7 +94,7 @@ def draw_person(random: Random) -> Person:
 
 
 def draw_clip(person: Person, random: Random, seconds: float = _SECONDS) -> DrawnClip:
-    """A person says syllables; now and then they blink."""
+    """Draws a clip in which a person says syllables, and blinks now and then."""
     time = round(seconds * FPS)
     syllables = _syllables(seconds, random)
     moments = (np.arange(time) + 0.5) / FPS
@@ -111,12 +111,12 @@ def draw_clip(person: Person, random: Random, seconds: float = _SECONDS) -> Draw
 
 
 def draw_corpus(destination: str | Path, speakers: int = 10, clips: int = 10, seed: int = 0) -> list[ClipRecord]:
-    """Writes a prepared folder of drawn clips: one speaker in 5 for validation, one training clip in 10 held out.
+    """Writes a prepared folder of drawn clips: one speaker in 5 is for validation, and one training clip in 10 is held out.
 
     Args:
-        destination: the folder, new or empty.
-        speakers: how many people.
-        clips: of each.
+        destination: the folder, which must be new or empty.
+        speakers: how many people are drawn.
+        clips: how many clips each of them gets.
         seed: the same seed draws the same clips.
 
     Raises:
@@ -147,7 +147,7 @@ def draw_corpus(destination: str | Path, speakers: int = 10, clips: int = 10, se
 
 
 def landmarks(person: Person, opening: float, shut: float) -> NDArray[np.float32]:
-    """The 68 points of a person whose lips are ``opening`` pixels apart and whose eyes are ``shut`` (0 to 1)."""
+    """Returns the 68 points of a person whose lips are ``opening`` pixels apart and whose eyes are ``shut`` (0 to 1)."""
     left, right = CANONICAL[[2, 3]].mean(axis=0), CANONICAL[[0, 1]].mean(axis=0)
     middle, drop = (left[0] + right[0]) / 2, opening
     turn = np.linspace(np.pi, 0, 17)
@@ -166,7 +166,7 @@ def _eye(middle: NDArray[np.floating], shut: float) -> NDArray[np.float64]:
 
 
 def _lips(person: Person, middle: float, opening: float) -> NDArray[np.float64]:
-    """Outer and inner lips; a mouth that opens gets a little narrower."""
+    """Returns outer and inner lips; a mouth that opens gets a little narrower."""
     half = person.mouth_width / 2 - 0.3 * opening
     upper, lower = person.mouth_y - 0.15 * opening, person.mouth_y + 0.85 * opening
     outer_x = half * np.array([-1, -0.6, -0.25, 0, 0.25, 0.6, 1, 0.6, 0.25, 0, -0.25, -0.6])
@@ -179,7 +179,7 @@ def _lips(person: Person, middle: float, opening: float) -> NDArray[np.float64]:
 
 
 def _draw(person: Person, points: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """One frame, ``(128, 96, 3)``."""
+    """Draws one frame, ``(128, 96, 3)``."""
     large = np.full((HEIGHT_PX * _SCALE, WIDTH_PX * _SCALE, 3), person.wall, np.uint8)
     shadow = _colour(0.6 * np.array(person.skin))
 
@@ -212,7 +212,7 @@ def _draw(person: Person, points: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _syllables(seconds: float, random: Random) -> list[tuple[float, float, str]]:
-    """What is said: start, end and vowel of each syllable, with a pause now and then."""
+    """Draws start, end and vowel of each syllable by chance, with a pause now and then."""
     at, said = _QUIET_SECONDS, []
     while True:
         length = random.uniform(0.16, 0.32)
@@ -223,7 +223,7 @@ def _syllables(seconds: float, random: Random) -> list[tuple[float, float, str]]
 
 
 def _speak(person: Person, syllables: list[tuple[float, float, str]], seconds: float, random: Random) -> Sound:
-    """Each syllable as a hum with its vowel's two resonances, as loud as its mouth is open; faint noise between."""
+    """Makes each syllable a hum with its vowel's two resonances, as loud as its mouth is open, with faint noise between."""
     samples = random.normal(0, 1e-4, round(seconds * RATE_HZ))
     for start, end, vowel in syllables:
         first, last = round(start * RATE_HZ), round(end * RATE_HZ)

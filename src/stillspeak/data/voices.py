@@ -1,6 +1,6 @@
-"""Other voices saying the same at the same time: WORLD analysis and synthesis with shifted pitch and formants.
+"""Gives a clip's sound other voices in the same timing: analyses it with WORLD, and synthesises it with other pitch and formants.
 
-Ours: with few speakers, a sound encoder learns one throat. WORLD keeps the timing, so the mouth's labels stay true.
+Ours: with few speakers, an audio encoder learns only their voices. WORLD keeps the timing, so the mouth's labels stay true.
 Source: Morise, Yokomori, Ozawa 2016, through the package pyworld.
 """
 
@@ -17,16 +17,16 @@ from stillspeak.media.audio import read_audio
 from stillspeak.whole import whole
 
 WORLD_FRAME_SECONDS = 0.005
-RATE_HZ = 16_000  # ours: what the default model hears
+RATE_HZ = 16_000  # ours: the sample rate of the default model
 
 
 def copy_path(flac: Path, kind: str, number: int) -> Path:
-    """Where copy ``number`` of a clip's sound by another voice lies; ``kind`` is voice or reading."""
+    """Returns the path of copy ``number`` of a clip's sound by another voice; ``kind`` is voice or reading."""
     return flac.with_suffix(f".{kind}{number}.flac")
 
 
 def with_copies(flac: Path) -> list[Path]:
-    """A sound, and all copies of it by other voices, each kind numbered from 1 without a gap."""
+    """Returns the paths of a sound and of all its copies by other voices, each kind numbered from 1 without a gap."""
     sounds = [flac]
     for kind in ("reading", "voice"):
         numbered = (copy_path(flac, kind, number) for number in itertools.count(1))
@@ -35,13 +35,13 @@ def with_copies(flac: Path) -> list[Path]:
 
 
 def make_voices(flac: Path, count: int) -> None:
-    """Writes ``count`` revoiced copies beside a clip's sound, at 16 kHz; the same ones every time. Skips those there."""
+    """Writes ``count`` revoiced copies beside a clip's sound, at 16 kHz, the same ones every time. Skips those that exist."""
     for number in range(1, count + 1):
         path = copy_path(flac, "voice", number)
         if path.exists():
             continue
         random = np.random.default_rng([zlib.crc32(flac.stem.encode()), number])
-        throat = random.uniform(-1, 1)  # a shorter throat mostly goes with a higher voice
+        throat = random.uniform(-1, 1)  # a shorter vocal tract mostly goes with a higher voice
         pitch = 1.2 * 2 ** (0.55 * throat + random.uniform(-0.3, 0.3))
         formants = 1.03 * 2 ** (0.18 * throat + random.uniform(-0.08, 0.08))
         sound = read_audio(flac).at(RATE_HZ)
@@ -55,7 +55,7 @@ def write_voice(path: Path, samples: NDArray[np.float32]) -> None:
 
 
 def flac(samples: NDArray[np.float32], rate_hz: int) -> bytes:
-    """A FLAC file of samples ``(n,)``; soundfile itself takes no names of files that are no text."""
+    """Returns the bytes of a FLAC file of samples ``(n,)``; soundfile itself refuses file names that are no text."""
     file = io.BytesIO()
     soundfile.write(file, np.clip(samples, -1, 1), rate_hz, subtype="PCM_16", format="FLAC")
     return file.getvalue()
@@ -68,19 +68,19 @@ def revoice(
     formants: float,
     times: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
-    """The same speech from another throat, and with another timing if asked.
+    """Makes speech sound as from another person, and gives it another timing if ``times`` are given.
 
     Args:
         samples: float32 ``(n,)``.
         rate_hz: samples a second.
-        pitch: factor on the fundamental frequency.
-        formants: factor on the resonances' frequencies; above 1 is a shorter vocal tract.
-        times: the second of ``samples`` that is said at each 5 ms; as it was said, if left out.
+        pitch: the factor on the fundamental frequency.
+        formants: the factor on the resonances' frequencies; above 1 is a shorter vocal tract.
+        times: for each 5 ms of the result, the second of ``samples`` that it says; None keeps the timing.
 
     Returns:
-        float32 ``(n,)``, time for time the same words; with ``times``, 5 ms for each of them.
+        float32 ``(n,)`` with the same words at the same times; with ``times``, 5 ms for each of them.
     """
-    import pyworld  # warns about pkg_resources when imported: only where it is used
+    import pyworld  # warns about pkg_resources when imported, so only this function imports it
 
     wave = samples.astype(np.float64)
     period_ms = 1000 * WORLD_FRAME_SECONDS
@@ -102,7 +102,7 @@ def revoice(
 
 
 def _with_formants(envelope: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    """A spectral envelope ``(time, bins)`` with its resonances at ``factor`` times their frequencies."""
+    """Moves the resonances of a spectral envelope ``(time, bins)`` to ``factor`` times their frequencies."""
     bins = np.arange(envelope.shape[1])
     source = np.minimum(bins / factor, bins[-1])
     low = source.astype(int)

@@ -1,4 +1,4 @@
-"""Measuring: one file for each metric, and what runs them over clips. Nothing here needs PyTorch.
+"""Measures models: each metric has its own file, and ``evaluate.py`` runs them over clips. Nothing here needs PyTorch.
 
 - ``evaluate.py`` measures a model over the clips of a prepared folder, or any two videos.
 - ``kept.py`` chooses the clips and keeps what was measured of each.

@@ -1,7 +1,7 @@
-"""Blinks: how many a second and how long. Paper, section 4.4 (figure 7); eye aspect ratio after Soukupova and Cech 2016.
+"""Counts blinks, and measures how long they are. Paper, section 4.4 (figure 7).
 
-The ratio is taken relative to the clip's own open eyes: at 96 x 128 the fixed threshold of the original, 0.2, is below the
-closed eyes of some people and above the open eyes of others.
+It uses the eye aspect ratio of Soukupova and Cech 2016, relative to the clip's own open eyes: at 96 x 128 the fixed threshold of
+the original, 0.2, is below the closed eyes of some people and above the open eyes of others.
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from scipy.signal import find_peaks
 from stillspeak.data.landmarks import eyes_lowered
 
 DEPTH = 0.25  # ours: a blink closes the eye by at least a quarter of its opening
-_LONGEST_SECONDS = 0.6  # beyond it eyes are closed or look down
-_NEIGHBOURHOOD_SECONDS = 1.2  # within which a blink stands out
+_LONGEST_SECONDS = 0.6  # eyes that close for longer do not blink: they stay closed or look down
+_NEIGHBOURHOOD_SECONDS = 1.2  # a blink stands out within this time
 
 
 class Blinks(NamedTuple):
-    """Blinks of a clip: ``rate`` a second, and the mean length in seconds at half depth (nan without a blink)."""
+    """Holds the blinks of a clip: ``rate`` a second, and the mean length in seconds at half depth (nan without a blink)."""
 
     rate: float
     seconds: float

@@ -1,6 +1,6 @@
-"""Two evaluations held against each other clip by clip: what changed, and whether it is more than chance. Ours.
+"""Compares two evaluations clip by clip: what changed, and whether it is more than chance. Ours.
 
-Clips differ from each other far more than two models do; differences on the same clips have much narrower intervals than
+Clips differ from each other far more than two models do. So the differences on the same clips have much narrower intervals than
 either mean (a paired bootstrap).
 """
 
@@ -19,10 +19,10 @@ _REAL = "ground_truth"
 
 
 def read_clips(folder: Path) -> dict[str, Figures]:
-    """The figures of each clip that an evaluation left in ``results.parquet``, by clip, row and metric.
+    """Reads the figures of each clip from the ``results.parquet`` of an evaluation, by clip, row and metric.
 
     Raises:
-        DataError: if there are none.
+        DataError: if there are no figures.
     """
     path, clips = folder / "results.parquet", dict[str, Figures]()
     try:
@@ -35,17 +35,17 @@ def read_clips(folder: Path) -> dict[str, Figures]:
 
 
 def compare(before: Path, after: Path, row: str = "model") -> str:
-    """A Markdown table: each metric before and after, and the mean of the clips' differences with its 95 % interval.
+    """Makes a Markdown table: each metric before and after, and the mean of the clips' differences with its 95 % interval.
 
-    Only clips that both have count. An interval without 0 is printed in bold.
+    It uses the clips that both evaluations have. An interval without 0 is printed in bold.
 
     Args:
-        before: a folder that ``evaluate`` wrote.
-        after: another one.
-        row: which of their rows.
+        before: the folder that ``evaluate`` wrote for the first model.
+        after: the folder that ``evaluate`` wrote for the second model.
+        row: the row of the tables to compare.
 
     Raises:
-        DataError: if a folder holds no evaluation, or they have no clip with that row in common.
+        DataError: if a folder holds no evaluation, or the two have no clip with that row in common.
     """
     first, second = read_clips(before), read_clips(after)
     shared = [clip for clip, rows in first.items() if row in rows and row in second.get(clip, {})]
@@ -65,13 +65,13 @@ def compare(before: Path, after: Path, row: str = "model") -> str:
 def _cells(
     metric: str, row: str, shared: list[str], first: dict[str, Figures], second: dict[str, Figures]
 ) -> list[str]:
-    """Real, before, after and difference of a metric over the clips that have it; none if no clip has."""
+    """Returns real, before, after and difference of a metric over the clips that have it; nothing if no clip has it."""
     clips = [clip for clip in shared if metric in first[clip][row] and metric in second[clip][row]]
     if not clips:
         return []
     real = np.array([first[clip].get(_REAL, {}).get(metric, np.nan) for clip in clips])
     name, units = metric, np.ones(len(clips))
-    if metric == "acd_ratio":  # of the means, as in the results
+    if metric == "acd_ratio":  # it is a ratio of means, as in the results
         name, units = "acd", np.array([first[clip].get(_REAL, {}).get("acd", np.nan) for clip in clips])
     a, b = (np.array([rows[clip][row].get(name, np.nan) for clip in clips]) for rows in (first, second))
     real = real[~np.isnan(real)]
@@ -84,7 +84,7 @@ def _mean(values: np.ndarray, units: np.ndarray) -> str:
 
 
 def _difference(values: np.ndarray, units: np.ndarray, most: int) -> str:
-    """The mean difference and its interval: bold where 0 is not in it; none of one clip, which says nothing of others."""
+    """Returns the mean difference and its interval, in bold if 0 is not in it; one clip alone has no interval."""
     mean, few = values.mean() / units.mean(), "" if len(values) == most else f"n {len(values)}"
     if np.isnan(mean):
         return ""

@@ -1,4 +1,4 @@
-"""Judges a model over the clips of a prepared folder, or any two videos. Parallel, resumable. Paper, sections 4.2-4.3.
+"""Judges a model over the clips of a prepared folder, or any two videos. Paper, sections 4.2-4.3.
 
 Rows: the real video, the model from the clip's first frame and sound, that frame repeated, the model with another clip's
 sound, and with several seeds of noise the model without noise. Every row is heard with the clip's own sound.
@@ -38,7 +38,7 @@ from stillspeak.runtime.engine import find_model, model_digest
 from stillspeak.whole import make_folder
 
 FPS = 25
-_LEAST_FRAMES = 10  # ours: less than this is no video to judge
+_LEAST_FRAMES = 10  # ours: a shorter video cannot be judged
 _STRANGERS_AT_MOST = 30
 
 
@@ -68,7 +68,7 @@ def evaluate(
         noise_seeds: how many seeds there are; the model's figures are means over them.
 
     Raises:
-        DataError, ModelError, OutputError: if it cannot be done.
+        DataError, ModelError, OutputError: if the clips, the model or the destination cannot be used.
     """
     folder, split = find_model(model), choose_split(data, split, speakers)
     load(folder, threads=1)  # a damaged model is named before any clip is judged
@@ -116,7 +116,7 @@ def _judge(
     done: Done,
     workers: int | None,
 ) -> dict[str, str]:
-    """Judges clips in parallel and keeps each as it is done; returns those that could not be judged, and why."""
+    """Judges clips in parallel, and keeps each as it is done; returns the clips that could not be judged, with the reasons."""
     skipped: dict[str, str] = {}
 
     def keep(job: Job, future: "Future[report.Figures]") -> None:
@@ -145,7 +145,7 @@ def _judge(
 
 
 def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embeddings]) -> report.Figures:
-    """All rows of one clip."""
+    """Computes all rows of one clip."""
     real = read_video(data / job.record.path)
     sound, animator = clip_sound(data, job.record), _animator(model)
     if len(real) < _LEAST_FRAMES:
@@ -159,19 +159,19 @@ def judge_clip(job: Job, data: Path, model: Path, strangers: dict[str, Embedding
     if job.noise_seeds > 1:
         videos["no_noise"] = _without_noise(model).animate_aligned(real[0], sound)
     if job.other is not None:
-        with contextlib.suppress(StillspeakError):  # the other clip's fault, which its own row says
+        with contextlib.suppress(StillspeakError):  # the other clip is to blame, and its own row says so
             videos["shuffled_audio"] = animator.animate_aligned(real[0], clip_sound(data, job.other), seed=job.seed)
     return report.over_seeds({row: measure(video, held, _judges()) for row, video in videos.items()})
 
 
 def evaluate_videos(made: Path, real: Path, destination: Path, text: str = "") -> dict[str, Any]:
-    """Judges any video against the real one, from whatever system; both are aligned first unless they are crops already.
+    """Judges any video, made by any system, against the real one; both are aligned first unless they are crops already.
 
     Args:
         made: a video of one speaking face.
-        real: what it should have been, with the sound.
-        destination: as in ``evaluate``.
-        text: what is said, for the word error rate; GRID's sentences only.
+        real: the real video, with the sound.
+        destination: the folder for the results.
+        text: the GRID sentence that is spoken, for the word error rate; empty for no word error rate.
 
     Raises:
         MediaError, FaceError, DataError, OutputError: if a video cannot be used.
@@ -186,7 +186,7 @@ def evaluate_videos(made: Path, real: Path, destination: Path, text: str = "") -
 
 
 def _strangers(data: Path, everyone: list[ClipRecord]) -> dict[str, Embeddings]:
-    """A descriptor of every speaker of the prepared folder, from the first frame of a clip that can be read."""
+    """Returns a descriptor of every speaker of the prepared folder, from the first frame of a clip that can be read."""
     found: dict[str, Embeddings] = {}
     for record in everyone:
         if record.speaker in found or len(found) == _STRANGERS_AT_MOST:
@@ -197,7 +197,7 @@ def _strangers(data: Path, everyone: list[ClipRecord]) -> dict[str, Embeddings]:
 
 
 def _fingerprint(model: Path, everyone: list[ClipRecord]) -> str:
-    """What a figure depends on beside the clip: the model, the judges, the program, the other people."""
+    """Returns a digest of all that figures depend on beside the clip: the model, the judges, the program, the other people."""
     digest = hashlib.sha256(package_version().encode())
     digest.update(" ".join(sorted({record.speaker for record in everyone})).encode())
     digest.update(model_digest(model).encode())
@@ -208,7 +208,7 @@ def _fingerprint(model: Path, everyone: list[ClipRecord]) -> str:
 
 
 def clip_sound(data: Path, record: ClipRecord) -> Sound:
-    """The sound of a prepared clip."""
+    """Reads the sound of a prepared clip."""
     return read_audio((data / record.path).with_suffix(".flac"))
 
 
@@ -246,6 +246,6 @@ def _judges() -> Judges:
 
 
 def _begin_worker() -> None:
-    """One thread a worker; Ctrl-C is the parent's to hear, so that the clips in hand are finished."""
+    """Gives a worker one thread, and lets it ignore Ctrl-C, which the parent handles, so that clips in hand are finished."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

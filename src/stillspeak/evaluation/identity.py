@@ -1,4 +1,4 @@
-"""Is it still the same person? Average content distance over face embeddings. Paper, section 4.2 (ACD).
+"""Measures whether a face stays the same person: the average content distance (ACD) of embeddings. Paper, section 4.2.
 
 The embedding is dlib's 128-d face descriptor (ResNet, package face_recognition_models): two pictures of one person lie
 below 0.6 from each other. The paper's own scale was never explained, so ``acd`` is the raw distance, and the report
@@ -15,8 +15,8 @@ from stillspeak.media.faces import CANONICAL, HEIGHT_PX, WIDTH_PX, model_file
 
 Frames = NDArray[np.uint8]
 Embeddings = NDArray[np.float64]  # (n, 128)
-_CHIP_PX = 150  # what the network takes
-_PADDING = 0.25  # of dlib's face chips
+_CHIP_PX = 150  # the side of the picture that the network takes
+_PADDING = 0.25  # the padding of dlib's face chips
 _EVERY = 10  # ours: one frame in ten; a descriptor takes as long as all pixel metrics of ten frames
 
 
@@ -27,7 +27,7 @@ def _network() -> "dlib.face_recognition_model_v1":
 
 @cache
 def _places() -> "dlib.full_object_detection":
-    """Where the five points are in every aligned crop."""
+    """Returns the place of the five points, which is the same in every aligned crop."""
     points = dlib.points()
     for x, y in CANONICAL:
         points.append(dlib.point(round(float(x)), round(float(y))))
@@ -35,7 +35,7 @@ def _places() -> "dlib.full_object_detection":
 
 
 def embeddings(frames: Frames) -> Embeddings:
-    """Face descriptors of aligned crops, ``(n, 128, 96, 3)`` -> ``(n, 128)``."""
+    """Computes the face descriptors of aligned crops, ``(n, 128, 96, 3)`` -> ``(n, 128)``."""
     chips = [
         dlib.get_face_chip(np.ascontiguousarray(frame), _places(), size=_CHIP_PX, padding=_PADDING) for frame in frames
     ]
@@ -43,10 +43,10 @@ def embeddings(frames: Frames) -> Embeddings:
 
 
 def sampled_embeddings(frames: Frames) -> Embeddings:
-    """Descriptors of every tenth frame, and not of the first, which may be the still itself."""
+    """Computes the descriptors of every tenth frame, without the first, which may be the still itself."""
     return embeddings(frames[_EVERY // 2 :: _EVERY] if len(frames) > _EVERY // 2 else frames)
 
 
 def acd(still: Embeddings, frames: Embeddings) -> float:
-    """Mean Euclidean distance between the still's descriptor ``(128,)`` or ``(1, 128)`` and those of frames ``(n, 128)``."""
+    """Returns the mean Euclidean distance of the still's descriptor ``(128,)`` or ``(1, 128)`` from frames' ``(n, 128)``."""
     return float(np.linalg.norm(frames - still.reshape(1, -1), axis=1).mean())

@@ -1,4 +1,4 @@
-"""The clips that an evaluation judges, and what it keeps of each, so that it goes on where it was stopped."""
+"""Lists the clips that an evaluation judges, and keeps the figures of each, so that it goes on where it was stopped."""
 
 import json
 import zlib
@@ -29,19 +29,19 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Speaker and clip."""
+        """Returns the names of speaker and clip."""
         return f"{self.record.speaker}/{self.record.clip}"
 
 
 class Done:
-    """The clips judged so far: ``clips/SPEAKER/CLIP.json``, each with what it was judged with."""
+    """Keeps the clips judged so far in ``clips/SPEAKER/CLIP.json``, each with what it was judged with."""
 
     def __init__(self, destination: Path, key: str, data: Path) -> None:
         self.folder, self.key, self.data = destination / "clips", key, data
         make_folder(self.folder)
 
     def figures(self, job: Job) -> report.Figures | None:
-        """What was found of a clip, if it was judged with all the same."""
+        """Returns the figures of a clip if it was judged with the same model, judges and program, or None."""
         try:
             kept = json.loads(self._path(job).read_text("utf-8"))
             return kept["figures"] if kept["key"] == self._key(job) else None
@@ -49,7 +49,7 @@ class Done:
             return None
 
     def keep(self, job: Job, figures: report.Figures) -> None:
-        """Writes what was found of a clip. Raises OutputError if it cannot be written."""
+        """Writes the figures of a clip. Raises OutputError if they cannot be written."""
         path = self._path(job)
         make_folder(path.parent)
         try:

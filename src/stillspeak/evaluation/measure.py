@@ -1,4 +1,4 @@
-"""One video against the real one: every metric. Paper, section 4.2; definitions in each metric's own file."""
+"""Measures a video against the real one by every metric. Paper, section 4.2; each metric's own file defines it."""
 
 import time
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ Row = dict[str, float]  # metric -> figure; a metric that does not apply is miss
 
 
 class Metric(NamedTuple):
-    """A metric as the tables name it."""
+    """Describes a metric as the tables name it."""
 
     title: str
     unit: str
-    better: str  # higher, lower, or what it should be near
+    better: str  # higher, lower, or the value that it should be near
 
 
 METRICS: dict[str, Metric] = {
@@ -55,17 +55,17 @@ METRICS: dict[str, Metric] = {
 
 @dataclass(frozen=True)
 class Reference:
-    """A real clip, and all that its rows are held against.
+    """Holds a real clip, and all that its rows are compared with.
 
     Attributes:
         frames: aligned crops, uint8 ``(time, 128, 96, 3)``.
-        sound: of the clip.
+        sound: the sound of the clip.
         fps: frames a second.
-        text: what is said; empty if unknown.
-        opening, width: of the real mouth, ``(time,)`` each.
-        still: descriptor of the first frame, ``(128,)``.
-        acd: of the real video.
-        strangers: descriptors of other people, ``(n, 128)``; n may be 0.
+        text: the spoken sentence; empty if unknown.
+        opening, width: the opening and the width of the real mouth in crop pixels, ``(time,)`` each.
+        still: the descriptor of the first frame, ``(128,)``.
+        acd: the ACD of the real video.
+        strangers: the descriptors of other people, ``(n, 128)``; n may be 0.
     """
 
     frames: Frames
@@ -88,7 +88,7 @@ def reference(frames: Frames, sound: Sound, fps: float, text: str, strangers: Em
 
 
 class Judges:
-    """The trained judges, loaded once for each process. Raises ModelError if they are not there."""
+    """Holds the trained judges, which each process loads once. Raises ModelError if they are missing."""
 
     def __init__(self) -> None:
         self.reader = LipReader()
@@ -96,15 +96,15 @@ class Judges:
 
 
 def measure(made: Frames, real: Reference, judges: Judges, seconds: dict[str, float] | None = None) -> Row:
-    """All metrics of a video, crops ``(time, 128, 96, 3)``, heard with the real clip's sound.
+    """Computes all metrics of a video, crops ``(time, 128, 96, 3)``, with the real clip's sound.
 
-    A video that is shorter goes on with its last frame, a longer one is cut.
+    A shorter video goes on with its last frame, and a longer one is cut.
 
     Args:
         made: the video.
-        real: what it should have been.
-        judges: lip reader and sync scorer.
-        seconds: if given, the time each group of metrics took is added here.
+        real: the real clip.
+        judges: the lip reader and the sync scorer.
+        seconds: a dictionary to which the time of each group of metrics is added; None if nobody needs it.
     """
     made = made[np.minimum(np.arange(len(real.frames)), len(made) - 1)]
     values: Row = {}
@@ -169,7 +169,7 @@ def _sync(made: Frames, real: Reference, judges: Judges) -> Row:
 def _words(made: Frames, real: Reference, judges: Judges) -> Row:
     said = real.text.split()
     if len(made) < len(said) or len(said) != len(GRID_GRAMMAR) or any(word not in GRID_WORDS for word in said):
-        return {}  # the reader knows GRID's sentences only
+        return {}  # the lip reader knows only GRID's sentences
     return {"wer": wer(judges.reader.read(made), said)}
 
 

@@ -1,6 +1,6 @@
-"""Does the mouth move with the words, and rest without? Inner-lip opening over time, generated against real.
+"""Measures how the mouth follows the speech, by the opening over time, and whether it rests in silence.
 
-Opening: architecture.md, alignment (68 points). Motion in silence: the paper's figure 8 as a number (ours).
+architecture.md, alignment, defines the opening (68 points). Motion in silence is the paper's figure 8 as a number (ours).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SILENCE_MARGIN_FRAMES = 2
 
 @dataclass(frozen=True)
 class MouthMatch:
-    """How one opening curve follows another: correlation at the best shift, that shift in frames, ratio of the spreads."""
+    """Holds how one opening curve follows another: the correlation at the best shift, that shift in frames, the spread."""
 
     correlation: float
     shift: int
@@ -26,12 +26,12 @@ class MouthMatch:
 
 
 def opening(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Inner-lip opening of aligned crops in crop pixels, ``(time, 128, 96, 3)`` -> ``(time,)``."""
+    """Measures the opening of the inner lips in aligned crops, in crop pixels, ``(time, 128, 96, 3)`` -> ``(time,)``."""
     return mouth_opening(crop_landmarks(frames))
 
 
 def match(made: NDArray[np.float32], real: NDArray[np.float32], furthest: int = FURTHEST_SHIFT_FRAMES) -> MouthMatch:
-    """Compares two opening curves of about the same length; curves that stand still correlate with nothing (0)."""
+    """Compares two opening curves of about the same length; a curve that stands still has the correlation 0."""
     length = min(len(made), len(real))
     made, real = made[:length], real[:length]
     best = max((_correlation(made, real, shift), -abs(shift), shift) for shift in range(-furthest, furthest + 1))
@@ -47,19 +47,19 @@ def _correlation(made: NDArray[np.float32], real: NDArray[np.float32], shift: in
 
 
 def silent_frames(samples: NDArray[np.float32], rate_hz: int, fps: float, frames: int) -> NDArray[np.bool_]:
-    """Which frames have silence all around them.
+    """Finds the frames that have silence all around them.
 
-    Silent is what lies in the lowest quarter, in decibels, between the clip's background and its loud parts; a clip
-    whose two hardly differ is silent as a whole if it is faint, and nowhere if it is not.
+    Sound is silent if it lies in the lowest quarter, in decibels, between the clip's background and its loud parts. If these two
+    hardly differ, the whole clip is silent if it is faint, and nothing of it if it is not.
 
     Args:
-        samples: sound, float32 ``(n,)``.
-        rate_hz: of the sound.
+        samples: the sound, float32 ``(n,)``.
+        rate_hz: the sample rate.
         fps: frames a second.
-        frames: how many.
+        frames: the number of frames.
 
     Returns:
-        ``(frames,)``. A frame counts if its own 0.2 s neighbourhood is silent.
+        bool ``(frames,)``: whether the 0.2 s around a frame are silent.
     """
     edges = np.minimum((np.arange(frames + 1) * rate_hz / fps).round().astype(int), len(samples))
     power = np.array([np.mean(samples[a:b] ** 2) if b > a else 0.0 for a, b in pairwise(edges)])
@@ -72,9 +72,9 @@ def silent_frames(samples: NDArray[np.float32], rate_hz: int, fps: float, frames
 
 
 def silence_motion(opened: NDArray[np.float32], silent: NDArray[np.bool_]) -> float:
-    """How much the mouth moves while nothing is said: mean absolute change of the opening in pixels a frame.
+    """Returns how much the mouth moves in silence: the mean absolute change of the opening in pixels a frame.
 
-    The paper's figure 8 as a number. nan if there is no silence of two frames.
+    It is the paper's figure 8 as a number. It is nan if there is no silence of two frames.
     """
     both = silent[1:] & silent[:-1]
     return float(np.abs(np.diff(opened))[both].mean()) if both.any() else float("nan")

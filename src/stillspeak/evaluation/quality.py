@@ -1,7 +1,7 @@
-"""Reconstruction quality: PSNR and SSIM. Paper, section 4.2; definitions in architecture.md, metrics.
+"""Measures the quality of reconstruction by PSNR and SSIM. Paper, section 4.2; architecture.md, metrics, defines them.
 
-Frames are uint8 ``(time, height, width, 3)``. PSNR is in colour, one figure a video. SSIM is in colour, Gaussian-free 7 x 7
-windows, data range 255: the mean over windows, channels and frames (Wang, Bovik, Sheikh, Simoncelli 2004).
+Frames are uint8 ``(time, height, width, 3)``. PSNR is in colour, with one figure for a video. SSIM is in colour, with plain
+7 x 7 windows and data range 255; it is the mean over windows, channels and frames (Wang, Bovik, Sheikh, Simoncelli 2004).
 """
 
 import cv2
@@ -14,13 +14,13 @@ _K1, _K2, _RANGE = 0.01, 0.03, 255.0
 
 
 def psnr(made: Frames, real: Frames) -> float:
-    """Decibels from the squared error over all frames of a video; infinite for equal videos."""
+    """Returns PSNR in decibels, from the squared error over all frames of a video; infinite for equal videos."""
     error = float(np.mean((made.astype(np.float64) - real) ** 2))
     return float("inf") if error == 0 else 10 * float(np.log10(_RANGE**2 / error))
 
 
 def ssim(made: Frames, real: Frames) -> float:
-    """Mean structural similarity over frames."""
+    """Returns the structural similarity, as a mean over frames."""
     return float(np.mean([_ssim_frame(a, b) for a, b in zip(made, real, strict=True)]))
 
 

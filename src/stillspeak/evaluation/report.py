@@ -1,4 +1,4 @@
-"""Figures of many clips as tables: means with 95 % intervals, as JSON, Markdown and Parquet. Paper, Tables 2 and 3."""
+"""Writes the figures of many clips as JSON, Markdown and Parquet, with means and 95 % intervals. Paper, Tables 2 and 3."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ Figures = dict[str, dict[str, float]]  # row -> metric -> figure, of one clip
 
 
 def interval(values: np.ndarray, units: np.ndarray | None = None) -> tuple[float, float]:
-    """95 % interval of the mean, or of the ratio to the mean of ``units``: clips drawn again 10,000 times (Efron 1979)."""
+    """Returns the 95 % interval of the mean, or of its ratio to the mean of ``units``: 10,000 bootstraps (Efron 1979)."""
     random, means = np.random.default_rng(0), []
     for _ in range(_RESAMPLES // _BLOCK):
         drawn = random.integers(0, len(values), (_BLOCK, len(values)))
@@ -63,7 +63,7 @@ def over_seeds(figures: Figures) -> Figures:
 
 
 def summary(clips: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
-    """Row -> metric -> ``mean``, ``ci95``, ``n`` over the clips that have the figure; of one clip the interval is its figure.
+    """Returns ``mean``, ``ci95`` and ``n`` by row and metric, over the clips that have the figure.
 
     ``acd_ratio`` is the ratio of the means, as the paper's figures would give it, and not the mean of the clips' ratios.
     Where the model was judged with several seeds of noise, ``seeds_sd`` is the standard deviation, over seeds, of the mean over
@@ -103,9 +103,9 @@ def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> 
     """Writes ``results.json``, ``results.md``, ``results.parquet``; returns what the JSON holds.
 
     Args:
-        folder: where to; must be there.
-        clips: figures of each clip, by ``speaker/clip``.
-        about: what was judged and by whom; goes into the JSON beside ``rows`` and on top of the Markdown.
+        folder: the folder for the files, which must exist.
+        clips: the figures of each clip, by ``speaker/clip``.
+        about: what was judged and by which judges; it goes into the JSON beside ``rows``, and on top of the Markdown.
 
     Raises:
         OutputError: if the folder cannot be written.
@@ -122,7 +122,7 @@ def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> 
             part.write_bytes((json.dumps(results, indent=2) + "\n").encode())
         with whole(folder / "results.md") as part:
             part.write_bytes(markdown(results).encode("utf-8", "surrogateescape"))
-        with whole(folder / "results.parquet") as part, part.open("wb") as file:  # pyarrow: no names that are no text
+        with whole(folder / "results.parquet") as part, part.open("wb") as file:  # pyarrow takes no names beyond text
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
@@ -130,7 +130,7 @@ def write(folder: Path, clips: Mapping[str, Figures], about: dict[str, Any]) -> 
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The tables for people: one metric a line, one row a column, the judges' own accuracy, the paper's tables."""
+    """Returns the tables for people: a line for each metric, a column for each row, the judges' accuracy, the paper's tables."""
     rows: dict[str, dict[str, Any]] = results["rows"]
     lines = ["# Results", "", *(f"- {name}: {_said(value)}" for name, value in results.items() if name != "rows"), ""]
     lines += ["Mean over clips, 95 % interval (bootstrap over clips), number of clips where it is not all.", ""]
@@ -148,7 +148,7 @@ def _cell(cell: dict[str, Any] | None, most: int) -> str:
         return ""
     low, high = cell["ci95"]
     count = "" if cell["n"] == most else f", n {cell['n']}"
-    if cell["n"] == 1:  # says nothing of others
+    if cell["n"] == 1:  # one clip says nothing of others
         return f"{cell['mean']:.3f}" + (f" ({count[2:]})" if count else "")
     seeds = f"; s.d. over seeds {cell['seeds_sd']:.3f}" if "seeds_sd" in cell else ""
     return f"{cell['mean']:.3f} ({low:.3f} to {high:.3f}{count}{seeds})"

@@ -1,6 +1,6 @@
-"""Do mouth and sound belong together, and when? Offset and confidence after SyncNet (Chung and Zisserman 2016).
+"""Measures offset and confidence of mouth and sound, after SyncNet (Chung and Zisserman 2016).
 
-Distances of mouth and sound embeddings over shifts of +-15 frames: the offset is the shift of the least mean distance, the
+It compares embeddings of mouth and sound over shifts of +-15 frames. The offset is the shift with the least mean distance; the
 confidence is the median of the mean distances less the least (architecture.md, metrics).
 """
 
@@ -16,12 +16,12 @@ from stillspeak.media.spectrum import HOP, RATE_HZ, WINDOW_STEPS, log_mel
 from stillspeak.runtime.judge import JudgeModel
 
 FURTHEST_FRAMES = 15
-_LEAST_COMPARED = 15  # ours: windows that every shift is judged by; a short clip is looked at over fewer shifts
-LEAST_CONFIDENCE = 0.05  # ours: below it nothing moves with the sound, and an offset means nothing
+_LEAST_COMPARED = 15  # ours: at least so many windows judge every shift, so a short clip is compared over fewer shifts
+LEAST_CONFIDENCE = 0.05  # ours: below it nothing moves with the sound, and the offset means nothing
 
 
 class SyncMatch(NamedTuple):
-    """``offset`` in frames, positive where the sound comes late; ``confidence`` in embedding distance."""
+    """Holds the ``offset`` in frames, positive if the sound comes late, and the ``confidence`` in embedding distance."""
 
     offset: int
     confidence: float
@@ -34,7 +34,7 @@ class SyncScorer:
         model: the folder of an exported sync scorer, or the shipped one by default.
 
     Raises:
-        ModelError: if there is none.
+        ModelError: if there is no such sync scorer.
     """
 
     def __init__(self, model: str | Path = "sync") -> None:
@@ -43,7 +43,7 @@ class SyncScorer:
     def embed(
         self, frames: NDArray[np.uint8], sound: Sound, fps: float
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Embeddings of every 5 frames and of the sound they should go with, two of ``(time - 4, size)``."""
+        """Embeds every 5 frames, and the sound that belongs to them; returns two arrays ``(time - 4, size)``."""
         looks = self.model.run("mouth", {"mouths": mouth_windows(mouths(frames))})
         heard = self.model.run(
             "sound", {"spectrum": sound_windows(log_mel(sound.at(RATE_HZ).samples), len(looks), fps)}
@@ -51,12 +51,12 @@ class SyncScorer:
         return looks, heard
 
     def match(self, frames: NDArray[np.uint8], sound: Sound, fps: float = 25.0) -> SyncMatch:
-        """Offset and confidence of a clip of at least 5 frames: crops ``(time, 128, 96, 3)`` and its sound."""
+        """Measures offset and confidence of a clip of at least 5 frames: crops ``(time, 128, 96, 3)`` and their sound."""
         return offset_of(*self.embed(frames, sound, fps))
 
 
 def mouth_windows(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every 5 frames in a row: ``(time, 48, 48)`` -> ``(time - 4, 5, 48, 48)``. A clip of fewer raises ValueError."""
+    """Returns every 5 frames in a row, ``(time, 48, 48)`` -> ``(time - 4, 5, 48, 48)``. Raises ValueError if there are fewer."""
     if len(values) < WINDOW_FRAMES:
         raise ValueError(f"{len(values)} frames are too few to judge timing; {WINDOW_FRAMES} are needed.")
     windows = np.lib.stride_tricks.sliding_window_view(values, WINDOW_FRAMES, axis=0)
@@ -64,7 +64,7 @@ def mouth_windows(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def sound_windows(spectrum: NDArray[np.float32], count: int, fps: float) -> NDArray[np.float32]:
-    """The 0.2 s of sound under each 5 frames: ``(steps, 40)`` -> ``(count, 40, 20)``; past the end it is silence."""
+    """Returns the 0.2 s of sound under each 5 frames: ``(steps, 40)`` -> ``(count, 40, 20)``; past the end it is silent."""
     starts = np.round(np.arange(count) * RATE_HZ / HOP / fps).astype(int)
     missing = int(starts[-1]) + WINDOW_STEPS - len(spectrum)
     if missing > 0:
@@ -73,9 +73,9 @@ def sound_windows(spectrum: NDArray[np.float32], count: int, fps: float) -> NDAr
 
 
 def offset_of(looks: NDArray[np.float32], heard: NDArray[np.float32], furthest: int = FURTHEST_FRAMES) -> SyncMatch:
-    """The shift that brings the embeddings ``(time, size)`` of mouth and sound together best.
+    """Finds the shift that brings the embeddings ``(time, size)`` of mouth and sound together best.
 
-    Every shift is judged by the same frames of the mouth, those in the middle, so that silence at the ends favours none.
+    The same frames of the mouth, those in the middle, judge every shift, so that silence at the ends favours none.
     """
     time = len(looks)
     furthest = max(0, min(furthest, (time - _LEAST_COMPARED) // 2))

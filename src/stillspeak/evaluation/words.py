@@ -1,4 +1,4 @@
-"""Are the words on the lips? Word error rate of our own lip reader. Paper, section 4.2 (WER).
+"""Measures whether lips show the words, by the word error rate (WER) of our own lip reader. Paper, section 4.2.
 
 The reader (judges/lipreader.py) gives a probability of each word in each frame; the GRID grammar makes a sentence of them.
 Its own error on real clips stands beside every figure, since no reader is perfect.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stillspeak.media.mouths import mouths
 from stillspeak.runtime.judge import JudgeModel
 
-# GRID's sentences: command, colour, preposition, letter, digit, adverb (Cooke et al. 2006).
+# A sentence of GRID has a command, a colour, a preposition, a letter, a digit and an adverb (Cooke et al. 2006).
 GRID_GRAMMAR: tuple[tuple[str, ...], ...] = (
     ("bin", "lay", "place", "set"),
     ("blue", "green", "red", "white"),
@@ -33,25 +33,25 @@ class LipReader:
         model: the folder of an exported lip reader, or the shipped one by default.
 
     Raises:
-        ModelError: if there is none.
+        ModelError: if there is no such lip reader.
     """
 
     def __init__(self, model: str | Path = "lipreader") -> None:
         self.model = JudgeModel(model, ("reader",))
 
     def log_probabilities(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """``(time, 128, 96, 3)`` -> ``(time, 1 + words)``; class 0 is the blank."""
+        """Returns the log-probabilities of words, ``(time, 128, 96, 3)`` -> ``(time, 1 + words)``; class 0 is the blank."""
         return self.model.run("reader", {"mouths": mouths(frames)[None]})[0]
 
     def read(self, frames: NDArray[np.uint8]) -> list[str]:
-        """The sentence of GRID's grammar that the frames most likely show."""
+        """Reads the sentence of GRID's grammar that the frames most likely show."""
         return decode(self.log_probabilities(frames), GRID_GRAMMAR, GRID_WORDS)
 
 
 def decode(
     log_probabilities: NDArray[np.float32], grammar: tuple[tuple[str, ...], ...], words: tuple[str, ...]
 ) -> list[str]:
-    """The likeliest path of CTC that says one word of each slot, in order: Viterbi over blanks and words.
+    """Finds the likeliest path of CTC that says one word of each slot, in order, by Viterbi over blanks and words.
 
     Args:
         log_probabilities: ``(time, 1 + len(words))``; class 0 is the blank.
@@ -78,7 +78,7 @@ def decode(
 
 
 class _Paths(NamedTuple):
-    """The likeliest paths so far.
+    """Holds the likeliest paths so far.
 
     Attributes:
         blank: the best score that ends in the blank after k words, ``(1 + slots,)``.
@@ -94,7 +94,7 @@ class _Paths(NamedTuple):
 
 
 def _longer(last: _Paths, scores: NDArray[np.float64], classes: list[NDArray[np.int64]]) -> _Paths:
-    """The paths after one more frame, whose log-probabilities are ``scores``; ``classes`` are those of each slot's words."""
+    """Extends the paths by one frame with the log-probabilities ``scores``; ``classes`` are those of each slot's words."""
     blank, blank_said = last.blank.copy(), list(last.blank_said)
     spoken, spoken_said = list(last.spoken), list(last.spoken_said)
     for k in range(len(classes) + 1):
@@ -116,7 +116,7 @@ def _longer(last: _Paths, scores: NDArray[np.float64], classes: list[NDArray[np.
 
 
 def word_errors(read: list[str], said: list[str]) -> int:
-    """Substitutions, insertions and deletions that turn ``said`` into ``read`` (Levenshtein 1966)."""
+    """Counts the substitutions, insertions and deletions that turn ``said`` into ``read`` (Levenshtein 1966)."""
     row = list(range(len(said) + 1))
     for i, word in enumerate(read, 1):
         above, row[0] = row[0], i
@@ -126,7 +126,7 @@ def word_errors(read: list[str], said: list[str]) -> int:
 
 
 def wer(read: list[str], said: list[str]) -> float:
-    """Word error rate: errors over words said. Raises ValueError if nothing was said."""
+    """Returns the word error rate: errors divided by the number of words said. Raises ValueError if nothing was said."""
     if not said:
         raise ValueError("Nothing was said: a word error rate needs words.")
     return word_errors(read, said) / len(said)

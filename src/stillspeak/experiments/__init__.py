@@ -1,4 +1,4 @@
-"""The paper's experiments.
+"""Repeats the paper's experiments.
 
 - ``ablation.py`` trains and measures the rows of Tables 2 and 3.
 - ``figures.py`` draws figures 4 to 8.

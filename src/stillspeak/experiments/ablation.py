@@ -1,6 +1,6 @@
-"""Tables 2 and 3 from one command: rows are trained, or taken as they are, judged on the same clips, set beside the paper's.
+"""Makes Tables 2 and 3 with one command: trains or takes the rows, judges them on the same clips, and adds the paper's figures.
 
-Every step leaves a file, and what is there is not done again: stopped at any moment, the same command goes on.
+Every step leaves a file, and a finished step is not repeated. So after a stop at any moment, the same command goes on.
 """
 
 import json
@@ -27,11 +27,11 @@ _TABLE_2, _TABLE_3 = ("ground_truth", "l1", "l1_frame", "full"), ("ground_truth"
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the tables.
+    """Describes a row of the tables.
 
     Attributes:
-        preset: that is trained for it.
-        title: as the paper calls it.
+        preset: the preset that is trained for the row.
+        title: the paper's name of the row.
         paper: the paper's figures on GRID, Tables 2 and 3.
     """
 
@@ -78,13 +78,13 @@ def ablate(
 
     Args:
         data: a prepared folder.
-        destination: runs, models, evaluations and tables go here.
-        overrides: ``--section.field value`` for every row alike, such as a budget: ``--train.hours 2``.
-        taken: models (a name, an exported folder, a run) by row, instead of training it.
-        split, speakers, clips, workers: as of ``evaluate``.
+        destination: the folder for runs, models, evaluations and tables.
+        overrides: options ``--section.field value`` for all rows alike, such as ``--train.hours 2``.
+        taken: a model (a name, an exported folder, or a run) for each row that is not trained.
+        split, speakers, clips, workers: the arguments of ``evaluate``.
 
     Returns:
-        What ``results.json`` holds: ``rows`` as of ``evaluate``, ``paper`` beside them, ``models`` of the rows.
+        The content of ``results.json``: ``rows`` as ``evaluate`` makes them, ``paper``, and ``models`` of the rows.
 
     Raises:
         StillspeakError: as training, export and evaluation do.
@@ -92,7 +92,7 @@ def ablate(
     taken = dict(taken or {})
     _require_models(taken)
     split = choose_split(data, split, speakers)
-    judgeable(data, split, speakers, clips, workers)  # what cannot be judged is said before a row is trained
+    judgeable(data, split, speakers, clips, workers)  # raises before a row is trained if the clips cannot be judged
     how = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
     models, found = _judged(data, destination, overrides, taken, how)
     results = {"rows": {name: found[name] for name in ROWS}, "paper": {name: row.paper for name, row in ROWS.items()}}
@@ -103,7 +103,7 @@ def ablate(
 
 
 def _require_models(taken: Mapping[str, str]) -> None:
-    """Raises RunError if there is no such row, ModelError if a model that is to be taken is not there."""
+    """Raises RunError if a row does not exist, and ModelError if a given model does not."""
     if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
         raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
     for given in taken.values():
@@ -114,7 +114,7 @@ def _require_models(taken: Mapping[str, str]) -> None:
 def _judged(
     data: Path, destination: Path, overrides: Sequence[str], taken: Mapping[str, str], how: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """The models of all rows, trained where none is taken, and what ``evaluate`` finds of each; ``how`` goes to it."""
+    """Returns the models of all rows, trained unless one is given, and the result of ``evaluate``, which gets ``how``."""
     models: dict[str, str] = {}
     found: dict[str, dict[str, Any]] = {}
     for name in list(ROWS)[1:]:
@@ -127,7 +127,7 @@ def _judged(
 
 
 def _model(name: str, taken: str | None, data: Path, destination: Path, overrides: Sequence[str]) -> str | Path:
-    """The model of a row, as ``evaluate`` takes it: the one to take, where there is one, or one that is trained here."""
+    """Returns the model of a row: the given one, or one that is trained here."""
     config = overridden(ROWS[name].preset, list(overrides))
     assert isinstance(config, Config)
     if taken is None:
@@ -136,7 +136,7 @@ def _model(name: str, taken: str | None, data: Path, destination: Path, override
 
 
 def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
-    """The exported model of a row: trained, gone on with, or there already."""
+    """Returns the exported model of a row; trains it first, or goes on training it, unless it exists already."""
     model, run = destination / "models" / name, RunFolder(destination / "runs" / name)
     if run.exists and run.config() != (config, data.resolve()):
         raise RunError(f"{run.path} was begun with other settings or data; give this ablation another folder.")
@@ -193,7 +193,7 @@ def _cell(results: dict[str, Any], name: str, metric: str) -> str:
 
 
 def _latex(results: dict[str, Any], names: Sequence[str], caption: str) -> str:
-    """A table for a paper: booktabs, mean and half the interval."""
+    """Returns a LaTeX table (booktabs) with means and half intervals."""
     lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{l" + "r" * len(_COLUMNS) + "}", r"\toprule"]
     lines += [" & ".join(["Method", *(METRICS[m].title.replace("%", r"\%") for m in _COLUMNS)]) + r" \\", r"\midrule"]
     for name in names:

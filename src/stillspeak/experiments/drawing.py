@@ -1,4 +1,4 @@
-"""A figure as files: rows of pictures on a page with a caption below, as PNG and PDF that say they are synthetic."""
+"""Writes a figure, rows of pictures with a caption below, as PNG and PDF files that say that they are synthetic."""
 
 import io
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CELL_INCHES = 0.9
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure before it is drawn: rows of pictures with a name each, what is above the columns, and the caption."""
+    """Describes a figure before it is drawn: named rows of pictures, the titles of the columns, and the caption."""
 
     rows: list[tuple[str, list[Frames]]]
     titles: list[str]

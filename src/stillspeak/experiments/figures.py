@@ -1,6 +1,6 @@
-"""Figures 4 to 8 of the paper, of any model and any prepared clips; the moments that are shown are found, not chosen by hand.
+"""Draws figures 4 to 8 of the paper with any model and any prepared clips; it finds the moments that they show by itself.
 
-Each is a PNG, which says that it is synthetic, and a PDF; ``captions.md`` says what is seen.
+Each figure is a PNG, which says that it is synthetic, and a PDF; ``captions.md`` says what it shows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,12 +33,12 @@ from stillspeak.runtime.scene import still
 Frames = NDArray[np.uint8]
 _COLUMNS = 8
 _FACES = 3
-_SEEDS = 4  # of noise, among which the deepest blink and frown are looked for
+_SEEDS = 4  # the deepest blink and frown are looked for among so many seeds of noise
 
 
 @dataclass(frozen=True)
 class Models:
-    """What is compared: ours, and the rows of Tables 2 and 3 that figures 4 and 8 need."""
+    """Holds the models that are compared: ours, and the rows of Tables 2 and 3 that figures 4 and 8 need."""
 
     full: Animator
     l1: Animator | None = None
@@ -62,17 +62,17 @@ def make_figures(
 
     Args:
         data: a prepared folder; figure 5 needs clips with word times.
-        destination: made if it is not there.
+        destination: the folder for the figures; it is made if it does not exist.
         model: a shipped model's name or an exported folder.
         l1: the model of Table 2's first row, for figure 4.
         static: the model of Table 3's baseline, for figure 8.
-        split, speakers: as of ``evaluate``.
-        clips: in how many clips, evenly from the whole list, moments are looked for.
+        split, speakers: the arguments of ``evaluate``.
+        clips: how many clips, spread evenly over the list, are searched for the moments.
         faces: photos for figure 6; by default other speakers' clips.
-        seed: of the noise.
+        seed: the seed of the noise.
 
     Raises:
-        DataError, ModelError, MediaError, FaceError, OutputError: if it cannot be done.
+        DataError, ModelError, MediaError, FaceError, OutputError: if the clips, a model, a photo or the folder cannot be used.
     """
     if clips < 1 or seed < 0:
         raise DataError(f"--clips must be at least 1 and --seed at least 0, not {clips} and {seed}.")
@@ -86,7 +86,7 @@ def make_figures(
 def _drawings(
     models: Models, every: list[Clip], some: list[Clip], others: list[tuple[str, Frames]], seed: int
 ) -> dict[str, Callable[[], Drawing | str]]:
-    """The figures by name, each made when it is called; the moments of figures 7 and 8 are looked for in ``some`` clips."""
+    """Returns a function for each figure, which makes it; figures 7 and 8 take their moments from ``some`` clips."""
     return {
         "figure4": lambda: figure4(models, every, seed),
         "figure5": lambda: figure5(models, every, seed),
@@ -114,7 +114,7 @@ def _write(destination: Path, drawings: Mapping[str, Callable[[], Drawing | str]
 
 
 def figure4(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
-    """Sharpness: the frame of each clip whose real mouth is widest open, with L1 alone and with adversaries."""
+    """Shows sharpness: the frame of each clip whose real mouth is widest open, with L1 alone and with adversaries."""
     if models.l1 is None:
         return "Not made: it needs a model trained with L1 alone (--l1)."
     chosen = of_several_speakers(clips, _FACES)
@@ -130,7 +130,7 @@ def figure4(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
 
 
 def figure5(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
-    """Words: their frames, real and generated."""
+    """Shows the frames of two words, real and generated."""
     found = two_words(clips)
     if not found:
         return "Not made: no clip says when its words are spoken."
@@ -147,7 +147,7 @@ def figure5(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
 
 
 def figure6(models: Models, clip: Clip, others: Sequence[tuple[str, Frames]], seed: int) -> Drawing | str:
-    """One sound on several faces, beside the truth."""
+    """Shows several faces that say one sound, beside the real video."""
     if not others:
         return "Not made: there is no other face; give photos with --faces."
     made = {name: models.full.animate_aligned(face, clip.sound, seed=seed) for name, face in others}
@@ -163,7 +163,7 @@ def figure6(models: Models, clip: Clip, others: Sequence[tuple[str, Frames]], se
 
 
 def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
-    """A frown and a blink: the deepest that are found in generated videos."""
+    """Shows a frown and a blink, the deepest that are found in generated videos."""
     deepest: dict[str, Moment] = {}
     for clip, number in ((clip, number) for clip in clips for number in range(seed, seed + _SEEDS)):
         made = _made(models.full, clip, number)
@@ -186,7 +186,7 @@ def figure7(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
 
 
 def figure8(models: Models, clips: Sequence[Clip], seed: int) -> Drawing | str:
-    """The static baseline: a mouth that opens in silence, and one that jumps."""
+    """Shows the faults of the static baseline: a mouth that opens in silence, and one that jumps."""
     if models.static is None:
         return "Not made: it needs a model of the static baseline (--static)."
     opens: Moment | None = None
@@ -217,12 +217,12 @@ def _made(model: Animator, clip: Clip, seed: int) -> Frames:
 
 
 def _mouth(frame: Frames) -> Frames:
-    """The mouth of an aligned face; drawn as large as a whole one."""
+    """Returns the mouth of an aligned face, which is drawn as large as a whole face."""
     return frame[72:120, 30:66]
 
 
 def _other_faces(data: Path, clips: Sequence[Clip], photos: Sequence[str | Path]) -> list[tuple[str, Frames]]:
-    """Names and aligned faces for figure 6."""
+    """Returns names and aligned faces for figure 6."""
     if photos:
         return [(f"{number}. {Path(photo).stem}", still(photo)) for number, photo in enumerate(photos, 1)]
     speaker, elsewhere = clips[0].record.speaker, (Clip(data, record) for record in read_manifest(data))

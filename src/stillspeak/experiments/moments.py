@@ -1,4 +1,4 @@
-"""What the figures show of clips and of videos: moments and words that are found, not chosen by hand."""
+"""Finds the moments and the words that the figures show, so that nobody chooses them by hand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,42 +17,42 @@ from stillspeak.media.audio import Sound
 from stillspeak.media.video import read_video
 
 Frames = NDArray[np.uint8]
-STRIP = 6  # consecutive frames of figures 7 and 8
+STRIP = 6  # figures 7 and 8 show so many consecutive frames
 _PAPERS_WORDS = (("bin", "blue"), ("white", ""))  # figure 5: a word, and the one that follows it if that matters
 _LEAST_LETTERS = 3  # shorter words are letters and articles
-_BROWS, _EYES = slice(17, 27), slice(36, 48)  # of the 68 points
+_BROWS, _EYES = slice(17, 27), slice(36, 48)  # among the 68 points
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A real clip in memory."""
+    """Holds a real clip, and reads its parts when they are asked for."""
 
     data: Path
     record: ClipRecord
 
     @property
     def name(self) -> str:
-        """Speaker and clip."""
+        """Returns the names of speaker and clip."""
         return f"{self.record.speaker}/{self.record.clip}"
 
     @cached_property
     def real(self) -> Frames:
-        """``(time, 128, 96, 3)``."""
+        """Returns the real frames, ``(time, 128, 96, 3)``."""
         return read_video(self.data / self.record.path)
 
     @cached_property
     def sound(self) -> Sound:
-        """What is said."""
+        """Returns the sound of the clip."""
         return clip_sound(self.data, self.record)
 
     @cached_property
     def opening(self) -> NDArray[np.float32]:
-        """Of the real mouth, in pixels, ``(time,)``."""
+        """Returns the opening of the real mouth in crop pixels, ``(time,)``."""
         return mouth_opening(self.record.points())
 
 
 class Moment(NamedTuple):
-    """Frames of several videos around the same moment: what is seen there, by how much, and where it is."""
+    """Holds frames of several videos around the same moment, the height of the curve there (``by``), and clip and time."""
 
     by: float
     rows: list[tuple[str, list[Frames]]]
@@ -62,7 +62,7 @@ class Moment(NamedTuple):
 def further(
     before: Moment | None, curve: NDArray[np.floating], made: Mapping[str, Frames], clip: Clip
 ) -> Moment | None:
-    """The moment at which a curve is highest, if it is higher than what was found before."""
+    """Returns the moment at which a curve is highest, or the moment found before if that was higher."""
     at = int(curve.argmax())
     if not np.isfinite(curve[at]) or (before is not None and curve[at] <= before.by):
         return before
@@ -71,24 +71,24 @@ def further(
 
 
 def around(frames: Frames, at: int, step: int = 2) -> list[Frames]:
-    """``STRIP`` frames around a moment."""
+    """Returns ``STRIP`` frames around a moment."""
     first = at - step * (STRIP // 2 - 1)
     return [frames[k] for k in np.clip(np.arange(STRIP) * step + first, 0, len(frames) - 1)]
 
 
 def brow_height(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far brows are above the eyes, ``(time, 68, 2)`` -> ``(time,)`` in pixels."""
+    """Returns how far brows are above the eyes, ``(time, 68, 2)`` -> ``(time,)`` in pixels."""
     return points[:, _EYES, 1].mean(axis=1) - points[:, _BROWS, 1].mean(axis=1)
 
 
 def of_several_speakers(clips: Sequence[Clip], most: int) -> list[Clip]:
-    """One clip each of at most ``most`` speakers; if there are fewer, more of each."""
+    """Returns at most ``most`` clips of as many speakers as possible."""
     first = {clip.record.speaker: clip for clip in reversed(clips)}
     return [*first.values(), *(clip for clip in clips if clip not in first.values())][:most]
 
 
 def two_words(clips: Sequence[Clip]) -> list[tuple[Clip, Word]]:
-    """Two words to show: the paper's, where they are said, else the longest."""
+    """Returns two words to show: the paper's if the clips say them, else the longest."""
     spoken = [
         (clip, word, after)
         for clip in clips

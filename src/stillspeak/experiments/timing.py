@@ -1,6 +1,6 @@
-"""The paper's timing paragraph (section 4) on this machine: one frame, and 75 in a row, on the CPU and on a GPU if there is one.
+"""Repeats the paper's timings (section 4) on this machine: one frame, and 75 in a row, on the CPU and on a GPU if there is one.
 
-A shipped model is timed as it runs, in ONNX Runtime; a preset as its authors would, in PyTorch with weights as they start.
+A shipped model is timed in ONNX Runtime, as it runs. A preset is timed in PyTorch, as its authors would, with random weights.
 """
 
 import time
@@ -18,7 +18,7 @@ from stillspeak.runtime.engine import Engine, find_model
 if TYPE_CHECKING:
     import torch
 
-SEQUENCE = 75  # frames: 3 s
+SEQUENCE = 75  # the frames of 3 s
 # Paper, section 4: "7 ms" a frame on a GTX 1080 Ti and 0.5 s for 75; on a CPU 1 s and 15 s.
 PAPER_SECONDS = {"GPU": (0.007, 0.5), "CPU": (1.0, 15.0)}
 _ROUNDS, _LEAST_SECONDS = 3, 0.5
@@ -26,13 +26,13 @@ _ROUNDS, _LEAST_SECONDS = 3, 0.5
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for one frame and for 75.
+    """Holds the seconds for one frame and for 75.
 
     Attributes:
-        name: of what was timed.
+        name: the name of the preset or the model.
         where: CPU or GPU, and how many threads.
-        frame: seconds for one frame, its sound heard, its picture in memory.
-        sequence: seconds for 75.
+        frame: the seconds for one frame, from its sound to its picture in memory.
+        sequence: the seconds for 75 frames.
     """
 
     name: str
@@ -63,7 +63,7 @@ def measure(preset: str = "paper", model: str = "default") -> list[Timing]:
 
 
 def table(rows: list[Timing]) -> str:
-    """Markdown, with the paper's figures beside them."""
+    """Returns a Markdown table of timings, with the paper's figures beside them."""
     lines = ["| what | where | a frame, ms | 75 frames, s | frames a second |", "|---|---|---|---|---|"]
     paper = [Timing("the paper's own", {"GPU": "GTX 1080 Ti", "CPU": "CPU"}[w], *s) for w, s in PAPER_SECONDS.items()]
     for row in [*rows, *paper]:
@@ -73,7 +73,7 @@ def table(rows: list[Timing]) -> str:
 
 
 def _best(job: Callable[[], object]) -> float:
-    """Seconds of the fastest repetition."""
+    """Returns the seconds of the fastest repetition."""
     job()
     best, end = float("inf"), time.perf_counter() + _ROUNDS * _LEAST_SECONDS
     while time.perf_counter() < end or best == float("inf"):
@@ -104,6 +104,6 @@ def _eager(config: GeneratorConfig, frames: int, device: "torch.device") -> Call
     def job() -> object:
         with torch.inference_mode():
             video, _ = generator(generator.identify(still), windows, noise, state)
-            return video.cpu()  # waits for a GPU
+            return video.cpu()  # this waits for a GPU
 
     return job

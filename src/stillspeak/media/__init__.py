@@ -1,4 +1,4 @@
-"""Files to arrays, and arrays to files: sound, photos, videos, and what a file says of itself. Nothing here knows a model.
+"""Turns files into arrays and arrays into files: sound, photos, videos and their marks. Nothing here knows a model.
 
 Sound:
 

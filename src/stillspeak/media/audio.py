@@ -1,6 +1,6 @@
-"""Sound in and out of files: any container and codec that FFmpeg reads (PyAV), resampled with soxr.
+"""Reads the sound of files in any container and codec that FFmpeg knows (PyAV), and resamples it with soxr.
 
-Samples are float32, mono, nominally in [-1, 1]. Windows are cut in ``windows.py``, not here.
+Samples are float32, mono, nominally in [-1, 1]. ``windows.py`` cuts them into windows.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ from stillspeak.media.opening import open_media
 from stillspeak.media.streams import decoded, frame_seconds, heard_stream, shown_stream, timed, timeline_of
 from stillspeak.media.timeline import Timeline
 
-_CANCELLED = 0.01  # ours: share of a channel's power that is left in the mean when the other is its opposite
-_LOUDEST = 1e3  # ours: floating-point samples beyond it are whole numbers that were never scaled; encoders hang on them
+_CANCELLED = 0.01  # ours: two channels cancel each other if their mean keeps less than this share of the power of one
+_LOUDEST = 1e3  # ours: larger floating-point samples are whole numbers that were never scaled; encoders hang on them
 _MOST_LEAD_SECONDS = 60.0  # ours: sound that starts later than this has a clock of its own
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono sound.
+    """Holds mono sound.
 
     Attributes:
-        samples: float32, ``(n,)``.
+        samples: float32, ``(n,)``, nominally in [-1, 1].
         rate_hz: samples a second.
     """
 
@@ -40,11 +40,11 @@ class Sound:
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
+        """Returns the length in seconds."""
         return len(self.samples) / self.rate_hz
 
     def at(self, rate_hz: int) -> "Sound":
-        """The same sound at another rate (soxr, very high quality)."""
+        """Returns the same sound at another sample rate (soxr, very high quality)."""
         if rate_hz == self.rate_hz:
             return self
         return Sound(soxr.resample(self.samples, self.rate_hz, rate_hz, quality="VHQ").astype(np.float32), rate_hz)
@@ -56,7 +56,7 @@ def read_audio(path: str | Path) -> Sound:
     In a video, sound that starts later or earlier than the picture is padded or cut so that sample 0 is the first frame.
 
     Raises:
-        MediaError: if the file is missing, unreadable or holds no sound, or numbers that are none.
+        MediaError: if the file is missing, unreadable or holds no sound, or its samples are far beyond [-1, 1].
     """
     stream = open_sound(path)
     return Sound(np.concatenate([np.zeros(0, np.float32), *stream.mono()]), stream.rate_hz)
@@ -64,12 +64,12 @@ def read_audio(path: str | Path) -> Sound:
 
 @dataclass(frozen=True)
 class SoundStream:
-    """The sound of a file as it is decoded, in constant memory.
+    """Holds the sound of a file, which is decoded block by block in constant memory.
 
     Attributes:
         blocks: float32 ``(channels, n)`` each, one channel or two; finite. Sample 0 is the first frame of a video.
         rate_hz: samples a second.
-        channels: of every block.
+        channels: the number of channels of every block.
     """
 
     blocks: Iterator[NDArray[np.float32]]
@@ -77,14 +77,14 @@ class SoundStream:
     channels: int
 
     def at(self, rate_hz: int) -> "SoundStream":
-        """The same sound at another rate (soxr, very high quality)."""
+        """Returns the same sound at another sample rate (soxr, very high quality)."""
         if rate_hz == self.rate_hz:
             return self
         return SoundStream(self._resampled(rate_hz), rate_hz, self.channels)
 
     def mono(self) -> Iterator[NDArray[np.float32]]:
-        """The mean of the channels, ``(n,)`` each; the first one where they cancel each other, as after a wrong wire."""
-        power = power_of_mean = 0.0  # so far
+        """Yields blocks ``(n,)`` of the mean of the channels, or of the first one if the channels cancel each other."""
+        power = power_of_mean = 0.0  # of the samples so far
         for block in self.blocks:
             first, mean = block[0], block.mean(axis=0)
             power, power_of_mean = power + float(np.vdot(first, first)), power_of_mean + float(np.vdot(mean, mean))
@@ -99,10 +99,10 @@ class SoundStream:
 
 
 def open_sound(path: str | Path) -> SoundStream:
-    """As ``read_audio``, block by block and with two channels where the file has more than one.
+    """Opens the sound of a file like ``read_audio``, but block by block, and with two channels if the file has several.
 
     Raises:
-        MediaError: as ``read_audio``; the first block is decoded at once.
+        MediaError: as ``read_audio`` does; the first block is decoded at once.
     """
     blocks = _blocks(path)
     rate_hz, channels = next(blocks)
@@ -111,7 +111,7 @@ def open_sound(path: str | Path) -> SoundStream:
 
 
 def _blocks(path: str | Path) -> Iterator[tuple[int, Any]]:
-    """First rate and channels, then the rate with each block."""
+    """Yields first the rate and the number of channels, and then the rate with each block."""
     with open_media(path) as container:
         if heard_stream(container) is None:
             raise MediaError(f"{path} has no sound {'that can be decoded' if container.streams.audio else 'in it'}.")
@@ -139,10 +139,10 @@ def _blocks(path: str | Path) -> Iterator[tuple[int, Any]]:
 
 
 def first_frame_seconds(path: str | Path, timeline: Timeline) -> float | None:
-    """When the first frame of a file is shown; None if there is no moving picture (cover art is none).
+    """Returns when the first frame of a file is shown, in seconds; None without a moving picture (cover art is none).
 
     Raises:
-        MediaError: as ``open_media``.
+        MediaError: as ``open_media`` does.
     """
     with open_media(path) as container:
         stream = shown_stream(container)
@@ -152,16 +152,16 @@ def first_frame_seconds(path: str | Path, timeline: Timeline) -> float | None:
 
 
 def lead_seconds(first: av.AudioFrame, zero: float | None) -> float:
-    """How much later a file's sound starts than its picture: 0 where there is none, or they cannot be of one clock."""
+    """Returns how many seconds after its picture a file's sound starts; 0 without a picture, or if their clocks differ."""
     lead = 0.0 if zero is None else (frame_seconds(first) or 0.0) - zero
     return lead if abs(lead) <= _MOST_LEAD_SECONDS else 0.0
 
 
 def sane(samples: NDArray[np.floating], name: str) -> NDArray[np.float32]:
-    """Samples as finite float32: nothing where they are no numbers. ``name`` is what an error calls them.
+    """Returns samples as finite float32, with 0 for each that is no number. ``name`` is what an error calls them.
 
     Raises:
-        MediaError: if they are far beyond [-1, 1]: whole numbers that were never scaled.
+        MediaError: if they are far beyond [-1, 1], because they are whole numbers that were never scaled.
     """
     loudest = float(np.abs(samples[np.isfinite(samples)]).max(initial=0))
     if loudest > _LOUDEST:
@@ -170,7 +170,7 @@ def sane(samples: NDArray[np.floating], name: str) -> NDArray[np.float32]:
 
 
 def sound_seconds(path: str | Path) -> float | None:
-    """How long a file says that it is, without decoding it; None if it does not say. It may lie.
+    """Returns how long a file says that it is, without decoding it; None if it does not say. The figure may be wrong.
 
     Raises:
         MediaError: as ``open_media``.

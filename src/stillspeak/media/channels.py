@@ -1,4 +1,4 @@
-"""Decoded sound frames, of whatever format, rate and channels, as one run of samples at one rate."""
+"""Turns decoded sound frames of any format, rate and channels into one run of samples at one rate."""
 
 from collections.abc import Iterator
 
@@ -12,19 +12,19 @@ from stillspeak.errors import MediaError
 from stillspeak.media.streams import frame_seconds
 
 GAP_SECONDS = 0.02  # ours: time stamps of some containers are whole milliseconds
-_MOST_CHANNELS = 64  # FFmpeg's
+_MOST_CHANNELS = 64  # FFmpeg takes no more
 
 Block = NDArray[np.float32]
 
 
 def joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int, with_picture: bool) -> Iterator[Block]:
-    """Samples ``(channels, n)``. A gap in time becomes silence; with a picture, what overlaps is left out, to stay in step.
+    """Yields samples ``(channels, n)``. A gap in time becomes silence; with a picture, overlapping sound is cut, to stay in step.
 
     Args:
-        frames: with time stamps on one clock.
-        rate_hz: of the samples that are given.
-        channels: of every block, one or two.
-        with_picture: whether time stamps that go back must be followed; sound alone is only played on.
+        frames: the decoded frames, with time stamps on one clock.
+        rate_hz: the sample rate of the blocks.
+        channels: the number of channels of every block, one or two.
+        with_picture: whether sound is cut where its time stamps go back; without a picture it is simply played on.
     """
     zero: float | None = None
     made: int = 0
@@ -53,22 +53,22 @@ def joined(frames: Iterator[av.AudioFrame], rate_hz: int, channels: int, with_pi
 
 
 def _silence(channels: int, samples: int, most: int) -> Iterator[Block]:
-    """In blocks of so many samples at most: where nobody speaks for an hour, memory stays constant."""
+    """Yields silence in blocks of at most ``most`` samples, so that an hour of it takes no more memory."""
     for begin in range(0, samples, most):
         yield np.zeros((channels, min(most, samples - begin)), np.float32)
 
 
 def _as_many(block: Block, channels: int) -> Block:
-    """So many channels, one or two: the mean of all where there are others."""
+    """Returns a block with one or two channels; if it has another number, each is the mean of all."""
     if len(block) == channels:
         return block
     return np.repeat(block.mean(axis=0, keepdims=True, dtype=np.float32), channels, axis=0)
 
 
 class _Converter:
-    """Frames of one format as float samples at another rate: one channel or two, or more mixed down.
+    """Turns frames of one format into float samples at another rate, with one channel or two; more are mixed down.
 
-    FFmpeg mixes channels whose places it knows or can guess from their number, as players do. Of others the mean is taken.
+    FFmpeg mixes channels whose places it knows or can guess from their number, as players do. Otherwise each is the mean of all.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -77,7 +77,7 @@ class _Converter:
         self._mean: _Mean | None = None
 
     def convert(self, frame: av.AudioFrame) -> list[Block]:
-        """Blocks ``(channels, n)``, one or two channels each.
+        """Returns blocks ``(channels, n)`` with one or two channels.
 
         Raises:
             MediaError: if there are too many channels.
@@ -92,7 +92,7 @@ class _Converter:
         return self._converted(frame)
 
     def rest(self) -> list[Block]:
-        """What is left when no frame follows."""
+        """Returns the samples that are left when no frame follows."""
         return self._converted(None) + ([] if self._mean is None else [self._mean.rest()])
 
     def _converted(self, frame: av.AudioFrame | None) -> list[Block]:
@@ -102,7 +102,7 @@ class _Converter:
 
 
 class _Mean:
-    """The mean of more than two channels at another rate. Samples come interleaved: PyAV reads planes of eight at most."""
+    """Takes the mean of more than two channels at another rate. Samples come interleaved, for PyAV reads at most eight planes."""
 
     def __init__(self, frame: av.AudioFrame, rate_hz: int) -> None:
         self._count = frame.layout.nb_channels

@@ -1,4 +1,4 @@
-"""Sound whose packets are kept as they are: where players play them, and what is heard is what was decoded from first to last."""
+"""Copies the packets of a sound track without encoding them again, if players play them as they were decoded."""
 
 from pathlib import Path
 
@@ -12,17 +12,17 @@ from stillspeak.media.streams import frame_seconds, heard_stream, timeline_of
 from stillspeak.media.timeline import packets
 
 _TOGETHER_SECONDS = 1e-3
-_MOST_AAC_HZ, _MOST_AAC_CHANNELS = 48_000, 6  # that Apple's players and browsers are known to play
-_MOST_CHANNELS = 8  # with places that players know
+_MOST_AAC_HZ, _MOST_AAC_CHANNELS = 48_000, 6  # Apple's players and browsers are known to play so much
+_MOST_CHANNELS = 8  # players know the places of so many channels
 
 
 class CopiedTrack:
-    """The packets of a file's sound track, as they are.
+    """Writes the packets of a file's sound track, unchanged.
 
     Args:
-        container: being written; no packet has been muxed yet.
-        source: the file.
-        start_seconds: time stamp of what is heard first; some encoders' first packets are not heard.
+        container: the container that is written; it has no packet yet.
+        source: the file with the sound track.
+        start_seconds: the time stamp of the first sound that is heard; some encoders' first packets are not heard.
     """
 
     def __init__(self, container: av.container.OutputContainer, source: Path, start_seconds: float) -> None:
@@ -36,7 +36,7 @@ class CopiedTrack:
         self._next = next(self._packets, None)
 
     def write_until(self, seconds: float) -> None:
-        """As ``Track``."""
+        """Muxes the packets up to a moment of the picture, as ``Track`` asks."""
         while (packet := self._next) is not None and packet.pts is not None and packet.time_base is not None:
             if (packet.pts - self._start) * packet.time_base >= seconds:
                 break
@@ -47,20 +47,20 @@ class CopiedTrack:
             self._container.mux(packet)
 
     def finish(self, seconds: float) -> None:
-        """As ``Track``: the last packet is the last that begins before the picture ends."""
+        """Muxes the rest, as ``Track`` asks, up to the last packet that begins before the picture ends."""
         self.write_until(seconds)
         self._source.close()
 
 
 def kept_from(path: Path, codecs: tuple[str, ...]) -> float | None:
-    """The time stamp, in seconds, of what is heard first; None if the packets of a file cannot be kept as they are.
+    """Returns the time stamp, in seconds, of the first sound that is heard; None if the packets cannot be copied.
 
-    They can be kept if players play them, and if a player that goes by their time stamps plays what was decoded. To see
-    that, it decodes the whole track.
+    They can be copied if players play their codec, and if a player that follows their time stamps plays what was decoded. To
+    check that, the function decodes the whole track.
 
     Args:
-        path: of a file that has sound.
-        codecs: those that the new container takes and its players play.
+        path: a file that has sound.
+        codecs: the codecs that the new container takes and its players play.
 
     Raises:
         MediaError: if the file is missing or unreadable.
@@ -78,7 +78,7 @@ def kept_from(path: Path, codecs: tuple[str, ...]) -> float | None:
 
 
 def _start_of_one_run(container: av.container.InputContainer, zero: float | None) -> float | None:
-    """When a sound track starts, if it starts with the picture, keeps its format, and has no gap, overlap or damage."""
+    """Returns when a sound track starts; None unless it starts with the picture and has one format, no gap and no damage."""
     stream = heard_stream(container)
     assert stream is not None
     first: av.AudioFrame | None = None
@@ -104,7 +104,7 @@ def _start_of_one_run(container: av.container.InputContainer, zero: float | None
 
 
 def is_played(stream: av.AudioStream, frame: av.AudioFrame) -> bool:
-    """Whether the common players play a stream of which ``frame`` was decoded, in a container that takes its codec."""
+    """Returns whether the common players play a stream, by its codec and by a ``frame`` that was decoded from it."""
     count = frame.layout.nb_channels
     if "channels" in frame.layout.name or count > _MOST_CHANNELS:  # FFmpeg has no name for where they are
         return False

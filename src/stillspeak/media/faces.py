@@ -1,8 +1,8 @@
-"""Faces found in pictures, aligned crops out. Paper, section 4.1: "all faces are aligned to the canonical face".
+"""Finds faces in pictures and cuts aligned crops. Paper, section 4.1: "all faces are aligned to the canonical face".
 
 dlib's frontal detector and 5-point predictor find a face; a similarity transform takes the base of the nose and the four
-eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models. The points' places: architecture.md,
-read off the authors' own aligned still.
+eye corners to fixed places in a 96 x 128 crop. Nothing here knows about models. architecture.md lists these places, which
+were read off the authors' own aligned still.
 """
 
 import threading
@@ -23,18 +23,18 @@ WIDTH_PX, HEIGHT_PX = 96, 128  # paper, figure 12
 # Columns: x, y. Order of dlib's 5-point predictor, named by the 68-point scheme: 45, 42, 36, 39, 33.
 CANONICAL = np.array([[75.8, 46.0], [60.0, 48.0], [24.5, 49.0], [39.8, 49.0], [49.0, 77.0]], np.float32)
 SMOOTHING_FRAMES = 7  # architecture.md, alignment
-_GREY_SPREAD = 3.0  # ours: between the channels, of 255: a photo without colour
-_SMALLEST_PX = 8  # of a side: less cannot be enlarged into a face
-_DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: longer sides to look at, the quickest first
+_GREY_SPREAD = 3.0  # ours, of 255: the channels of a photo without colour differ by less
+_SMALLEST_PX = 8  # a photo with a shorter side cannot be enlarged until it shows a face
+_DETECTION_SIDES_PX = (384, 480, 960, 1920, 2560)  # ours: the detector looks at these longer sides, the quickest first
 LONGEST_LOOK_PX = _DETECTION_SIDES_PX[-1]  # the detector never sees a larger picture
-_ENLARGED_PX = 480  # smaller photos are enlarged to it before they are given up
+_ENLARGED_PX = 480  # a smaller photo is also searched enlarged to this longer side
 _OF_THREAD = threading.local()
-_CLEAR = 0.5  # ours: confidence from which no larger size is tried
+_CLEAR = 0.5  # ours: a face with this confidence is clear, and no larger size is tried
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a picture.
+    """Holds a face that was found in a picture.
 
     Attributes:
         box: left, top, right, bottom in pixels.
@@ -48,12 +48,12 @@ class Face:
 
     @property
     def rank(self) -> float:
-        """Confidence times width: a large badge with a doubtful face on it must not win over a person."""
+        """Returns confidence times width, so that a large badge with a doubtful face on it does not win over a person."""
         return max(self.confidence, 0.0) * (self.box[2] - self.box[0])
 
 
 def model_file(name: str) -> str:
-    """Path of a model file of the package face_recognition_models, without importing it (it needs pkg_resources)."""
+    """Returns the path of a model file of face_recognition_models, without importing that package (it needs pkg_resources)."""
     spec = find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
         raise MediaError("The package face_recognition_models is missing: pip install face_recognition_models.")
@@ -61,7 +61,7 @@ def model_file(name: str) -> str:
 
 
 def _detector() -> "dlib.fhog_object_detector":
-    """The detector of this thread: dlib's keeps what it works on in itself, and two threads would write over it."""
+    """Returns the detector of this thread, for dlib's keeps its work in itself, and two threads would overwrite it."""
     if not hasattr(_OF_THREAD, "detector"):
         _OF_THREAD.detector = dlib.get_frontal_face_detector()
     return _OF_THREAD.detector
@@ -73,11 +73,11 @@ def _five_points() -> "dlib.shape_predictor":
 
 
 def find_faces(image: Image, longest_px: int = LONGEST_LOOK_PX) -> list[Face]:
-    """Faces in a picture, best first (see ``Face.rank``), by a quick look; empty if there is none.
+    """Finds faces in a picture quickly; returns them best first (see ``Face.rank``), or nothing if there is none.
 
-    The picture is looked at in one size after another until the best face is clear: small faces in large photos need the larger;
-    beyond its own size once, or twice where the best is doubtful. Sizes whose longer side exceeds ``longest_px`` are left out.
-    Smaller faces beside a clear one may be missed: see ``every_face``.
+    The detector looks at the picture in one size after another until the best face is clear, because small faces in large photos
+    need the larger sizes. It goes beyond the picture's own size once, or twice if the best face is doubtful. Sizes whose longer
+    side exceeds ``longest_px`` are left out. It may miss smaller faces beside a clear one; ``every_face`` finds them.
     """
     if min(image.shape[:2]) < _SMALLEST_PX:
         return []
@@ -95,7 +95,7 @@ def find_faces(image: Image, longest_px: int = LONGEST_LOOK_PX) -> list[Face]:
 
 
 def every_face(image: Image) -> list[Face]:
-    """All faces in a picture that can be found, best first: those of ``find_faces``, and what the largest size adds to them."""
+    """Finds all faces in a picture, best first: those of ``find_faces``, and those that only the largest size shows."""
     found = find_faces(image)
     if not found:
         return []
@@ -107,7 +107,7 @@ def every_face(image: Image) -> list[Face]:
 
 
 def _overlap(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
-    """Whether two boxes are of one face: the middle of one lies in the other."""
+    """Returns whether two boxes are of one face, which is so if the middle of one lies in the other."""
 
     def holds(outer: tuple[int, int, int, int], inner: tuple[int, int, int, int]) -> bool:
         x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
@@ -117,7 +117,7 @@ def _overlap(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
 
 
 def _faces_at(image: Image, scale: float) -> list[Face]:
-    """Faces found in a picture resized by ``scale``, in pixels of the picture itself, best first."""
+    """Finds faces in a picture resized by ``scale``; returns them in pixels of the picture itself, best first."""
     small = resized(image, scale)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)  # as good as colour, a quarter quicker
     rectangles, scores, _ = _detector().run(grey, 0, 0.0)
@@ -130,13 +130,13 @@ def _faces_at(image: Image, scale: float) -> list[Face]:
 
 
 def face_points(image: Image, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
-    """The 5 points of a face known to be in ``box`` (the detector's kind of box), ``(5, 2)``."""
+    """Finds the 5 points, ``(5, 2)``, of a face that is known to be in ``box``, a box like those of the detector."""
     shape = _five_points()(image, dlib.rectangle(*box))
     return np.array([[shape.part(i).x, shape.part(i).y] for i in range(5)], np.float32)
 
 
 def similarity(points: NDArray[np.float32], canonical: NDArray[np.float32] = CANONICAL) -> NDArray[np.float64]:
-    """The 2 x 3 matrix of rotation, uniform scale and shift that best (least squares) takes ``points`` to ``canonical``.
+    """Returns the 2 x 3 matrix of rotation, uniform scale and shift that best (least squares) takes ``points`` to ``canonical``.
 
     Source: the closed form for the plane, as complex numbers: b = a * s + t.
     """
@@ -161,21 +161,21 @@ def align(image: Image, matrix: NDArray[np.float64]) -> Image:
 
 
 def is_grey(image: Image) -> bool:
-    """Whether a crop has no colour to speak of, ``(height, width, 3)``."""
+    """Returns whether a crop, ``(height, width, 3)``, has hardly any colour."""
     red, green, blue = np.moveaxis(image, 2, 0)  # along an axis of three NumPy is twenty times as slow
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     return float(spread.mean()) < _GREY_SPREAD
 
 
 def smooth(points: NDArray[np.float32], frames: int = SMOOTHING_FRAMES) -> NDArray[np.float32]:
-    """Mean of each point over ``frames`` frames around it (fewer at the ends): ``(time, 5, 2)`` in and out."""
+    """Averages each point over ``frames`` frames around it (fewer at the ends): ``(time, 5, 2)`` in and out."""
     half = frames // 2
     padded = np.concatenate([np.repeat(points[:1], half, 0), points, np.repeat(points[-1:], half, 0)])
     return np.stack([padded[t : t + frames].mean(axis=0) for t in range(len(points))]).astype(np.float32)
 
 
 def resized(image: Image, scale: float) -> Image:
-    """A picture of ``scale`` times the size; each side keeps at least one pixel."""
+    """Returns a picture of ``scale`` times the size; each side keeps at least one pixel."""
     height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(

@@ -1,4 +1,4 @@
-"""What every opener asks first: is there a file at all, and can it be read?"""
+"""Checks what everyone who opens a file asks first: whether the file exists, and can be read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Frames as an animated GIF."""
+"""Writes frames as an animated GIF."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ _GIF_FPS = 50  # players show what is faster slowly
 
 
 class GifWriter:
-    """An animated GIF with the photo's 256 best colours; it appears when it is whole.
+    """Writes an animated GIF with the 256 colours that fit the photo best; the file appears when it is whole.
 
     Raises:
         OutputError: if the folder is missing or cannot be written, or there are more frames a second than a GIF can show.
@@ -104,7 +104,7 @@ class GifWriter:
         self._graph = graph
 
     def _take(self) -> None:
-        """Encodes what the graph has ready."""
+        """Encodes the frames that the filter graph has ready."""
         assert self._graph is not None
         assert self._stream is not None
         assert self._container is not None
@@ -121,7 +121,7 @@ class GifWriter:
 
 
 def _palette(frame: NDArray[np.uint8]) -> av.VideoFrame:
-    """The 256 colours that show a frame best, as a picture of 16 x 16."""
+    """Returns the 256 colours that show a frame best, as a picture of 16 x 16."""
     height, width = frame.shape[:2]
     graph = av.filter.Graph()
     form = av.VideoFormat("rgb24")

@@ -1,7 +1,7 @@
 """Reads and writes photos as 8-bit sRGB, whatever kind of picture a file holds. Nothing here knows about faces.
 
-Which files are read, and how much memory that may take: ``photo_files.py``. Pixels are converted in strips of rows, so that a
-photo of 200 million pixels is never in memory twice.
+``photo_files.py`` decides which files are read, and how much memory that may take. Pixels are converted in strips of rows, so
+that a photo of 200 million pixels is never in memory twice.
 """
 
 import contextlib
@@ -24,28 +24,28 @@ from stillspeak.whole import whole
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
 _SPACES = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}  # Pillow's names of modes and those of colour profiles
-_MOST_PX = 8192  # ours: longer side of a photo as it is read; as much as a video may have
-_STRIP_PIXELS = 1 << 22  # ours: converted at once
+_MOST_PX = 8192  # ours: the longest side that a photo keeps when it is read; a video may have no longer one
+_STRIP_PIXELS = 1 << 22  # ours: so many pixels are converted at once
 _ORIENTATION = 0x0112  # Exif 2.3
-_WHITE_16 = 65535.0  # of 16 bits
+_WHITE_16 = 65535.0  # white in 16 bits
 _EIGHT_OF_16 = ((np.arange(65536) + 128) // 257).astype(np.uint8)
 
 
 def read_image(path: str | Path, *, opaque: bool = True) -> Image:
     """Reads a photo as 8-bit sRGB, ``(height, width, 3)``; turns it as its EXIF says; 16-bit, grey, RGBA and CMYK all work.
 
-    A photo longer than 8192 pixels is read smaller, so that its longer side is at most 8192. What is transparent is shown on
-    white; with ``opaque`` False, for callers who keep the opacity too, as its pixels are.
+    A photo whose longer side exceeds 8192 pixels is made smaller, so that this side is 8192. Transparent parts are shown on
+    white; with ``opaque`` False, for callers who keep the opacity too, they keep their own colours.
 
     Raises:
-        MediaError: if it is missing, not a picture, claims more pixels than any camera has, or takes too much memory.
+        MediaError: if the file is missing, is no picture, claims more pixels than any camera has, or takes too much memory.
     """
     pixels = _read(path)
     return _on_white(pixels) if opaque else np.ascontiguousarray(pixels[..., :3])
 
 
 def read_alpha(path: str | Path) -> NDArray[np.uint8] | None:
-    """The opacity of a photo, uint8 ``(height, width)``; None if all of it is opaque. Raises MediaError as ``read_image``."""
+    """Reads the opacity of a photo, uint8 ``(height, width)``; None if it is opaque everywhere. Raises as ``read_image`` does."""
     pixels = _read(path)
     if pixels.shape[2] == 3 or pixels[..., 3].min() == np.iinfo(np.uint8).max:  # noqa: PLR2004 - colours alone
         return None
@@ -56,16 +56,16 @@ def decode_image(data: bytes, name: str, most_px: int = _MOST_PX, most_bytes: in
     """Reads a photo from a file's bytes, as ``read_image`` does.
 
     Args:
-        data: the file.
-        name: what an error calls it.
-        most_px: longer side of the result; a longer photo is made smaller.
-        most_bytes: of memory that the photo may take while it is read.
+        data: the bytes of the file.
+        name: what an error calls the file.
+        most_px: the longest side of the result; a longer photo is made smaller.
+        most_bytes: the bytes of memory that the photo may take while it is read.
 
     Returns:
-        The photo, ``(height, width, 3)``, and how many of its own pixels make one of these, at least 1.
+        The photo, ``(height, width, 3)``, and by what factor it was made smaller, at least 1.
 
     Raises:
-        MediaError: as ``read_image``.
+        MediaError: as ``read_image`` does.
     """
     pixels, smaller = _pixels(io.BytesIO(data), name, most_px, most_bytes)
     return _on_white(pixels), smaller
@@ -78,14 +78,14 @@ def _read(path: str | Path) -> NDArray[np.uint8]:
 
 
 def _pixels(file: IO[bytes], name: str, most_px: int, most_bytes: int) -> tuple[NDArray[np.uint8], float]:
-    """Red, green, blue, and opacity where there is any, upright; and how many of its own pixels make one of these."""
+    """Returns red, green, blue, and opacity if there is any, upright; and by what factor the photo was made smaller."""
     picture, size = load_photo(file, name, most_px, most_bytes)
     pixels = _turned(_shown(picture, most_px), _orientation(picture))
     return pixels, max(size) / max(pixels.shape[:2])
 
 
 def _shown(picture: PIL.Image.Image, most_px: int) -> NDArray[np.uint8]:
-    """The pixels as screens show them, ``(height, width, 3 or 4)``, the longer side at most ``most_px``."""
+    """Returns the pixels as screens show them, ``(height, width, 3 or 4)``; the longer side is at most ``most_px``."""
     width, height = picture.size
     scale = max(1.0, max(width, height) / most_px)
     small_width, small_height = max(1, round(width / scale)), max(1, round(height / scale))
@@ -106,7 +106,7 @@ def _shown(picture: PIL.Image.Image, most_px: int) -> NDArray[np.uint8]:
 
 
 def _converter(picture: PIL.Image.Image) -> Callable[[PIL.Image.Image], PIL.Image.Image]:
-    """What makes RGB or RGBA, 8-bit sRGB, of any part of a picture."""
+    """Returns a function that turns any part of a picture into RGB or RGBA in 8-bit sRGB."""
     if picture.mode.startswith(("I", "F")):  # grey with more than 8 bits
         white = _white(picture)
         return lambda part: PIL.Image.fromarray(_in_bytes(np.asarray(part), white)).convert("RGB")
@@ -126,7 +126,7 @@ def _converter(picture: PIL.Image.Image) -> Callable[[PIL.Image.Image], PIL.Imag
 
 
 def _white(picture: PIL.Image.Image) -> float:
-    """The number that is white in grey of 16 or 32 bits: 1 (of floating point), 255 or 65535, by the lightest pixel."""
+    """Returns the number for white in grey of 16 or 32 bits, by the lightest pixel: 1 (floating point), 255 or 65535."""
     width, height = picture.size
     rows, most = max(1, _STRIP_PIXELS // width), 0.0
     if picture.mode.startswith("I;16"):
@@ -147,7 +147,7 @@ def _in_bytes(grey: NDArray[Any], white: float) -> NDArray[np.uint8]:
 
 
 def _to_srgb(picture: PIL.Image.Image) -> Callable[[PIL.Image.Image], PIL.Image.Image] | None:
-    """What makes the colours of a part of a picture those that screens show; None if they are, or if nobody can say."""
+    """Returns a function that turns a part's colours into sRGB; None if they are in sRGB, or no usable profile says."""
     try:
         given = PIL.ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
         space = given.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]
@@ -157,13 +157,13 @@ def _to_srgb(picture: PIL.Image.Image) -> Callable[[PIL.Image.Image], PIL.Image.
         screen = PIL.ImageCms.createProfile("sRGB")
         transform = PIL.ImageCms.buildTransform(given, screen, mode, "RGB")
         PIL.ImageCms.applyTransform(PIL.Image.new(mode, (1, 1)), transform)
-    except Exception:  # what a library says of a damaged profile has no common base; viewers leave it alone
+    except Exception:  # the errors of a damaged profile have no common base; viewers ignore such a profile
         return None
     return lambda part: PIL.ImageCms.applyTransform(part.convert(mode), transform) or part.convert("RGB")
 
 
 def _orientation(picture: PIL.Image.Image) -> int:
-    """Which way is up, 1 to 8 as of Exif 2.3; 1 where the metadata say nothing that makes sense."""
+    """Returns which way is up, 1 to 8 as in Exif 2.3; 1 if the metadata do not say, or make no sense."""
     with contextlib.suppress(Exception), warnings.catch_warnings():  # damaged metadata may be anything
         warnings.simplefilter("ignore")
         said = picture.getexif().get(_ORIENTATION, 1)
@@ -173,7 +173,7 @@ def _orientation(picture: PIL.Image.Image) -> int:
 
 
 def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """A picture turned and mirrored as Exif 2.3 numbers it; any other number than 2 to 8 leaves it as it is."""
+    """Turns and mirrors a picture as Exif 2.3 numbers it; any other number than 2 to 8 leaves it as it is."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -196,10 +196,10 @@ def _on_white(pixels: NDArray[np.uint8]) -> Image:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Writes a picture, whole or not at all, in the format its suffix names.
+    """Writes a picture, whole or not at all, in the format that its suffix names.
 
     Raises:
-        OutputError: if that is none, or it cannot be written.
+        OutputError: if the suffix names no format, or the file cannot be written.
     """
     import cv2
 

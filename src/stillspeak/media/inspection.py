@@ -1,4 +1,4 @@
-"""What a file says of itself: container tags, XMP, C2PA. Any file, whoever made it. It trusts nothing: tags can be removed."""
+"""Reads what any file says of itself, in container tags, XMP and C2PA. It proves little, for anybody can remove tags."""
 
 import contextlib
 import json
@@ -27,9 +27,9 @@ def inspect(path: str | Path) -> dict[str, Any]:
     """Reads the marks of a file.
 
     Returns:
-        ``synthetic``: True if a mark says so, else None: a file without marks may be anything. ``digitalSourceType`` and
-        ``software`` as the first mark has them; ``found_in``: some of tags, xmp, c2pa; ``c2pa``: who signed, and whether what
-        was signed is what is there, if the package c2pa is installed.
+        ``synthetic``: True if a mark says so, else None, for a file without marks may be anything. ``digitalSourceType`` and
+        ``software``: as the first mark names them. ``found_in``: the kinds of mark that were found: tags, xmp, c2pa. ``c2pa``:
+        who signed, and whether the file is unchanged since, if the package c2pa is installed.
 
     Raises:
         MediaError: if the file is missing, empty or cannot be read.
@@ -52,7 +52,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
 
 def _tags(path: Path) -> dict[str, Any]:
-    """Of a media container."""
+    """Reads the tags of a media container."""
     try:
         with open_media(path) as container:
             tags = {key.lower(): value for key, value in container.metadata.items()}
@@ -71,7 +71,7 @@ def _text(value: object) -> str | None:
 
 
 def _xmp(path: Path) -> dict[str, Any]:
-    """Of an XMP packet anywhere in the file."""
+    """Reads an XMP packet anywhere in the file."""
     found: dict[str, Any] = {}
     rest = b""
     with path.open("rb") as file:
@@ -85,7 +85,7 @@ def _xmp(path: Path) -> dict[str, Any]:
 
 
 def _c2pa(path: Path) -> dict[str, Any]:
-    """Of a C2PA manifest: who signed, and whether the file is as it was signed."""
+    """Reads a C2PA manifest: who signed, and whether the file is unchanged since."""
     if find_spec("c2pa") is None:
         return {}
     import c2pa
@@ -99,7 +99,7 @@ def _c2pa(path: Path) -> dict[str, Any]:
 
 
 def _said_by(store: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
-    """What the active manifest of a C2PA store says. Raises KeyError, TypeError or AttributeError if it is none."""
+    """Returns what the active manifest of a C2PA store says. Raises KeyError, TypeError or AttributeError if it is none."""
     claims = [a for a in manifest.get("assertions", []) if "actions" in a.get("label", "")]
     actions = [action for claim in claims for action in claim["data"]["actions"]]
     kinds = [kind for action in actions if (kind := _text(action.get("digitalSourceType")))]

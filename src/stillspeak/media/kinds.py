@@ -1,6 +1,6 @@
-"""What kind of file lies behind a name, told by its first bytes alone: so that an error can name what was given.
+"""Tells the kind of a file by its first bytes, so that an error can name it.
 
-Whoever reads a file decides whether it can be read; here only what is surely something else is refused.
+This module refuses only files that are surely of another kind; whoever reads a file decides whether it can be read.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ _OF_BOXES = {b"M4A": SOUND, b"M4B": SOUND, b"hei": PICTURE, b"hev": PICTURE, b"m
 
 
 def kind_of(path: str | Path) -> str:
-    """What a file is, with its article, such as ``a sound``; empty if that is not known or the file cannot be read."""
+    """Returns the kind of a file with its article, such as ``a sound``; empty if it is unknown or the file cannot be read."""
     head = b""
     with contextlib.suppress(OSError, ValueError):
         if not Path(path).is_file():  # a pipe must not be read twice
@@ -55,7 +55,7 @@ def kind_of(path: str | Path) -> str:
 
 
 def require_picture(path: str | Path) -> None:
-    """Raises MediaError if a file is known to be something else than a picture; what it is stands in the sentence."""
+    """Raises MediaError if a file is known to be something else than a picture; the sentence says what it is."""
     kind = kind_of(path)
     if kind not in (PICTURE, OTHER):
         frame = "; save a frame of it as a picture" if kind == VIDEO else ""
@@ -72,7 +72,7 @@ def require_sound(path: str | Path) -> None:
 
 
 def require_order(photo: object, speech: object) -> None:
-    """Raises MediaError if two files are given the wrong way round; anything that is no file's name is passed over."""
+    """Raises MediaError if photo and speech are swapped; anything that is no file's name is passed over."""
     if not isinstance(photo, str | Path) or not isinstance(speech, str | Path):
         return
     kind = kind_of(photo)

@@ -1,4 +1,4 @@
-"""A label that anybody can see: the picture is synthetic."""
+"""Draws a visible label, which says that the picture is synthetic."""
 
 import cv2
 import numpy as np
@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 
 LABEL = "AI-generated"
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SHARE = 0.03  # of the shorter side: the height of a capital
-_CAPITAL_PX = 21.0  # at scale 1
+_SHARE = 0.03  # the height of a capital, as a share of the picture's shorter side
+_CAPITAL_PX = 21.0  # the height of a capital at OpenCV's scale 1
 _LEAST_SCALE = 0.3
 
 
 def labelled(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of a frame ``(height, width, 3)`` with ``LABEL`` in its lower left corner, white on a dark ground."""
-    frame = frame.copy()  # the same one is shown again where frames are repeated
+    """Returns a copy of a frame ``(height, width, 3)`` with ``LABEL`` in its lower left corner, white on a dark ground."""
+    frame = frame.copy()  # a repeated frame is passed in again
     height, width = frame.shape[:2]
     scale = max(_LEAST_SCALE, _SHARE * min(height, width) / _CAPITAL_PX)
     thick = max(1, round(2 * scale))

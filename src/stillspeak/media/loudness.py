@@ -35,13 +35,13 @@ _EVIDENCE = ((26.0, 2), (16.0, 3), (0.0, 5))  # a gain of so many decibels begin
 
 @dataclass(frozen=True)
 class LoudnessState:
-    """What was heard lately, in decibels of full scale. A value; copy it freely.
+    """Holds what was heard lately, in decibels of full scale. It never changes; copy it freely.
 
     Attributes:
-        levels: of the last frames; the faintest is the noise floor.
+        levels: the levels of the last frames; the faintest is the noise floor.
         recent: which of the last frames were spoken.
-        spoken: levels of the last spoken frames, however long ago they were.
-        gain_db: of the last frame.
+        spoken: the levels of the last spoken frames, however long ago they were.
+        gain_db: the gain of the last frame.
     """
 
     levels: tuple[float, ...] = ()
@@ -55,7 +55,7 @@ class Loudness:
     """Raises windows of quiet speech. The gain of a window depends on that window and on those before it.
 
     Args:
-        windows: how the sound is cut.
+        windows: the ``Windows`` that cut the sound.
     """
 
     windows: Windows
@@ -75,11 +75,11 @@ class Loudness:
         return round(self.windows.rate_hz / self.windows.fps)
 
     def _levels(self, windows: Float) -> NDArray[np.float64]:
-        """Level of what each window has that the one before it had not, ``(n,)``; a constant offset is not heard."""
+        """Returns the level of each window's new part, which the window before it lacks, ``(n,)``, without a constant offset."""
         return _decibels((windows[:, -self._stride :] - windows.mean(axis=1, keepdims=True)) ** 2)
 
     def _repetition(self, windows: Float) -> NDArray[np.float64]:
-        """How far the end of each window repeats itself at the pitch of a voice, ``(n,)``: 0 not at all, 1 wholly."""
+        """Returns how far the end of each window repeats itself at the pitch of a voice, ``(n,)``: 0 not at all, 1 wholly."""
         rate_hz = self.windows.rate_hz
         end = windows[:, -2 * self._stride :]
         size = 1 << (2 * end.shape[1] - 1).bit_length()
@@ -96,7 +96,7 @@ def _decibels(power: Float) -> NDArray[np.float64]:
 
 
 def _after(state: LoudnessState, level: float, repetition: float) -> LoudnessState:
-    """The state after a frame of this level that repeats itself so far."""
+    """Returns the state after a frame with this level and this repetition."""
     is_heard = level > _NOTHING_DB
     levels = (*state.levels, level)[-_RECENT_FRAMES:] if is_heard else state.levels
     floor = min(levels, default=0.0)
@@ -111,7 +111,7 @@ def _after(state: LoudnessState, level: float, repetition: float) -> LoudnessSta
 
 
 def _gain(spoken: tuple[float, ...], floor: float) -> float:
-    """Decibels that make speech of these levels loud enough and its noise floor not too loud."""
+    """Returns the decibels that make speech of these levels loud enough and its noise floor not too loud."""
     if not spoken:
         return 0.0
     lacking = _FAINTEST_DB - sorted(spoken)[int(_LOUD_SHARE * (len(spoken) - 1))]

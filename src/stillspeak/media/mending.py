@@ -1,7 +1,7 @@
-"""Takes out of a picture's file what viewers skip and a decoder stumbles over: metadata that are damaged or too long. Ours.
+"""Removes damaged or too long metadata from a picture's file, because decoders refuse what viewers skip. Ours.
 
-Pixels, transparency and colours stay. Each function takes and gives the bytes of a whole file; of bytes that it cannot follow
-it gives back what it was given, and leaves it to the decoder to say so.
+Pixels, transparency and colours stay. Each function takes and returns the bytes of a whole file. If it cannot follow the
+bytes, it returns them unchanged, and the decoder says what is wrong.
 """
 
 import re
@@ -19,12 +19,12 @@ _BOX_BYTES = 8  # length and name of a box of ISO media
 
 
 def as_it_is(data: bytes) -> bytes:
-    """Nothing is taken out."""
+    """Returns the bytes unchanged."""
     return data
 
 
 def without_png_extras(data: bytes) -> bytes:
-    """A PNG file without texts and without any chunk of metadata whose checksum is wrong."""
+    """Returns a PNG file without texts, and without chunks of metadata whose checksum is wrong."""
     kept, at = [data[:_PNG_BEGIN_BYTES]], _PNG_BEGIN_BYTES
     while at + _PNG_FRAME_BYTES <= len(data):
         length, name = struct.unpack(">I4s", data[at : at + 8])
@@ -38,9 +38,9 @@ def without_png_extras(data: bytes) -> bytes:
 
 
 def without_jpeg_extras(data: bytes) -> bytes:
-    """A JPEG file without comments and applications' segments, but with Exif, colour profile and Adobe's marker.
+    """Returns a JPEG file without comments and applications' segments, but with Exif, colour profile and Adobe's marker.
 
-    Where a segment's length leads nowhere, the next segment is looked for.
+    If the length of a segment is wrong, the function looks for the next segment.
     """
     kept, at = [data[:2]], 2
     while at + 4 <= len(data):
@@ -68,7 +68,7 @@ def _says_how_it_looks(marker: int, content: bytes) -> bool:
 
 
 def without_avif_exif(data: bytes) -> bytes:
-    """An AVIF file whose Exif item has a name that nobody looks for; which way is up stands elsewhere in it."""
+    """Returns an AVIF file whose Exif item is renamed, so that no decoder reads it; other parts say which way is up."""
     at = 0
     while at + _BOX_BYTES <= len(data):
         length, name = struct.unpack(">I4s", data[at : at + _BOX_BYTES])

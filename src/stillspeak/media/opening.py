@@ -25,7 +25,7 @@ _PICTURES = "gif apng bmp_pipe jpeg_pipe jpegls_pipe j2k_pipe pgm_pipe png_pipe 
 _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": ",".join(f"{_SOUND} {_FILMS} {_PICTURES}".split()),
-    "enable_drefs": "0",  # of mov: tracks that lie in other files
+    "enable_drefs": "0",  # a mov may otherwise name tracks in other files
 }
 
 
@@ -33,7 +33,7 @@ def open_media(path: str | Path) -> av.container.InputContainer:
     """Opens a sound or video file.
 
     Raises:
-        MediaError: if it is missing, a folder, empty, of no format that FFmpeg knows, or of one that leads to other files.
+        MediaError: if it is missing, a folder or empty, or if its format is unknown or leads to other files.
     """
     path = Path(path)
     require_file(path)

@@ -2,7 +2,7 @@
 
 Pillow knows some forty kinds of picture. Some of them run other programs (EPS starts Ghostscript), some name other files, and
 hardly anybody has a photo in them. Here the first bytes of a file choose one decoder from a short list. The header of a picture
-says how much memory its pixels will take; the caller says how much that may be. What is done with the pixels: ``images.py``.
+says how much memory its pixels will take; the caller says how much that may be. ``images.py`` converts the pixels.
 """
 
 import contextlib
@@ -31,25 +31,25 @@ import pillow_heif
 from stillspeak.errors import MediaError
 from stillspeak.media.mending import as_it_is, without_avif_exif, without_jpeg_extras, without_png_extras
 
-MOST_BYTES = 1_000_000_000  # ours: of memory that a picture may take while it is read
+MOST_BYTES = 1_000_000_000  # ours: a picture may take so much memory while it is read
 _MOST_PIXELS = 300_000_000  # ours: phones have 200 million
-_MOST_EXTRA_BYTES = 16 << 20  # ours: of a colour profile or a text; Pillow takes one million
-_HEAD_BYTES = 256  # of a file, in which its kind shows
+_MOST_EXTRA_BYTES = 16 << 20  # ours: the longest colour profile or text; Pillow takes one million
+_HEAD_BYTES = 256  # the first bytes of a file, which show its kind
 _KINDS_READ = "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF, BMP, JPEG 2000 and PNM"
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "LA": 4, "PA": 4}  # as Pillow keeps them
-_NEARLY = 0.95  # ours: a photo of 200 million pixels is 16320 wide, and half of that is enough for 8192
+_NEARLY = 0.95  # ours: a photo of 200 million pixels is 16320 wide; its half counts as 8192
 _SMALLEST_DRAFT = 8  # a JPEG decoder makes a picture smaller by 2, 4 or 8
 _GLOBAL = threading.Lock()
 
 
 class _Kind(NamedTuple):
-    """A kind of file.
+    """Describes a kind of file.
 
     Attributes:
         name: what people call it.
         read: reads the header.
-        mend: takes out what no viewer looks at.
-        more_bytes: a pixel, that the decoder takes beside the pixels (measured with Pillow 13).
+        mend: removes metadata that no viewer reads.
+        more_bytes: how many bytes of memory the decoder takes for each pixel beside the pixel itself (measured with Pillow 13).
     """
 
     name: str
@@ -79,7 +79,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 
 class Loaded(NamedTuple):
-    """A picture whose pixels are decoded, and its width and height before a decoder made it smaller."""
+    """Holds a picture whose pixels are decoded, and its width and height before a decoder made it smaller."""
 
     picture: PIL.Image.Image
     size: tuple[int, int]
@@ -91,11 +91,11 @@ def load_photo(file: IO[bytes], name: str, most_px: int, most_bytes: int) -> Loa
     Args:
         file: the picture's file, at its beginning.
         name: what an error calls it.
-        most_px: a longer side beyond which the caller has no use for details.
-        most_bytes: of memory that the picture may take.
+        most_px: the longer side that the caller needs; a decoder may make a larger picture smaller.
+        most_bytes: how many bytes of memory the picture may take.
 
     Raises:
-        MediaError: if it is no picture of a kind in the list, is damaged, or takes too much memory.
+        MediaError: if the file is no picture of a kind in the list, is damaged, or takes too much memory.
     """
     kind = _kind_of(file.read(_HEAD_BYTES))
     if kind is None:
@@ -116,7 +116,7 @@ def load_photo(file: IO[bytes], name: str, most_px: int, most_bytes: int) -> Loa
             raise
         except MemoryError as error:
             raise MediaError(f"{name} takes more memory to read than there is; make it smaller first.") from error
-        except Exception as error:  # what a decoder says of a damaged file has no common base
+        except Exception as error:  # the errors of decoders over damaged files have no common base
             failure = error
     raise MediaError(f"{name} is not a picture that can be read: its {kind.name} is damaged.") from failure
 
@@ -133,7 +133,7 @@ def _kind_of(head: bytes) -> _Kind | None:
 
 def _loaded(kind: _Kind, data: bytes, name: str, most_px: int, most_bytes: int) -> Loaded:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata, on which nobody waits
+        warnings.simplefilter("ignore")  # nobody needs warnings of odd metadata
         if kind is _WEBP:
             size = _webp_size(data)
             _require_room(size, (kind.more_bytes + 4) * size[0] * size[1], name, most_bytes)
@@ -160,7 +160,7 @@ def _require_room(size: tuple[int, int], taken_bytes: float, name: str, most_byt
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height by a WebP's header (RFC 9649): its decoder takes memory for them before it says them."""
+    """Reads width and height in a WebP's header (RFC 9649), because its decoder takes the memory before it tells them."""
     numbers = int.from_bytes(data[20:30], "little")
     if data[12:16] == b"VP8X":  # after four bytes of flags
         return (numbers >> 32 & 0xFFFFFF) + 1, (numbers >> 56 & 0xFFFFFF) + 1
@@ -170,7 +170,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _coefficient_bytes(picture: PIL.JpegImagePlugin.JpegImageFile) -> float:
-    """What a progressive JPEG takes until its last scan: two bytes for each coefficient of the full size."""
+    """Returns the memory of a progressive JPEG until its last scan: two bytes for each coefficient of the full size."""
     if not picture.info.get("progressive"):
         return 0
     layers: list[Any] = picture.layer  # each: number, horizontal and vertical samples, table
@@ -180,7 +180,7 @@ def _coefficient_bytes(picture: PIL.JpegImagePlugin.JpegImageFile) -> float:
 
 
 def _make_smaller(picture: PIL.JpegImagePlugin.JpegImageFile, most_px: int, most_bytes: float) -> None:
-    """Lets the JPEG decoder leave out what the caller has no use for or no memory for."""
+    """Lets the JPEG decoder skip detail that the caller does not need, or has no memory for."""
     (width, height), by = picture.size, 1
     a_pixel = _PIXEL_BYTES.get(picture.mode, 4)
     while by < _SMALLEST_DRAFT and (
@@ -195,7 +195,7 @@ def _require_more_than_half(picture: PIL.Image.Image, name: str) -> None:
     """Raises MediaError if the lower half of a picture that was cut off is empty; decoders leave it in one colour."""
     width, height = picture.size
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of half a large picture
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures, even of their half
         spans = np.reshape(picture.crop((0, height // 2, width, height)).getextrema(), (-1, 2))
     if np.all(spans[:, 0] == spans[:, 1]):
         raise MediaError(f"{name} is cut off: more than half of the picture is missing. Copy or download it again.")
@@ -203,14 +203,14 @@ def _require_more_than_half(picture: PIL.Image.Image, name: str) -> None:
 
 @contextlib.contextmanager
 def _large_extras() -> Iterator[None]:
-    """Lets PNG files have longer texts and colour profiles than Pillow takes."""
+    """Lets PNG files have longer texts and colour profiles than Pillow takes by default."""
     with _GLOBAL, _set(PIL.PngImagePlugin, "MAX_TEXT_CHUNK", _MOST_EXTRA_BYTES):
         yield
 
 
 @contextlib.contextmanager
 def _missing_end() -> Iterator[None]:
-    """Lets a picture end too early: what is missing stays empty."""
+    """Lets a picture end too early; the missing part stays empty."""
     with _large_extras(), _set(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True):
         yield
 

@@ -1,4 +1,4 @@
-"""Frames as pictures, without sound: a sequence of PNG files, raw bytes for a pipe; and which writer an output needs."""
+"""Chooses the writer for an output, and writes frames as PNG files or as raw bytes to a pipe, without sound."""
 
 import json
 import os
@@ -39,7 +39,7 @@ class Writer(Protocol):
 
 
 def keeps_alpha(output: str) -> bool:
-    """Whether the writer for an output keeps opacity."""
+    """Returns whether the writer for an output keeps opacity."""
     return Path(output).suffix.lower() in (".webm", ".png")
 
 
@@ -50,17 +50,17 @@ def open_writer(
     alpha: NDArray[np.uint8] | None = None,
     signature: Signature | None = None,
 ) -> Writer:
-    """The writer for an output.
+    """Opens the writer for an output.
 
     Args:
-        output: a file whose suffix says what it is, a pattern such as ``frame_%05d.png``, or ``-`` for raw frames to stdout.
+        output: a file whose suffix names its kind, a pattern such as ``frame_%05d.png``, or ``-`` for raw frames on stdout.
         fps: frames a second.
-        sound: as of ``VideoWriter``; pictures have none.
-        alpha: opacity of every frame, uint8 ``(height, width)``; webm and PNG alone keep it.
-        signature: signs the file (C2PA), if given.
+        sound: the sound, as ``VideoWriter`` takes it; pictures have none.
+        alpha: the opacity of every frame, uint8 ``(height, width)``; only webm and PNG keep it.
+        signature: the key that signs the file (C2PA); None for no signature.
 
     Raises:
-        OutputError: if nothing can be written there, or the suffix is unknown.
+        OutputError: if the output cannot be written, or the suffix is unknown.
     """
     path, suffix = Path(output), Path(output).suffix.lower()
     if output == "-":
@@ -77,7 +77,7 @@ def open_writer(
 
 
 class RawWriter:
-    """RGB bytes, frame after frame; what they are is said on stderr in a line of JSON."""
+    """Writes RGB bytes to stdout, frame after frame. A line of JSON on stderr says their size and rate."""
 
     def __init__(self, to: BinaryIO, fps: Fraction) -> None:
         self._to, self._fps, self._said = to, fps, False
@@ -94,7 +94,7 @@ class RawWriter:
             self._said = True
         try:
             self._to.write(np.ascontiguousarray(frame).data)
-        except BrokenPipeError:  # whoever reads has seen enough
+        except BrokenPipeError:  # the reader has seen enough
             raise
         except OSError as failure:
             raise OutputError(f"The frames could not be written to stdout: {failure.strerror or failure}.") from failure
@@ -107,12 +107,12 @@ class RawWriter:
 
 
 def numbered(pattern: str) -> bool:
-    """Whether a name has exactly one place for a number, as ``frame_%05d.png`` has."""
+    """Returns whether a name has exactly one place for a number, as ``frame_%05d.png`` has."""
     return bool(_PATTERN.fullmatch(pattern))
 
 
 def writes_over(output: str, path: Path) -> bool:
-    """Whether an output, a file or a pattern of numbered ones, is or will be the file that a path names."""
+    """Returns whether writing an output, a file or a pattern of numbered files, would overwrite the file ``path``."""
     made = Path(output)
     if numbered(made.name):
         before, after = re.split(r"%\d*d", made.name)
@@ -122,22 +122,22 @@ def writes_over(output: str, path: Path) -> bool:
         made = made.with_name(made.name % int(number))
     try:
         return path.samefile(made)
-    except (OSError, ValueError):  # one of them is not there, or has a name that no file can have
+    except (OSError, ValueError):  # one of the files does not exist, or its name is impossible
         return False
 
 
 def first_png(pattern: str) -> str:
-    """The name of the first file of a pattern; of a name that is none, itself."""
+    """Returns the name of the first file of a pattern; a name that is no pattern is returned as it is."""
     return pattern % 0 if numbered(pattern) else pattern
 
 
 class PngWriter:
-    """One PNG file a frame, numbered from 0.
+    """Writes one PNG file for each frame, numbered from 0.
 
     Args:
-        pattern: with one number in it, ``frame_%05d.png``.
-        alpha: opacity of every frame.
-        signature: signs every file, if given.
+        pattern: the name of the files, with one place for a number, such as ``frame_%05d.png``.
+        alpha: the opacity of every frame, uint8 ``(height, width)``; None if all are opaque.
+        signature: the key that signs every file; None for no signature.
 
     Raises:
         OutputError: if the name has no number in it, or the folder is missing.
@@ -149,7 +149,7 @@ class PngWriter:
         self._pattern, self._alpha, self._signature, self._frames = pattern, alpha, signature, 0
         if not numbered(pattern.name):
             raise OutputError(f"Frames as PNG need a number in their name, such as frame_%05d.png, not {pattern.name}.")
-        discard(part_file(pattern.with_name(pattern.name % 0)))  # the folder can be written, or it is said now
+        discard(part_file(pattern.with_name(pattern.name % 0)))  # this raises if the folder cannot be written
 
     def __enter__(self) -> "PngWriter":
         return self
@@ -178,4 +178,4 @@ class PngWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Frames that are there stay."""
+        """Does nothing: frames that were written stay."""

@@ -1,6 +1,6 @@
-"""Whether a photo can be made to talk: its faces in the one order that everybody counts by, and what is wrong with it if not.
+"""Says whether a photo can be made to talk, and what is wrong with it if not.
 
-``faces.py`` finds faces; here is what a user hears of them.
+``faces.py`` finds the faces. This module numbers them, and writes the sentences about them that a user reads.
 """
 
 import cv2
@@ -15,26 +15,26 @@ Image = NDArray[np.uint8]
 # Ours, of the detector's confidence: 866 of 868 portraits are clear and none is doubtful; badges and patterns are.
 _CLEAR, _DOUBTFUL = 0.5, 0.3
 _CUT_OFF = "shows a face that is cut off by the edge; use a photo that shows the whole face."
-_CLEARER = 0.5  # by so much a turned photo must show a clearer face before it is said to lie on its side
-_LEAST_PX = 32  # of the shorter side: less is too small to say anything else about
+_CLEARER = 0.5  # a photo counts as turned if its face is so much clearer (in confidence) after a turn
+_LEAST_PX = 32  # if the shorter side is less, the photo is just called too small
 _TURNED = {1: "lies on its side", 2: "is upside down", 3: "lies on its side"}  # by quarter turns that set it upright
-_LOOKED_AT_PX = 480  # the longer side of the picture in which a profile, or a face cut off by the edge, is looked for
+_LOOKED_AT_PX = 480  # the longer side of the copy in which a profile, or a face cut off by the edge, is looked for
 _PROFILE_NEIGHBOURS = 6  # detections that must agree on a profile
-_DARK = 60  # of 255: the mean of a photo in which a face may be too dark to be found
+_DARK = 60  # of 255: in a photo with a lower mean, a face may be too dark to be found
 # The mouth of an aligned face, in crop pixels: left, top, right, bottom; the median over 434 portraits, and a little more.
 _MOUTH = (32.0, 81.0, 70.0, 99.0)
-_OUTSIDE, _WHOLE = 0.5, 0.97  # share of the mouth inside the photo: below the first nothing can be animated
+_OUTSIDE, _WHOLE = 0.5, 0.97  # shares of the mouth inside the photo: below the first a face cannot be animated
 
 
 def require_faces(image: Image, name: str = "The photo") -> list[Face]:
-    """The faces of a photo, best first: the order that every command, page and function counts by.
+    """Finds the faces of a photo; returns them in the order in which every command, page and function counts them.
 
     Args:
         image: RGB, uint8 ``(height, width, 3)``.
-        name: what an error calls it.
+        name: what an error calls the photo.
 
     Raises:
-        FaceError: if there is none; it says what the photo shows instead, as far as that can be told.
+        FaceError: if there is no face; the sentence says what the photo shows instead, if that can be told.
     """
     faces = every_face(image)
     clearest = max((found.confidence for found in faces), default=0.0)
@@ -48,7 +48,7 @@ def require_faces(image: Image, name: str = "The photo") -> list[Face]:
 
 
 def mouth_share(shape: tuple[int, ...], to_crop: NDArray[np.float64]) -> float:
-    """How much of a face's mouth lies inside a photo of a shape ``(height, width, ...)``; ``to_crop`` aligns the face."""
+    """Returns the share of a face's mouth inside a photo of ``shape`` ``(height, width, ...)``; ``to_crop`` aligns the face."""
     left, top, right, bottom = _MOUTH
     columns, rows = np.meshgrid(np.linspace(left, right, 20), np.linspace(top, bottom, 10))
     points = np.stack([columns.ravel(), rows.ravel()], axis=1)
@@ -57,9 +57,10 @@ def mouth_share(shape: tuple[int, ...], to_crop: NDArray[np.float64]) -> float:
 
 
 def trouble(image: Image, face: Face) -> tuple[str, bool]:
-    """What keeps a face from being animated well, as the end of a sentence that begins with the face; and whether nothing works.
+    """Says what keeps a face from being animated well.
 
-    The text is empty if all is well.
+    Returns:
+        The end of a sentence that begins with the face, empty if all is well; and whether the face cannot be animated at all.
     """
     to_crop = similarity(face.points)
     share = mouth_share(image.shape, to_crop)
@@ -85,7 +86,7 @@ def _require_upright(image: Image, name: str, confidence: float | None) -> None:
 
 
 def _why_none(image: Image, name: str) -> str:
-    """A sentence for a photo without a face that can be used."""
+    """Returns a sentence for a photo without a face that can be used."""
     height, width = image.shape[:2]
     if min(height, width) < _LEAST_PX:
         return f"{name} shows no face that can be found: it is only {width} x {height} pixels; use a larger photo."
@@ -100,7 +101,7 @@ def _why_none(image: Image, name: str) -> str:
 
 
 def _has_profile(image: Image) -> bool:
-    """Whether OpenCV's cascade for faces from the side finds one; it knows one side, so it sees the mirrored photo too."""
+    """Returns whether OpenCV's cascade for faces from the side finds one, in the photo or in its mirror image."""
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_profileface.xml")
     scale = _LOOKED_AT_PX / max(image.shape[:2])
     small = cv2.cvtColor(resized(image, scale), cv2.COLOR_RGB2GRAY)
@@ -111,9 +112,9 @@ def _has_profile(image: Image) -> bool:
 
 
 def _is_cut_off(image: Image) -> bool:
-    """Whether a face appears, across the photo's edge, when the photo is mirrored there: half a face and its reflection.
+    """Returns whether half a face and its reflection make a face when the photo is mirrored at one of its edges.
 
-    The function works on a small copy. It misses faces narrower than a sixth of the photo, which are hardly its subject.
+    It looks at a small copy. It misses faces narrower than a sixth of the photo, which are hardly its subject.
     """
     small = _at_most(image, _LOOKED_AT_PX)
     height, width = small.shape[:2]
@@ -133,7 +134,7 @@ def _is_cut_off(image: Image) -> bool:
 
 
 def _at_most(image: Image, longest_px: int) -> Image:
-    """The picture, or a smaller copy of it whose longer side is ``longest_px``."""
+    """Returns the picture, or a smaller copy of it whose longer side is ``longest_px``."""
     scale = longest_px / max(image.shape[:2])
     return resized(image, scale) if scale < 1 else image
 

@@ -1,4 +1,4 @@
-"""What every output says of itself, machine-readably: that it is synthetic, and what made it.
+"""Writes into every output, for machines to read, that it is synthetic and which program made it.
 
 The digital source type is IPTC's controlled term for media made by a trained model
 (cv.iptc.org/newscodes/digitalsourcetype), written as XMP (ISO 16684) and, in videos, as tags that any player shows.
@@ -11,16 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # of the box of an ISO media file, XMP part 3
-_XMP_KEYWORD = b"XML:com.adobe.xmp"  # of a PNG chunk, XMP part 3
-_XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"  # of a JPEG segment, XMP part 3
+_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # names the box of an ISO media file, XMP part 3
+_XMP_KEYWORD = b"XML:com.adobe.xmp"  # names the PNG chunk, XMP part 3
+_XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"  # begins the JPEG segment, XMP part 3
 _WEBP_HAS_XMP = 4  # a flag of the extended file format
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ISO_SUFFIXES = (".mp4", ".mov")
 
 
 def package_version() -> str:
-    """The installed version of stillspeak, or ``0`` from a bare source tree."""
+    """Returns the installed version of stillspeak, or ``0`` in a bare source tree."""
     try:
         return version("stillspeak")
     except PackageNotFoundError:
@@ -28,22 +28,22 @@ def package_version() -> str:
 
 
 def software() -> str:
-    """What made an output."""
+    """Returns the name and version of the program that makes outputs."""
     return f"stillspeak {package_version()}"
 
 
 def statement() -> dict[str, str | bool]:
-    """What an output says of itself."""
+    """Returns what an output says of itself, as JSON fields."""
     return {"digitalSourceType": DIGITAL_SOURCE_TYPE, "software": software(), "synthetic": True}
 
 
 def container_metadata() -> dict[str, str]:
-    """Tags for a media container: the IPTC digital source type, and the same as JSON in the comment any tool shows."""
+    """Returns tags for a media container: the IPTC digital source type, and ``statement`` as JSON in the comment."""
     return {"comment": json.dumps(statement()), "encoder": software(), "DigitalSourceType": DIGITAL_SOURCE_TYPE}
 
 
 def xmp() -> bytes:
-    """The XMP packet of an output."""
+    """Returns the XMP packet of an output."""
     return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
  rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -52,7 +52,7 @@ def xmp() -> bytes:
 
 
 def mark_file(path: Path) -> None:
-    """Adds the XMP packet to a finished mp4 or mov; other containers have their tags alone."""
+    """Adds the XMP packet to a finished mp4 or mov; other containers have only their tags."""
     if path.suffix.lower() in _ISO_SUFFIXES:
         packet = xmp()
         with path.open("ab") as file:
@@ -60,7 +60,7 @@ def mark_file(path: Path) -> None:
 
 
 def marked_png(png: bytes) -> bytes:
-    """A PNG file's bytes with the XMP packet behind its header."""
+    """Returns a PNG file's bytes with the XMP packet behind its header."""
     content = b"iTXt" + _XMP_KEYWORD + b"\0\0\0\0\0" + xmp()
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     header = len(PNG_SIGNATURE) + 25
@@ -68,23 +68,23 @@ def marked_png(png: bytes) -> bytes:
 
 
 def marked_gif(gif: bytes) -> bytes:
-    """The end of a GIF file, its last byte the trailer, with the XMP packet before it."""
-    magic = bytes([1, *range(255, -1, -1), 0])  # XMP part 3: lets readers that know no XMP skip it
+    """Returns the end of a GIF file, whose last byte is the trailer, with the XMP packet before the trailer."""
+    magic = bytes([1, *range(255, -1, -1), 0])  # lets readers that do not know XMP skip it (XMP part 3)
     return gif[:-1] + b"\x21\xff\x0bXMP DataXMP" + xmp() + magic + gif[-1:]
 
 
 def marked_jpeg(jpeg: bytes) -> bytes:
-    """A JPEG file's bytes with the XMP packet behind its first marker."""
+    """Returns a JPEG file's bytes with the XMP packet behind its first marker."""
     content = _XMP_JPEG + xmp()
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(content)) + content + jpeg[2:]
 
 
 def marked_webp(webp: bytes) -> bytes:
-    """The bytes of a simple WebP file, as encoders write them, as an extended one with the XMP packet at its end."""
+    """Turns the bytes of a simple WebP file, as encoders write it, into an extended one with the XMP packet at its end."""
     chunks, packet = webp[12:], xmp()
     if chunks[:4] == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack("<HH", chunks[14:18]))
-    else:  # VP8L: 14 bits each, less one
+    else:  # VP8L stores each side less one in 14 bits
         bits = int.from_bytes(chunks[9:13], "little")
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")

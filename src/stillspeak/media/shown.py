@@ -1,4 +1,4 @@
-"""A decoded frame as players show it: turned and mirrored by its display matrix, its pixels square. Interlaced it stays so."""
+"""Turns a decoded frame into what players show: turned, mirrored and with square pixels. It does not deinterlace."""
 
 from fractions import Fraction
 
@@ -9,7 +9,7 @@ import numpy as np
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-_MOST_STRETCHED = 8  # ours: pixels that are said to be longer than this are not believed
+_MOST_STRETCHED = 8  # ours: if a file says that a pixel is longer than this, the figure is ignored
 
 Picture = NDArray[np.uint8]
 
@@ -18,15 +18,15 @@ class Screen:
     """Shows the frames of one film, all at the size of the first one."""
 
     def __init__(self) -> None:
-        self._to_rgb = VideoReformatter()  # one for all frames: making one takes five times as long as using it
+        self._to_rgb = VideoReformatter()  # serves all frames, for making one takes five times as long as using it
         self._size: tuple[int, int] | None = None
 
     def show(self, frame: av.VideoFrame, pixel: Fraction | None) -> Picture:
-        """A frame, uint8 RGB ``(height, width, 3)``. A frame of another shape is shown whole, between black bars.
+        """Returns a frame as uint8 RGB ``(height, width, 3)``. A frame of another shape is shown whole, between black bars.
 
         Args:
-            frame: as decoded.
-            pixel: a pixel's width by its height.
+            frame: the decoded frame.
+            pixel: a pixel's width divided by its height; None if unknown.
 
         Raises:
             av.error.FFmpegError: if the frame is too damaged to be shown.
@@ -34,7 +34,7 @@ class Screen:
         width, height = square_size(frame.width, frame.height, pixel)
         try:
             rgb = self._rgb(frame, width, height)
-        except av.error.FFmpegError:  # colours by a rule that nobody knows: players take the usual one
+        except av.error.FFmpegError:  # the rule of the colours is unknown, so it takes the usual one, as players do
             frame.colorspace = Colorspace.ITU601
             rgb = self._rgb(frame, width, height)
         picture = turned(np.asarray(rgb.to_ndarray(), np.uint8), _display_matrix(frame))
@@ -49,14 +49,14 @@ class Screen:
 
 
 def square_size(width: int, height: int, pixel: Fraction | None) -> tuple[int, int]:
-    """The width and height of a picture with square pixels. One side grows, the other stays, so that no detail is lost.
+    """Returns the width and height of a picture with square pixels. One side grows, so that no detail is lost.
 
-    So does HTML: html.spec.whatwg.org, "natural dimensions of the media resource".
+    HTML does the same: html.spec.whatwg.org, "natural dimensions of the media resource".
 
     Args:
-        width: as stored.
-        height: as stored.
-        pixel: a pixel's width by its height.
+        width: the width of the stored picture in pixels.
+        height: the height of the stored picture in pixels.
+        pixel: a pixel's width divided by its height; None if unknown.
     """
     if not pixel or not Fraction(1, _MOST_STRETCHED) <= pixel <= _MOST_STRETCHED:
         return width, height
@@ -64,12 +64,12 @@ def square_size(width: int, height: int, pixel: Fraction | None) -> tuple[int, i
 
 
 def turned(picture: Picture, matrix: NDArray[np.int32] | None) -> Picture:
-    """A picture turned by quarters and mirrored.
+    """Turns a picture by quarters and mirrors it, as a display matrix says.
 
     Args:
         picture: ``(height, width, 3)``.
-        matrix: a display matrix as FFmpeg has it, ``(3, 3)``: its upper left corner takes (x, y) to (x, y) @ corner. Angles
-            between quarters are taken to the next quarter.
+        matrix: a display matrix as FFmpeg gives it, ``(3, 3)``: its upper left corner takes (x, y) to (x, y) @ corner. Other
+            angles are rounded to a quarter turn.
     """
     if matrix is None:
         return picture
@@ -89,7 +89,7 @@ def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
 
 
 def _between_bars(picture: Picture, height: int, width: int) -> Picture:
-    """A picture as large as fits into a size without changing its shape, the rest black."""
+    """Scales a picture to fit into a size without changing its shape, and fills the rest with black."""
     scale = min(height / picture.shape[0], width / picture.shape[1])
     size = max(1, min(width, round(picture.shape[1] * scale))), max(1, min(height, round(picture.shape[0] * scale)))
     fitting = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

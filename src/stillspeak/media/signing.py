@@ -1,6 +1,6 @@
-"""Signed provenance: a C2PA manifest (Coalition for Content Provenance and Authenticity, specification 2) with the user's key.
+"""Signs files with the user's key: adds a manifest of C2PA (Coalition for Content Provenance and Authenticity), version 2.
 
-Needs the extra ``[sign]``. The manifest says that the file was created by a trained model, and by which program.
+This needs the extra ``[sign]``. The manifest says that a trained model created the file, and names the program.
 """
 
 import json
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     import c2pa
 
 SIGNED_SUFFIXES = (".mp4", ".mov", ".gif", ".png")
-_OF_CURVES = {256: b"es256", 384: b"es384", 521: b"es512"}  # what keys of so many bits sign with
+_OF_CURVES = {256: b"es256", 384: b"es384", 521: b"es512"}  # the algorithm for EC keys of so many bits
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What files are signed with.
+    """Signs files with a key and its certificates.
 
     Attributes:
-        key: PEM file of a private key: EC (P-256, P-384), Ed25519 or RSA.
-        certificates: PEM file of its certificate and those above it, without the root if the reader knows it.
+        key: the PEM file of a private key: EC (P-256, P-384), Ed25519 or RSA.
+        certificates: the PEM file of the key's certificate and those above it; the root may be left out if readers know it.
     """
 
     key: Path
@@ -41,7 +41,7 @@ class Signature:
             raise OutputError(f"A C2PA manifest can be put into {', '.join(SIGNED_SUFFIXES)}, not into {output}.")
         done, png = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))
         assert done
-        with temporary_folder() as folder:  # only a signature shows whether key and certificates fit
+        with temporary_folder() as folder:  # only a trial signature shows whether key and certificates fit
             (folder / "trial.png").write_bytes(png.tobytes())
             self.sign(folder / "trial.png")
 
@@ -73,7 +73,7 @@ class Signature:
 
 
 def _algorithm(key: bytes) -> bytes:
-    """The C2PA name of what a private key signs with. Raises ValueError for a key that C2PA does not know."""
+    """Returns C2PA's name of the algorithm of a private key. Raises ValueError for a key that C2PA does not know."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

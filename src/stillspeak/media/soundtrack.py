@@ -1,6 +1,6 @@
-"""The sound of a video as it is written: the user's own packets where the container takes them, encoded otherwise.
+"""Writes the sound of a video: copies the user's own packets if the container takes them, and encodes the sound otherwise.
 
-A track is written in step with the picture, so that memory stays constant, and ends with it to within one frame.
+A track is written in step with the picture, so that memory stays constant. Both end within one frame of each other.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from stillspeak.media.audio import Sound, SoundStream, open_sound
 from stillspeak.media.copied import CopiedTrack, kept_from
 
-Heard = Sound | Path | list[Path]  # samples, a file, or several files that speak at once
+Heard = Sound | Path | list[Path]  # samples, a file, or several files that are heard at once
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _OPUS_RATE_HZ = 48000
-_BLOCK = 1024  # samples that are encoded at once: an AAC frame
+_BLOCK = 1024  # so many samples are encoded at once: an AAC frame
 _BITS = {1: 128_000, 2: 192_000}
 
 
 class Track(Protocol):
-    """A sound stream of a container that is being written."""
+    """Writes the sound stream of a container."""
 
     def write_until(self, seconds: float) -> None:
         """Muxes the sound up to a moment of the picture."""
@@ -33,12 +33,12 @@ class Track(Protocol):
 
 
 class EncodedTrack:
-    """Sound that is encoded.
+    """Encodes sound, and writes it.
 
     Args:
-        container: being written; no packet has been muxed yet.
+        container: the container that is written; it has no packet yet.
         codec: ``aac`` or ``libopus``.
-        sound: what is heard.
+        sound: the sound of the video.
         fps: frames a second of the picture.
     """
 
@@ -56,14 +56,14 @@ class EncodedTrack:
         self._end: int | None = None
 
     def write_until(self, seconds: float) -> None:
-        """As ``Track``."""
+        """Encodes and muxes the sound up to a moment of the picture, as ``Track`` asks."""
         wanted = int(seconds * self._rate_hz) // _BLOCK * _BLOCK - self._encoded
         self._fill(wanted)
         while self._encoded + _BLOCK <= seconds * self._rate_hz and self._waiting.shape[1] >= _BLOCK:
             self._encode(_BLOCK)
 
     def finish(self, seconds: float) -> None:
-        """As ``Track``; sound that ends early is followed by silence."""
+        """Encodes and muxes the rest, as ``Track`` asks; silence follows sound that ends early."""
         self._end = round(seconds * self._rate_hz)
         missing = self._end - self._encoded
         self._fill(missing)
@@ -74,7 +74,7 @@ class EncodedTrack:
         self._mux(self._stream.encode(None))
 
     def _fill(self, samples: int) -> None:
-        """Lets at least so many samples wait, if there are so many."""
+        """Reads until at least so many samples wait to be encoded, or the sound ends."""
         pieces, count = [self._waiting], self._waiting.shape[1]
         while count < samples and (block := next(self._blocks, None)) is not None:
             pieces.append(block)
@@ -103,13 +103,13 @@ class EncodedTrack:
 def open_track(
     container: av.container.OutputContainer, sound: Heard, codec: str, copied: tuple[str, ...], fps: Fraction
 ) -> Track:
-    """A track for a new container.
+    """Opens a track for a new container.
 
     Args:
-        container: being written; no packet has been muxed yet.
-        sound: what is heard.
-        codec: what sound is encoded with.
-        copied: codecs whose packets may be kept as they are.
+        container: the container that is written; it has no packet yet.
+        sound: the sound of the video.
+        codec: the codec for sound that must be encoded.
+        copied: the codecs whose packets may be copied.
         fps: frames a second of the picture.
 
     Raises:
@@ -131,7 +131,7 @@ def _stream_of(sound: Heard) -> SoundStream:
 
 
 def _mixed(voices: list[Iterator[NDArray[np.float32]]], size: int) -> Iterator[NDArray[np.float32]]:
-    """The sum of several sounds in blocks ``(1, size)`` until the last one ends, never louder than 1."""
+    """Yields the sum of several sounds in blocks ``(1, size)`` until the last one ends; no sample is beyond 1."""
     waiting = [np.zeros(0, np.float32) for _ in voices]
     while True:
         for number, voice in enumerate(voices):

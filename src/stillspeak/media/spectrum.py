@@ -1,6 +1,6 @@
-"""Log-mel spectrum of sound: what the sync scorer hears, and its bands, which our Context Encoder hears.
+"""Computes the log-mel spectrum of sound, which the sync scorer hears, and its bands, which our Context Encoder hears.
 
-Mel scale after O'Shaughnessy 1987 (HTK's formula).
+The mel scale is that of O'Shaughnessy 1987 (HTK's formula).
 """
 
 from functools import cache
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 RATE_HZ = 16_000
 BANDS = 40
 HOP = 160  # 10 ms
-WINDOW_STEPS = 20  # what the sync scorer hears at once: 0.2 s
+WINDOW_STEPS = 20  # the sync scorer hears so many steps at once: 0.2 s
 _WINDOW = 400  # 25 ms
 _FFT = 512
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7600.0
-_HIGHEST_SHARE = 0.475  # of the rate, where that is less
+_HIGHEST_SHARE = 0.475  # at low rates the bands end at this share of the rate
 _FAINTEST = 1e-6
 
 
 @cache
 def mel_filters(bands: int, fft: int, rate_hz: int) -> NDArray[np.float32]:
-    """Triangular bands, evenly spaced in mel from 80 to 7,600 Hz, or less at low rates: ``(bands, fft // 2 + 1)``."""
+    """Returns triangular bands, evenly spaced in mel from 80 to 7,600 Hz (less at low rates): ``(bands, fft // 2 + 1)``."""
 
     def mel(hertz: float) -> float:
         return 2595 * np.log10(1 + hertz / 700)
@@ -35,7 +35,7 @@ def mel_filters(bands: int, fft: int, rate_hz: int) -> NDArray[np.float32]:
 
 
 def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log-mel spectrum at 100 frames a second, each band less its mean over the clip.
+    """Computes the log-mel spectrum at 100 steps a second, and subtracts from each band its mean over the clip.
 
     Args:
         samples: float32 ``(n,)`` at ``RATE_HZ``.

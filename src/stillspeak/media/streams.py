@@ -1,4 +1,4 @@
-"""The streams of a file that players show and play, and their frames in time."""
+"""Finds the streams of a file that players show and play, and decodes their frames in time."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -25,21 +25,21 @@ _NO_SPEECH = (
     | Disposition.non_diegetic
     | Disposition.dependent
 )  # commentary, audio description, and other tracks beside the one that is meant
-_AHEAD = 8  # frames among which time stamps are put in order
-_FPS, _MOST_FPS = Fraction(25), 1000  # where a file does not say its rate, or none that can be
+_AHEAD = 8  # time stamps are put in order among so many frames
+_FPS, _MOST_FPS = Fraction(25), 1000  # the rate if a file names none, or one above the second
 _SomeStream = TypeVar("_SomeStream", av.AudioStream, av.VideoStream)
 
 
 def shown_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The stream whose picture players show; cover art is none."""
+    """Returns the stream whose picture players show, or None; cover art is no such stream."""
     streams = [stream for stream in container.streams.video if not stream.disposition & _NO_FILM]
     return _chosen(streams, container.streams.best("video"))
 
 
 def heard_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The sound track that players play: the default one, or else the one that FFmpeg takes for the best.
+    """Returns the sound track that players play: the default one, or else the one that FFmpeg takes for the best.
 
-    Commentary, audio description and the like are taken only where there is nothing else.
+    It returns commentary, audio description and the like only if there is no other track.
     """
     streams = list(container.streams.audio)
     main = [stream for stream in streams if not stream.disposition & _NO_SPEECH]
@@ -48,13 +48,13 @@ def heard_stream(container: av.container.InputContainer) -> av.AudioStream | Non
 
 
 def _chosen(streams: list[_SomeStream], best: object) -> _SomeStream | None:
-    streams = [stream for stream in streams if stream.codec_context is not None]  # none: FFmpeg cannot decode it
+    streams = [stream for stream in streams if stream.codec_context is not None]  # FFmpeg can decode these
     streams = [stream for stream in streams if stream.disposition & Disposition.default] or streams
     return next((stream for stream in streams if stream is best), streams[0] if streams else None)
 
 
 def timeline_of(container: av.container.InputContainer) -> Timeline:
-    """The timeline of what is shown and heard of a container that was just opened; see ``Timeline``."""
+    """Returns the timeline of the picture and the sound that players play, of a container that was just opened."""
     chosen = shown_stream(container), heard_stream(container)
     return Timeline(container, [stream for stream in chosen if stream is not None])
 
@@ -62,7 +62,7 @@ def timeline_of(container: av.container.InputContainer) -> Timeline:
 def decoded(
     container: av.container.InputContainer, stream: Stream, timeline: Timeline
 ) -> Iterator[av.AudioFrame | av.VideoFrame]:
-    """The frames of a stream; damaged packets are skipped."""
+    """Yields the frames of a stream; damaged packets are skipped."""
     for packet in timeline.packets(container, stream):
         try:
             frames = packet.decode()
@@ -72,7 +72,7 @@ def decoded(
 
 
 def frame_seconds(frame: av.AudioFrame | av.VideoFrame) -> float | None:
-    """When a frame is shown or heard, as its file says; None if it does not say."""
+    """Returns when a frame is shown or heard, as its file says; None if it does not say."""
     stamp = frame.dts if frame.pts is None else frame.pts
     return None if stamp is None or frame.time_base is None else float(stamp * frame.time_base)
 
@@ -80,10 +80,10 @@ def frame_seconds(frame: av.AudioFrame | av.VideoFrame) -> float | None:
 def timed(
     container: av.container.InputContainer, stream: av.VideoStream, timeline: Timeline
 ) -> Iterator[tuple[float, av.VideoFrame, Fraction | None]]:
-    """The frames of a stream, each with the second at which it is shown, and its pixels' width by their height.
+    """Yields the frames of a stream, each with the second at which it is shown, and its pixels' width divided by their height.
 
-    The seconds grow from frame to frame. Frames come in the order in which they are shown. Time stamps out of order are put
-    in order; where one is missing or was there before, the frame follows the one before it at the stream's rate, or sooner
+    The seconds grow from frame to frame. Frames come in the order in which they are shown, for time stamps that are out of order
+    are put in order. If a time stamp is missing or repeated, the frame follows the one before it at the stream's rate, or sooner
     if the next time stamp leaves less time.
     """
     rate = stream.average_rate or stream.guessed_rate or _FPS
@@ -104,10 +104,10 @@ def timed(
 
 
 class _PixelShape:
-    """The pixels' shape: the container's word for it; or the codec's, which may change, where both begin with the same.
+    """Tells the pixels' shape. The container's figure counts; if the codec begins with the same, the codec's, which may change.
 
     Args:
-        stream: of a container that was just opened.
+        stream: a stream of a container that was just opened.
     """
 
     def __init__(self, stream: av.VideoStream) -> None:
@@ -115,12 +115,12 @@ class _PixelShape:
         self._follows = not self._said or self._said == self._context.sample_aspect_ratio
 
     def now(self) -> Fraction | None:
-        """Of the frame that was decoded last."""
+        """Returns the shape of the pixels of the frame that was decoded last."""
         return self._context.sample_aspect_ratio if self._follows else self._said
 
 
 def _next_time(stamps: list[float | None], last: float | None, interval: float) -> float:
-    """When the first of some frames is shown: by all their time stamps, and when the frame before it was."""
+    """Returns when the first of some frames is shown, by all their time stamps, and by the time of the frame before it."""
     known = iter(sorted(stamp for stamp in stamps if stamp is not None))
     ordered = [None if stamp is None else next(known) for stamp in stamps]
     if last is None:

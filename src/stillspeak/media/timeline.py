@@ -1,7 +1,7 @@
-"""Time stamps of a file put on one clock, before anything is decoded.
+"""Puts the time stamps of a file on one clock, before anything is decoded.
 
-A file may be several recordings that were joined, each with time stamps of its own, or a recording that was paused. Picture and
-sound are looked at together, so that what is mended in one is mended in the other and they stay in step.
+A file may be several recordings that were joined, each with time stamps of its own, or a recording that was paused. This module
+looks at picture and sound together, so that every correction changes both, and they stay in step.
 """
 
 from bisect import bisect_right
@@ -19,15 +19,15 @@ from stillspeak.errors import MediaError
 _LEAP_SECONDS = 0.5  # ours: a time stamp so far from the one before it is believed only if the next one agrees with it
 _GAP_SECONDS = 1.0  # ours: shorter gaps are no pauses
 _MOST_GAP_SECONDS = 60.0  # ours: a longer gap in picture and sound alike is a recording that was paused
-_MOST_SILENCE_SECONDS = 600.0  # ours: of all gaps together; a small file must not become hours
-_MOST_TICKS = 2**62  # more is no time stamp
+_MOST_SILENCE_SECONDS = 600.0  # ours: all gaps together last no longer, so that a small file does not become hours
+_MOST_TICKS = 2**62  # a larger number is no time stamp
 
 Stream = av.AudioStream | av.VideoStream
 Span = tuple[float, float]  # from one second to another
 
 
 def packets(container: av.container.InputContainer, *streams: Stream) -> Iterator[av.Packet]:
-    """The packets of streams, up to where the file is so damaged that no more can be found.
+    """Yields the packets of streams, until the file is so damaged that no more can be found.
 
     Raises:
         MediaError: if the file is whole, but FFmpeg cannot read on: the second of two joined Ogg files has other channels.
@@ -48,7 +48,7 @@ def packets(container: av.container.InputContainer, *streams: Stream) -> Iterato
 
 
 class _Stretch:
-    """A part of a file whose time stamps run on: what is added to them, and the pauses that are left out."""
+    """Holds a part of a file whose time stamps run on: what is added to them, and the pauses that are left out."""
 
     def __init__(self, shift_seconds: float, pauses: list[Span]) -> None:
         self.pauses, self._shift_seconds = pauses, shift_seconds
@@ -56,47 +56,47 @@ class _Stretch:
         self._left_out = [0.0, *accumulate(end - begin for begin, end in pauses)]
 
     def place(self, seconds: float) -> float:
-        """Where a time stamp belongs."""
+        """Returns the second at which a time stamp belongs."""
         return seconds + self._shift_seconds - self._left_out[bisect_right(self._ends, seconds)]
 
 
 class Timeline:
-    """Where each packet of some streams belongs. To know it, it reads all packets; the file must be opened anew afterwards.
+    """Finds where each packet of some streams belongs. It reads all packets, so the file must be opened anew afterwards.
 
-    Where time stamps begin again, another file was joined to the one before: it follows that one. A gap in all streams that
-    is longer than a minute, or makes all gaps together longer than ten, is a pause, and is left out. A single time stamp that
-    leaps away from its neighbours is not believed.
+    If time stamps begin again, another recording was joined to the one before, and follows it. A gap in all streams that is
+    longer than a minute, or makes all gaps together longer than ten minutes, is a pause, and is left out. A single time stamp
+    that leaps away from its neighbours is ignored.
 
     Args:
-        container: just opened.
-        streams: those that are looked at together.
+        container: the container, just opened.
+        streams: the streams that share the clock.
     """
 
     def __init__(self, container: av.container.InputContainer, streams: Iterable[Stream]) -> None:
         self._watches = {stream.index: _Watch() for stream in streams}
         newest = 0
         for packet in packets(container, *streams) if self._watches else ():
-            if packet.size:  # the last one, which says that nothing follows, is empty
+            if packet.size:  # the last packet, which says that nothing follows, is empty
                 newest = self._watches[packet.stream.index].see(packet, newest)
         for watch in self._watches.values():
             watch.end()
         self._stretches = self._placed(newest + 1)
 
     def packet_count(self, stream: Stream) -> int:
-        """How many packets of a stream there are."""
+        """Returns the number of packets of a stream."""
         return self._watches[stream.index].number + 1
 
     def is_plain(self, stream: Stream) -> bool:
-        """Whether nothing is mended in a stream."""
+        """Returns whether the time stamps of a stream need no correction."""
         watch = self._watches[stream.index]
         return len(watch.begins) < 2 and not watch.lies and not any(part.pauses for part in self._stretches)  # noqa: PLR2004
 
     def packets(self, container: av.container.InputContainer, stream: Stream) -> Iterator[av.Packet]:
-        """The packets of a stream, each with the time stamps that it should have.
+        """Yields the packets of a stream, each with the time stamps that it should have.
 
         Args:
-            container: of the same file, just opened.
-            stream: one of those that were looked at, in this container.
+            container: a container of the same file, just opened.
+            stream: the same stream as one of ``streams``, but in this container.
         """
         plain, number = self.is_plain(stream), 0
         for packet in packets(container, stream):
@@ -114,7 +114,7 @@ class Timeline:
         packet.dts = None if packet.dts is None else _ticks(place(float(packet.dts * base)), base)
 
     def _placed(self, count: int) -> list[_Stretch]:
-        """Each stretch begins where the streams that are in it ended before."""
+        """Returns the stretches, each of which begins where its streams ended before."""
         placed: list[_Stretch] = []
         ends = dict.fromkeys(self._watches, -inf)
         silent = 0.0
@@ -141,7 +141,7 @@ def _ticks(seconds: float, base: Fraction) -> int | None:
 
 
 def _common(gaps: list[list[Span]]) -> list[Span]:
-    """The gaps that all streams have in common, but for what is before the first and after the last packet."""
+    """Returns the gaps that all streams have in common, without the time before the first and after the last packet."""
     common = gaps[0] if gaps else []
     for other in gaps[1:]:
         both, here, there = [], iter(common), iter(other)
@@ -158,7 +158,7 @@ def _common(gaps: list[list[Span]]) -> list[Span]:
 
 @dataclass
 class _Covered:
-    """The part of a stretch that one stream covers."""
+    """Holds the part of a stretch that one stream covers."""
 
     begin: float = inf
     end: float = -inf
@@ -174,13 +174,13 @@ class _Covered:
         self.begin, self.end = min(self.begin, begin), max(self.end, end)
 
     def all_gaps(self) -> list[Span]:
-        """With what is before the first packet and after the last."""
+        """Returns all gaps, with the time before the first packet and after the last."""
         return [(-inf, self.begin), *self.gaps, (self.end, inf)]
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A packet: its number, the time stamp that says its order, and when it is shown or heard."""
+    """Holds a packet: its number, the time stamp that says its order, and when it is shown or heard."""
 
     number: int
     stamp: float
@@ -189,12 +189,12 @@ class _Seen:
 
 
 class _Watch:
-    """What was seen of one stream."""
+    """Holds what the packets of one stream have shown so far."""
 
     def __init__(self) -> None:
         self.number, self.stretch = -1, 0
-        self.lies: set[int] = set()  # packets whose time stamps are not believed
-        self.begins: list[tuple[int, int]] = []  # the packet with which a stretch begins, and which stretch
+        self.lies: set[int] = set()  # packets whose time stamps are ignored
+        self.begins: list[tuple[int, int]] = []  # the packet with which a stretch begins, and the number of the stretch
         self.spans: dict[int, _Covered] = {}
         # How long a packet lasts: the shortest time so far, since the packet before a pause may say that it lasts as long.
         self._usual = _GAP_SECONDS
@@ -225,7 +225,7 @@ class _Watch:
         return newest
 
     def end(self) -> None:
-        """Nothing follows."""
+        """Ends the stream: no packet follows."""
         if self._doubtful is None or self._last is None:
             return
         if self._doubtful.stamp > self._last.stamp:
@@ -234,7 +234,7 @@ class _Watch:
             self.lies.add(self._doubtful.number)
 
     def stretch_of(self, number: int) -> int:
-        """Which stretch a packet belongs to."""
+        """Returns the number of the stretch that a packet belongs to."""
         at = bisect_right(self.begins, (number, inf)) - 1
         return self.begins[max(0, at)][1] if self.begins else 0
 

@@ -1,6 +1,6 @@
-"""Video out of files (PyAV), at an exact rate, placed by time stamps. Frames are uint8 RGB, ``(time, height, width, 3)``.
+"""Reads videos (PyAV) at an exact rate, by their time stamps. Frames are uint8 RGB, ``(time, height, width, 3)``.
 
-Files are written in ``writer.py``.
+``writer.py`` writes videos.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ Frames = NDArray[np.uint8]
 
 
 def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Decodes a video: pairs of seconds since the first frame, which grow, and a frame ``(height, width, 3)`` as players show it.
+    """Decodes a video; yields each frame ``(height, width, 3)`` as players show it, after the seconds since the first frame.
 
-    It is turned and mirrored as the file says, and its pixels are square. A damaged part is skipped; what could be decoded is
-    given. The sound of the same file, as ``read_audio`` reads it, has the same clock.
+    A frame is turned and mirrored as the file says, and its pixels are square. Damaged parts are skipped. ``read_audio`` puts
+    the sound of the same file on the same clock.
 
     Raises:
         MediaError: if the file is missing, unreadable or holds no picture.
@@ -50,10 +50,10 @@ def iterate_video(path: str | Path) -> Iterator[tuple[float, NDArray[np.uint8]]]
 
 
 def read_video(path: str | Path, fps: float | Fraction = 25) -> Frames:
-    """All frames of a video at exactly ``fps``: output frame t is the one shown at t / fps, ``(time, height, width, 3)``.
+    """Reads a video at exactly ``fps``, ``(time, height, width, 3)``: output frame t is the one shown at t / fps.
 
     Raises:
-        MediaError: as ``iterate_video``.
+        MediaError: as ``iterate_video`` does.
     """
     half = 0.5 / float(fps)
     frames: list[NDArray[np.uint8]] = []

@@ -1,8 +1,8 @@
-"""Overlapping windows of sound, one to a video frame. Paper, section 3.1 and appendix A.1 (Eq. 4).
+"""Cuts sound into overlapping windows, one for each video frame. Paper, section 3.1 and appendix A.1 (Eq. 4).
 
 Window t starts at round(t * rate / fps) minus half the padding, so that it never drifts, whatever the frame rate.
-The same object serves a whole clip and a live stream: offline is one push and one flush of the live step.
-This is not a resampler: samples must already be at ``rate_hz``.
+The same object serves a whole clip and a live stream: a whole clip is one ``push`` and one ``flush``.
+It does not resample: samples must already be at ``rate_hz``.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class WindowState:
-    """Where a stream stands: the samples still needed, and how many samples and windows went by. A value; copy it freely."""
+    """Holds how far a stream has come: the samples still needed, and how many samples and windows went by. Copy it freely."""
 
     buffer: NDArray[np.float32]
     buffer_start: int
@@ -29,7 +29,7 @@ class Windows:
     Args:
         rate_hz: samples a second.
         fps: video frames a second; any rational number (``Fraction(30000, 1001)`` for NTSC).
-        window_seconds: length of one window; 0.16 s in the paper.
+        window_seconds: the length of one window in seconds; 0.16 s in the paper.
     """
 
     rate_hz: int
@@ -43,24 +43,24 @@ class Windows:
 
     @property
     def length(self) -> int:
-        """Samples in one window."""
+        """Returns how many samples a window has."""
         return round(self.window_seconds * self.rate_hz)
 
     @property
     def half_padding(self) -> int:
-        """Zeros before the first sample (appendix A.1: half of window - stride on each side)."""
+        """Returns how many zeros precede the first sample (appendix A.1: half of window - stride on each side)."""
         return (self.length - round(self.rate_hz / self.fps)) // 2
 
     def start(self, frame: int) -> int:
-        """First sample of the window of ``frame``, in samples of the clip; negative inside the padding."""
+        """Returns the number of the first sample in the window of ``frame``; it is negative inside the padding."""
         return round(frame * self.rate_hz / self.fps) - self.half_padding
 
     def count(self, samples: int) -> int:
-        """Video frames that ``samples`` samples of sound give (3.000 s give 75 at 25 fps)."""
+        """Returns how many video frames so many samples of sound give (3.000 s give 75 at 25 fps)."""
         return int(samples * self.fps / self.rate_hz)
 
     def begin(self) -> WindowState:
-        """The state before the first sample."""
+        """Returns the state before the first sample."""
         return WindowState(np.zeros(self.half_padding, np.float32), -self.half_padding)
 
     def push(self, state: WindowState, samples: NDArray[np.float32]) -> tuple[WindowState, NDArray[np.float32]]:
@@ -76,7 +76,7 @@ class Windows:
         return self._emit(state, buffer, state.received, last_frame)
 
     def cut(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """All windows of a whole clip: ``(count(len(samples)), length)``."""
+        """Returns all windows of a whole clip, ``(count(len(samples)), length)``."""
         state, first = self.push(self.begin(), samples)
         _, rest = self.flush(state)
         return np.concatenate([first, rest])
@@ -84,7 +84,7 @@ class Windows:
     def _emit(
         self, state: WindowState, buffer: NDArray[np.float32], received: int, last_frame: int | None
     ) -> tuple[WindowState, NDArray[np.float32]]:
-        # A frame exists only once all of its own sound is there: live never says more than offline would.
+        # A frame exists only once all of its own sound is there, so a live talk has the same frames as a whole clip.
         frames = self.count(received) if last_frame is None else last_frame
         end = state.buffer_start + len(buffer)
         frame, rows = state.emitted, []

@@ -1,4 +1,4 @@
-"""Frames and sound into files, as they come: mp4, mov, mkv, webm (PyAV). GIF, PNG and raw frames: ``pictures.py``.
+"""Writes frames and sound to mp4, mov, mkv and webm files as they come (PyAV). ``gif.py`` and ``pictures.py`` write the rest.
 
 Picture and sound end within one frame of each other. A file appears under its name only when it is whole.
 """
@@ -27,7 +27,7 @@ from stillspeak.media.soundtrack import Heard, Track, open_track
 from stillspeak.whole import discard, part_file, publish
 
 _SMALL_PX, _LARGE_PX = 256 * 256, 1280 * 720
-_FIRST_QUANTISER = 5  # of H.264's first frame: over 45 dB from the photo; ours
+_FIRST_QUANTISER = 5  # ours: with this quantiser H.264's first frame is over 45 dB from the photo
 _WAITING, _WAITING_BYTES = 16, 100_000_000  # frames that may wait to be encoded: memory stays constant
 _LOOKAHEAD = 40, 8  # frames that H.264 looks ahead, and in pictures larger than HD, where each takes much memory
 _FULL_HD_PX = 1920 * 1088
@@ -41,7 +41,7 @@ _BT601, _BT709 = 6, 1  # H.273: SMPTE 170M, BT.709; for matrix, primaries and tr
 
 @dataclass(frozen=True)
 class _Kind:
-    """A container: what FFmpeg calls it, its codecs, and the sound that its players play as it is (see ``copied.py``)."""
+    """Describes a container: FFmpeg's name, its codecs, and the codecs of sound that may be copied (see ``copied.py``)."""
 
     format: str
     video: str
@@ -63,19 +63,18 @@ FILM_SUFFIXES = tuple(_KINDS)
 class VideoWriter:
     """Writes frames and sound to a video file. Encoding goes on in the background while frames are made.
 
-    The file is made beside its destination and renamed when complete: what was there before stays until then, and an
-    error or an interrupt leaves nothing behind.
+    The file is made beside its destination and renamed when complete. Until then an older file stays, and an error or an
+    interrupt leaves nothing behind.
 
     Args:
-        path: where to write; its suffix says the container.
+        path: the file to write; its suffix names the container.
         fps: frames a second, any rational.
-        sound: what is heard: samples, a file whose own packets are kept where the container takes them, files that speak at
-            once, or None.
-        crf: quality of H.264, lower is better.
+        sound: samples, a file whose own packets are copied if the container takes them, files that are heard at once, or None.
+        crf: the quality of H.264; lower is better.
         pixel_format: ``yuv420p`` plays everywhere; ``yuv444p`` keeps colour detail for training data.
-        alpha: opacity of every frame, uint8 ``(height, width)``; webm alone keeps it.
-        signature: signs the file (C2PA), if given.
-        synthetic: whether the file says that it is; False for recordings, which must not.
+        alpha: the opacity of every frame, uint8 ``(height, width)``; only webm keeps it.
+        signature: the key that signs the file (C2PA); None for no signature.
+        synthetic: whether the file says that it is synthetic; recordings must not say so.
 
     Raises:
         OutputError: if the folder is missing or cannot be written, or the suffix is unknown.
@@ -108,7 +107,7 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._video: av.VideoStream | None = None
         self._track: Track | None = None
-        self._encoder = ThreadPoolExecutor(1)  # one frame after another
+        self._encoder = ThreadPoolExecutor(1)  # encodes one frame after another
         self._waiting: deque[Future[None]] = deque()
         self._failed = False
         self._process = os.getpid()
@@ -117,7 +116,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
-        """Appends one frame, ``(height, width, 3)``; it may be reused at once."""
+        """Appends one frame, ``(height, width, 3)``; the caller may reuse the array at once."""
         if self._process != os.getpid():
             raise OutputError(f"{self.path} is written by the process that began it; a fork begins a file of its own.")
         try:
@@ -134,7 +133,7 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process != os.getpid():
-            return  # the file and the thread that encodes belong to the process that this one was made from
+            return  # after a fork, the file and the thread that encodes belong to the parent process
         self._failed = kind is not None
         try:
             if kind is None:
@@ -178,7 +177,7 @@ class VideoWriter:
             self._track.write_until(float((number + 1) / self.fps))
 
     def _picture(self, frame: NDArray[np.uint8], number: int) -> av.VideoFrame:
-        """A frame as the encoder wants it: even sides, and colours as the file says that they are."""
+        """Returns a frame as the encoder takes it, with even sides and the colours that the file names."""
         assert self._video is not None
         height, width = self._video.height, self._video.width
         alpha = None if self.alpha is None else _even(self.alpha, height, width)
@@ -200,7 +199,10 @@ class VideoWriter:
         if self._synthetic:
             container.metadata.update(container_metadata())
         video = container.add_stream(kind.video, rate=self.fps, options=self._options(height * width))
-        video.height, video.width = height + height % 2, width + width % 2  # of every second pixel there is one colour
+        video.height, video.width = (
+            height + height % 2,
+            width + width % 2,
+        )  # two pixels share a colour, so sides are even
         video.pix_fmt = self.pixel_format
         video.time_base = video.codec_context.time_base = 1 / self.fps
         said = _BT709 if height * width >= _LARGE_PX else _BT601
@@ -218,28 +220,32 @@ class VideoWriter:
             options |= {"threads": str(_encoder_threads())}
             return options | ({"auto-alt-ref": "0"} if self.alpha is not None else {})
         if pixels <= _SMALL_PX:
-            return {"crf": str(self.crf), "threads": "1", "preset": "ultrafast"}  # a crop: as sharp, and quicker
-        # The photo is the first frame, and what stands still is taken from it for as long as it does.
+            return {
+                "crf": str(self.crf),
+                "threads": "1",
+                "preset": "ultrafast",
+            }  # a crop looks as sharp, and is quicker
+        # The first frame is the photo, and the encoder copies from it whatever stands still.
         ahead = _LOOKAHEAD[pixels > _FULL_HD_PX]
         tuned = f"zones=0,0,q={_FIRST_QUANTISER}:rc-lookahead={ahead}"
         return {"crf": str(self.crf), "preset": "veryfast", "x264-params": tuned, "threads": str(_encoder_threads())}
 
 
 def _encoder_threads() -> int:
-    """As many as x264 takes by itself, one and a half for each core, but of the cores that this process may use."""
+    """Returns one and a half threads for each core that this process may use; x264 itself counts the cores of the host."""
     return min(max(1, 3 * usable_cores() // 2), _MOST_ENCODER_THREADS)
 
 
 def to_yuv(
     frame: NDArray[np.uint8], pixel_format: str, large: bool, alpha: NDArray[np.uint8] | None = None
 ) -> av.VideoFrame:
-    """A frame of even sides in the colours of video, limited range; rounded, where FFmpeg's converter darkens by one of 255.
+    """Converts a frame of even sides to the colours of video, limited range. It rounds; FFmpeg's converter darkens by 1 of 255.
 
     Args:
         frame: RGB, uint8 ``(height, width, 3)``.
         pixel_format: ``yuv420p``, ``yuva420p`` or ``yuv444p``.
-        large: BT.709, as of high definition, and not BT.601.
-        alpha: uint8 ``(height, width)``.
+        large: whether to use BT.709, as high definition does, instead of BT.601.
+        alpha: the opacity, uint8 ``(height, width)``; None if there is none.
     """
     luma, blue, red = cv2.split(cv2.transform(frame, _to_yuv_matrix(*(_KR_KB_709 if large else _KR_KB_601))))
     if pixel_format != "yuv444p":
@@ -252,14 +258,14 @@ def to_yuv(
 
 
 def _to_yuv_matrix(red: float, blue: float) -> NDArray[np.float64]:
-    """RGB to luma and colour differences of limited range, 3 x 4. ITU-R BT.601 and BT.709, from the shares of red and blue."""
+    """Returns the 3 x 4 matrix from RGB to YCbCr of limited range (BT.601, BT.709), by the shares of red and blue in luma."""
     luma = np.array([red, 1 - red - blue, blue])
     to_blue, to_red = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue)), (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
     return np.column_stack([np.stack([luma * 219, to_blue * 224, to_red * 224]) / 255, [16, 128, 128]])
 
 
 def _even(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A picture whose last row and column are repeated where a side is odd."""
+    """Repeats the last row or column of a picture if a side is odd."""
     if picture.shape[:2] == (height, width):
         return picture
     more = [(0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)]

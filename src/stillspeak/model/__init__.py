@@ -1,4 +1,4 @@
-"""The networks: tensors in, tensors out. Nothing here trains, reads a file, or knows a command.
+"""Holds the networks, which turn tensors into tensors. Nothing here trains, reads a file, or knows a command.
 
 - ``generator.py`` holds the Identity Encoder, the Context Encoder, the Noise Generator and the Frame Decoder.
 - ``mouth_decoder.py`` draws the mouth at three times the crop's resolution.

@@ -1,4 +1,4 @@
-"""Layers that several networks share. Paper, appendix A.2; sizes from architecture.md, figures 10 and 12."""
+"""Defines layers that several networks share. Paper, appendix A.2; sizes from architecture.md, figures 10 and 12."""
 
 import math
 
@@ -12,12 +12,12 @@ from stillspeak.config import ContextConfig
 from stillspeak.errors import ModelError
 from stillspeak.media.spectrum import mel_filters
 
-_FAINTEST = 1e-5  # ours: power of a band that counts as silence
-LEVEL, _LOUDEST = 0.25, 0.5  # ours: speech then lies between -2.4 and about 1.5
+_FAINTEST = 1e-5  # ours: a band with this power counts as silent
+LEVEL, _LOUDEST = 0.25, 0.5  # ours: with these numbers speech lies between -2.4 and about 1.5
 
 
 class DownBlock(nn.Module):
-    """4 x 4 convolution of stride 2 that halves height and width, batch norm, ReLU. No bias, as figure 12."""
+    """Halves height and width by a 4 x 4 convolution of stride 2, then batch norm and ReLU. No bias, as in figure 12."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Transposed 4 x 4 convolution of stride 2 that doubles height and width, batch norm, ReLU."""
+    """Doubles height and width by a transposed 4 x 4 convolution of stride 2, then batch norm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class UpBlock(nn.Module):
 
 
 class UNetBlock(nn.Module):
-    """Concatenate the skip, 3 x 3 convolution, batch norm, ReLU, then double the size. Figure 12.
+    """Concatenates the skip, applies a 3 x 3 convolution, batch norm and ReLU, and doubles the size. Figure 12.
 
     Convolution is linear: conv([x, s]) = conv_x(x) + conv_s(s). The skip's half, ``constant``, is computed once for each
     still and serves every frame of it.
@@ -55,7 +55,7 @@ class UNetBlock(nn.Module):
         self.up = UpBlock(inputs, outputs)
 
     def constant(self, skip: Float[Tensor, "clips skip height width"]) -> Float[Tensor, "clips inputs height width"]:
-        """The skip's half of the convolution."""
+        """Computes the skip's half of the convolution."""
         return self.from_skip(skip)
 
     def forward(
@@ -68,13 +68,13 @@ class UNetBlock(nn.Module):
 
 
 def remember(memory: nn.Module, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """A GRU's step in full precision, under autocast too, which would run it in float16 on a GPU."""
+    """Runs a GRU in full precision, also under autocast, which would run it in float16 on a GPU."""
     with torch.autocast(values.device.type, enabled=False):
         return memory(values.float(), state)
 
 
 class Memoryless(nn.Module):
-    """In a GRU's place in the static baseline: each frame by itself; the state passes through untouched. Section 4.4."""
+    """Replaces a GRU in the static baseline: it treats each frame by itself, and passes the state through. Section 4.4."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -87,10 +87,10 @@ class Memoryless(nn.Module):
 
 
 class MelBands(nn.Module):
-    """Windows of sound -> how loud each mel band is, step by step. Ours, in place of a learnt first layer; nothing to learn.
+    """Computes from windows of sound how loud each mel band is, step by step. Ours, in place of a learnt first layer.
 
-    A convolution with windowed waves, so that training and ONNX Runtime compute the same. Under autocast it stays in full
-    precision: rounding in half would be louder than the faint upper bands.
+    It has nothing to learn. It is a convolution with windowed waves, so that training and ONNX Runtime compute the same. Under
+    autocast it stays in full precision, because rounding to half would be louder than the faint upper bands.
     """
 
     waves: Tensor  # cosines, then sines: 2 * bins, 1, kernel
@@ -113,10 +113,10 @@ class MelBands(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """1-D convolutions from a window of sound to a feature vector. Paper, section 3.1.2; figure 10.
+    """Encodes a window of sound as a feature vector by 1-D convolutions. Paper, section 3.1.2; figure 10.
 
-    The first layer's kernel is long: 0.005 s of raw sound, or, with mel bands (ours), what one step of theirs hears. Padding in
-    total: (ceil(in / stride) - 1) * stride + kernel - in.
+    The first layer's kernel is long: 0.005 s of raw sound, or, with mel bands (ours), what one of their steps hears. The padding
+    is in total (ceil(in / stride) - 1) * stride + kernel - in.
 
     Raises:
         ModelError: if there are more layers than a window has steps to halve.
@@ -151,7 +151,7 @@ class AudioEncoder(nn.Module):
 
 
 def _padding(length: int, kernel: int, stride: int) -> int:
-    """Of each side."""
+    """Returns the padding of each side."""
     return ((math.ceil(length / stride) - 1) * stride + kernel - length) // 2
 
 

@@ -1,6 +1,6 @@
-"""The two discriminators of the paper, section 3.2, figure 3b, the third of the authors' follow-up, and one of a mouth (ours).
+"""Defines the paper's two discriminators (section 3.2, figure 3b), the third of the authors' follow-up, and a mouth's (ours).
 
-They return logits: the sigmoid is in the loss.
+They return logits, because the loss contains the sigmoid.
 """
 
 from dataclasses import replace
@@ -27,7 +27,7 @@ _GROUPS, _SLOPE, _LEAST_CONTRAST = 4, 0.2, 0.05
 
 
 class FrameDiscriminator(nn.Module):
-    """6-layer CNN: is this frame real, given the still? Section 3.2.1. The still is joined channel-wise."""
+    """Judges whether a frame is real, given the still, by a 6-layer CNN. Section 3.2.1. The still is joined channel-wise."""
 
     def __init__(self, config: FrameDiscriminatorConfig) -> None:
         super().__init__()
@@ -40,11 +40,11 @@ class FrameDiscriminator(nn.Module):
 
 
 class SequenceDiscriminator(nn.Module):
-    """Are these frames and this sound a real video? Section 3.2.2: CNN codes and sound codes -> 2-layer GRU -> classifier.
+    """Judges whether frames and sound are a real video. Section 3.2.2: CNN codes and sound codes, 2-layer GRU, classifier.
 
     Args:
         config: The sizes of the network.
-        context: The generator's sound: the discriminator hears it in the same windows, with an audio encoder of its own.
+        context: The generator's windows of sound, which the discriminator hears with an audio encoder of its own.
     """
 
     def __init__(self, config: SequenceDiscriminatorConfig, context: ContextConfig) -> None:
@@ -71,13 +71,14 @@ class SequenceDiscriminator(nn.Module):
 
 
 class SyncDiscriminator(nn.Module):
-    """Do 0.2 s of a mouth and 0.2 s of sound belong together? The distance of their embeddings, through one perceptron.
+    """Judges whether 0.2 s of a mouth and 0.2 s of sound belong together, by the distance of their embeddings.
 
-    The third discriminator of the authors' follow-up (IJCV 2019; architecture.md). Sizes ours.
+    One perceptron turns the distance into a logit. This is the third discriminator of the authors' follow-up (IJCV 2019;
+    architecture.md). The sizes are ours.
 
     Args:
         config: The sizes of the network.
-        context: The generator's sound, of which the discriminator hears 0.2 s at once.
+        context: The generator's windows of sound, of which the discriminator hears 0.2 s at once.
     """
 
     def __init__(self, config: SyncDiscriminatorConfig, context: ContextConfig) -> None:
@@ -89,7 +90,7 @@ class SyncDiscriminator(nn.Module):
         sound = replace(context, window_seconds=snippet, channels=config.sound_channels, features=config.size)
         self.sound = AudioEncoder(sound)
         self.verdict = nn.Linear(1, 1)
-        with torch.no_grad():  # near is real from the start
+        with torch.no_grad():  # from the start, near embeddings count as real
             self.verdict.weight.fill_(-5.0)
             self.verdict.bias.fill_(2.0)
 
@@ -102,11 +103,10 @@ class SyncDiscriminator(nn.Module):
 
 
 class MouthDiscriminator(nn.Module):
-    """Are these patches of a mouth real, given the still's mouth and where it should be open? Ours, after the patches of
-    pix2pix (Isola et al. 2017).
+    """Judges whether patches of a mouth are real, given the still's mouth and where the mouth should be open.
 
-    Both mouths are seen in the light of the still's mouth, taken out. Group norm: what a batch of real mouths has in common,
-    and one of made mouths, should not tell them apart.
+    Ours, after the patches of pix2pix (Isola et al. 2017). The light of the still's mouth is removed from both mouths. It uses
+    group norm, because the statistics of a batch of real or of fake mouths should not tell them apart.
     """
 
     def __init__(self, config: MouthDiscriminatorConfig) -> None:
@@ -126,7 +126,7 @@ class MouthDiscriminator(nn.Module):
         still: Float[Tensor, "n 3 size size"],
         interior: Float[Tensor, "n 1 size size"],
     ) -> tuple[Float[Tensor, "n 1 rows columns"], list[Tensor]]:
-        """Logits of patches, and the features of each layer, of windows around the mouth."""
+        """Returns logits of patches, and the features of each layer, for windows around the mouth."""
         dark = still.mean(dim=(1, 2, 3), keepdim=True)
         light = still.std(dim=(1, 2, 3), keepdim=True) + _LEAST_CONTRAST
         seen = (torch.cat([still, frame], dim=1) - dark) / light
@@ -138,5 +138,5 @@ class MouthDiscriminator(nn.Module):
 
 
 def mouth_of(frames: Float[Tensor, "*n channels 128 96"]) -> Float[Tensor, "*n channels 48 48"]:
-    """The mouth's part of aligned crops."""
+    """Cuts the mouth out of aligned crops."""
     return frames[..., TOP_PX : TOP_PX + MOUTH_PX, LEFT_PX : LEFT_PX + MOUTH_PX]

@@ -1,7 +1,7 @@
-"""The generator: Identity Encoder, Context Encoder, Noise Generator, Frame Decoder. Paper, section 3.1, figures 3a, 10-12.
+"""Defines the generator: Identity Encoder, Context Encoder, Noise Generator, Frame Decoder. Paper, 3.1, figures 3a, 10-12.
 
-Two last stages around one generator: ``PaintingDecoder`` is the paper's, ``WarpingDecoder`` (ours) starts from the photo's
-own pixels. Recurrent state goes in and out of ``forward``. Images are in [-1, 1].
+There are two last stages: ``PaintingDecoder`` is the paper's, and ``WarpingDecoder`` (ours) starts from the photo's own pixels.
+``forward`` takes and returns the recurrent state. Images are in [-1, 1].
 """
 
 from itertools import pairwise
@@ -28,14 +28,14 @@ Video = Float[Tensor, "clips time 3 128 96"]
 
 
 class State(NamedTuple):
-    """What the generator remembers between frames: the hidden states of its two GRUs."""
+    """Holds what the generator remembers between frames: the hidden states of its two GRUs."""
 
     context: Float[Tensor, "layers clips context"]
     noise: Float[Tensor, "1 clips noise"]
 
 
 class Identity(NamedTuple):
-    """All that the decoder needs of a still, computed once: z_id, and the constant half of each U-Net convolution."""
+    """Holds all that the decoder needs of a still, computed once: z_id, and the constant half of each U-Net convolution."""
 
     code: Float[Tensor, "clips size"]
     constants: tuple[Tensor, ...]  # clips, channels, height, width: 4x3 first, 32x24 last
@@ -43,7 +43,7 @@ class Identity(NamedTuple):
 
 
 class IdentityEncoder(nn.Module):
-    """6-layer CNN from the still to z_id; its hidden layers are the skips. Section 3.1.1, figure 12."""
+    """Encodes the still as z_id by a 6-layer CNN, whose hidden layers are the skips. Section 3.1.1, figure 12."""
 
     def __init__(self, config: IdentityConfig) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class IdentityEncoder(nn.Module):
 
 
 class ContextEncoder(nn.Module):
-    """Windows of sound -> z_c for every frame. Section 3.1.2, figure 10."""
+    """Encodes windows of sound as z_c for every frame. Section 3.1.2, figure 10."""
 
     def __init__(self, config: ContextConfig) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ContextEncoder(nn.Module):
 
 
 class NoiseGenerator(nn.Module):
-    """Gaussian noise -> sequentially coherent z_n. Section 3.1.3, appendix A.3.1, figure 11."""
+    """Turns Gaussian noise into sequentially coherent z_n. Section 3.1.3, appendix A.3.1, figure 11."""
 
     def __init__(self, config: NoiseConfig) -> None:
         super().__init__()
@@ -98,9 +98,9 @@ class NoiseGenerator(nn.Module):
 
 
 class FrameDecoder(nn.Module):
-    """Latent and skips -> features at half the output's size. Section 3.1.3, figure 12, all but the last layer.
+    """Turns latent and skips into features at half the output's size. Section 3.1.3, figure 12, all but the last layer.
 
-    ``constants`` come from ``prepare``: the skip halves, once for each still.
+    ``prepare`` computes ``constants``, the halves of the convolutions that belong to the skips, once for each still.
     """
 
     def __init__(self, latent: int, channels: tuple[int, ...]) -> None:
@@ -112,11 +112,11 @@ class FrameDecoder(nn.Module):
 
     @property
     def unet_blocks(self) -> list[UNetBlock]:
-        """The U-Net blocks, deepest first."""
+        """Returns the U-Net blocks, deepest first."""
         return [block for block in self.blocks if isinstance(block, UNetBlock)]
 
     def prepare(self, skips: list[Tensor]) -> tuple[Tensor, ...]:
-        """The constant half of each block's convolution, deepest first."""
+        """Computes the constant half of each block's convolution, deepest first."""
         deepest_first = skips[:0:-1]
         return tuple(block.constant(skip) for block, skip in zip(self.unet_blocks, deepest_first, strict=True))
 
@@ -130,18 +130,18 @@ class FrameDecoder(nn.Module):
 
 
 class PaintingDecoder(nn.Module):
-    """The paper's last layer: a transposed convolution and tanh paint every pixel. Figure 12."""
+    """Paints every pixel by a transposed convolution and tanh, the paper's last layer. Figure 12."""
 
     def __init__(self, config: PaintingConfig, channels: int) -> None:
         super().__init__()
         self.paint = nn.ConvTranspose2d(channels, 3, 4, stride=2, padding=1, bias=False)
 
     def forward(self, features: Float[Tensor, "n channels 64 48"], still: Image) -> Float[Tensor, "n 3 128 96"]:
-        return torch.tanh(self.paint(features).float())  # bfloat16 has fewer steps than a pixel
+        return torch.tanh(self.paint(features).float())  # bfloat16 has coarser steps than a pixel
 
 
 class Layers(NamedTuple):
-    """What ``WarpingDecoder`` blends: motion in pixels (x, y), the mask of paint, the paint."""
+    """Holds what ``WarpingDecoder`` blends: motion in pixels (x, y), the mask of paint, the paint."""
 
     motion: Float[Tensor, "n 2 128 96"]
     mask: Float[Tensor, "n 1 128 96"]
@@ -149,30 +149,30 @@ class Layers(NamedTuple):
 
 
 class WarpingDecoder(nn.Module):
-    """Ours: frame = (1 - mask) * warp(still, motion) + mask * paint.
+    """Blends the warped still with paint: frame = (1 - mask) * warp(still, motion) + mask * paint. Ours.
 
-    It keeps a stranger's face sharp from the first minutes of training, since what does not move is the photo itself.
+    A stranger's face is sharp from the first minutes of training, because the parts that do not move are the photo itself.
     """
 
     def __init__(self, config: WarpingConfig, channels: int) -> None:
         super().__init__()
         self.furthest_px = config.furthest_px
         self.last = nn.ConvTranspose2d(channels, 6, 4, stride=2, padding=1)
-        with torch.no_grad():  # starts as the photo repeated: no motion, little paint
+        with torch.no_grad():  # at first it repeats the photo: no motion, little paint
             self.last.weight[:, :3].mul_(0.1)
             assert self.last.bias is not None
             self.last.bias.zero_()
             self.last.bias[2] = -2.0
 
     def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
-        """Motion, mask and paint, before they are blended."""
-        out = self.last(features).float()  # from bfloat16 tanh would move pixels by steps of a thirty-second
-        out = out.contiguous()  # planes: tanh of every sixth number is four times as slow
+        """Computes motion, mask and paint, before they are blended."""
+        out = self.last(features).float()  # in bfloat16 tanh would move pixels by steps of a thirty-second
+        out = out.contiguous()  # in planes, for tanh of every sixth number is four times as slow
         motion, mask, paint = out.split((2, 1, 3), dim=1)
         return Layers(self.furthest_px * torch.tanh(motion), torch.sigmoid(mask), torch.tanh(paint))
 
     def blend(self, layers: Layers, still: Image) -> Float[Tensor, "n 3 128 96"]:
-        """The frame that some layers make of a still."""
+        """Blends layers and a still to a frame."""
         return (1 - layers.mask) * warp(still, layers.motion) + layers.mask * layers.paint
 
     def forward(self, features: Float[Tensor, "n channels 64 48"], still: Image) -> Float[Tensor, "n 3 128 96"]:
@@ -182,7 +182,7 @@ class WarpingDecoder(nn.Module):
 def warp(
     stills: Float[Tensor, "clips 3 height width"], motion: Float[Tensor, "n 2 height width"]
 ) -> Float[Tensor, "n 3 height width"]:
-    """Pixel p of a frame is its still at p + motion(p), bilinear; beyond the edge the edge repeats.
+    """Moves stills: pixel p of a frame is its still at p + motion(p), bilinear; beyond the edge the edge repeats.
 
     The frames of a clip are stacked into one tall sampling grid, so that a still is never copied for each of them.
     """
@@ -197,7 +197,7 @@ def warp(
 
 
 def last_stage(config: PaintingConfig | WarpingConfig, channels: int) -> PaintingDecoder | WarpingDecoder:
-    """The last stage that a config's type asks for."""
+    """Builds the last stage that the type of the config names."""
     match config:
         case PaintingConfig():
             return PaintingDecoder(config, channels)
@@ -206,7 +206,7 @@ def last_stage(config: PaintingConfig | WarpingConfig, channels: int) -> Paintin
 
 
 class Generator(nn.Module):
-    """Still + sound + noise -> frames, in one call or in pieces with carried state. Section 3.1, figure 3a."""
+    """Draws frames from a still, sound and noise, in one call or in pieces with carried state. Section 3.1, figure 3a."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class Generator(nn.Module):
         self.mouth = MouthDecoder(config.mouth, config.identity.channels[0]) if config.mouth else None
 
     def begin(self, clips: int, device: torch.device | None = None) -> State:
-        """The state before the first frame: zeros."""
+        """Returns the state before the first frame, which is zeros."""
         context = self.config.context
         return State(
             torch.zeros(context.layers, clips, context.size, device=device),
@@ -227,12 +227,12 @@ class Generator(nn.Module):
         )
 
     def draw_noise(self, clips: int, time: int, random: torch.Generator | None = None) -> Tensor:
-        """Gaussian noise of the paper's variance, ``(clips, time, size)``, drawn on the CPU."""
+        """Draws Gaussian noise of the paper's variance, ``(clips, time, size)``, on the CPU."""
         noise = torch.randn(clips, time, self.config.noise.size, generator=random)
         return noise * self.config.noise.variance**0.5
 
     def identify(self, still: Image) -> Identity:
-        """What the decoder needs of a still."""
+        """Encodes a still; returns what the decoder needs of it."""
         code, skips = self.identity(still)
         return Identity(code, self.decoder.prepare(skips), still)
 
@@ -242,7 +242,7 @@ class Generator(nn.Module):
         context: Float[Tensor, "clips time context"],
         noise: Float[Tensor, "clips time noise"],
     ) -> Video:
-        """Latent -> frames."""
+        """Draws frames from identity, z_c and z_n."""
         features = self.features(identity, context, noise)
         return self.last(features, identity.still).unflatten(0, (context.size(0), -1))
 
@@ -252,7 +252,7 @@ class Generator(nn.Module):
         context: Float[Tensor, "clips time context"],
         noise: Float[Tensor, "clips time noise"],
     ) -> Float[Tensor, "n channels 64 48"]:
-        """Latent -> what the last stage draws from. The latent's order: z_c, z_n, z_id (architecture.md, figure 11)."""
+        """Computes the features for the last stage. The latent's order is z_c, z_n, z_id (architecture.md, figure 11)."""
         code = identity.code[:, None].expand(-1, context.size(1), -1)
         latent = torch.cat([context, noise, code], dim=2).flatten(0, 1)  # clips * time, 316
         return self.decoder(latent, identity.constants)
@@ -264,7 +264,7 @@ class Generator(nn.Module):
         noise: Float[Tensor, "clips time size"],
         state: State,
     ) -> tuple[Video, State]:
-        """Frames for the next windows of sound, and the state after them."""
+        """Draws the frames for the next windows of sound; returns them and the state after them."""
         context, context_state = self.context(windows, state.context)
         codes, noise_state = self.noise(noise, state.noise)
         return self.decode(identity, context, codes), State(context_state, noise_state)

@@ -1,9 +1,9 @@
-"""The mouth drawn at three times the crop's resolution: a second, small output of the Frame Decoder. Ours.
+"""Draws the mouth at three times the crop's resolution, as a second, small output of the Frame Decoder. Ours.
 
-A 96 x 128 crop keeps a third of the detail between a person's lips. This output covers a window around the mouth and nothing
-else, so that it costs a fraction of a frame. Like ``WarpingDecoder`` it blends: mouth = (1 - mask) * warp(still, motion) + mask *
-paint, with the motion of the frame and the still at the larger resolution. Mask and paint are the crop's, enlarged, plus what
-this decoder adds to them; before its first step it adds nothing.
+A 96 x 128 crop keeps a third of the detail between a person's lips. This output covers only a window around the mouth, so it
+costs a fraction of a frame. Like ``WarpingDecoder`` it blends: mouth = (1 - mask) * warp(still, motion) + mask * paint, with the
+motion of the frame and the still at the larger resolution. Mask and paint are those of the crop, enlarged, plus what this
+decoder adds to them. Before its first training step it adds nothing.
 """
 
 from typing import NamedTuple
@@ -16,8 +16,8 @@ from torch.nn import functional
 from stillspeak.config import MouthDecoderConfig
 from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_PX
 
-_LEAST = 1e-3  # of a mask, and of what paint lacks to its bounds: beyond them the crop's logits are not asked
-_MARGIN_PX = 2  # of motion around the window, so that its edge is interpolated like its middle
+_LEAST = 1e-3  # the crop's mask, and its paint's distance from its bounds, count as this much, so logits stay finite
+_MARGIN_PX = 2  # the motion is taken so far around the window, so that its edge is interpolated like its middle
 
 WINDOW = slice(WINDOW_TOP_PX, WINDOW_TOP_PX + WINDOW_PX), slice(WINDOW_LEFT_PX, WINDOW_LEFT_PX + WINDOW_PX)
 
@@ -25,21 +25,21 @@ Mouth = Float[Tensor, "n 3 144 144"]
 
 
 class MouthLayers(NamedTuple):
-    """What a ``MouthDecoder`` blends: the mask of paint and the paint, over the window."""
+    """Holds what a ``MouthDecoder`` blends over the window: the mask of paint, and the paint."""
 
     mask: Float[Tensor, "n 1 144 144"]
     paint: Float[Tensor, "n 3 144 144"]
 
 
 class MouthDecoder(nn.Module):
-    """Features of the Frame Decoder, and the crop's mask and paint -> mask and paint of the mouth's window.
+    """Turns features of the Frame Decoder, and the crop's mask and paint, into mask and paint of the mouth's window.
 
-    It adds to the logits of the crop's mask and paint. Begun as a mask and a paint of its own it died: paint that is worse than
-    the warped still teaches the mask to be nothing, and then paint learns no more (docs/diary.md, 2026-11-28).
+    It adds to the logits of the crop's mask and paint. With a mask and a paint of its own it would stop learning: paint that is
+    worse than the warped still teaches the mask to be 0, and then the paint gets no gradient (docs/diary.md, 2026-11-28).
 
     Args:
-        config: Its sizes.
-        channels: How many features the Frame Decoder gives.
+        config: The sizes of the decoder.
+        channels: The number of features that the Frame Decoder gives.
     """
 
     def __init__(self, config: MouthDecoderConfig, channels: int) -> None:
@@ -74,12 +74,12 @@ class MouthDecoder(nn.Module):
 def blend_mouth(
     layers: MouthLayers, stills: Float[Tensor, "clips 3 384 288"], motion: Float[Tensor, "n 2 128 96"]
 ) -> Mouth:
-    """The mouths that some layers make of large stills, given the frames' motion in pixels of the crop."""
+    """Blends layers with large stills to mouths, by the frames' motion in pixels of the crop."""
     return (1 - layers.mask) * warp_mouth(stills, motion) + layers.mask * layers.paint
 
 
 def warp_mouth(stills: Float[Tensor, "clips 3 384 288"], motion: Float[Tensor, "n 2 128 96"]) -> Mouth:
-    """The mouth's window of large stills, moved by the motion of frames in pixels of the crop; bilinear."""
+    """Moves the mouth's window of large stills by the motion of frames in pixels of the crop; bilinear."""
     clips, _, height, width = stills.shape
     top, left, size = WINDOW_TOP_PX, WINDOW_LEFT_PX, WINDOW_PX
     rows, columns = (slice(first - _MARGIN_PX, first + size + _MARGIN_PX) for first in (top, left))
@@ -89,11 +89,11 @@ def warp_mouth(stills: Float[Tensor, "clips 3 384 288"], motion: Float[Tensor, "
     place = torch.arange(FINE * size, dtype=stills.dtype, device=stills.device)
     x = (2 * (FINE * left + place + shift[:, 0]) + 1) / width - 1
     y = (2 * (FINE * top + place[:, None] + shift[:, 1]) + 1) / height - 1
-    grid = torch.stack([x, y], dim=-1).reshape(clips, -1, FINE * size, 2)  # a clip's frames are one tall grid
+    grid = torch.stack([x, y], dim=-1).reshape(clips, -1, FINE * size, 2)  # a clip's frames make one tall grid
     tall = functional.grid_sample(stills, grid, padding_mode="border", align_corners=False)
     return tall.reshape(clips, 3, -1, FINE * size, FINE * size).transpose(1, 2).flatten(0, 1)
 
 
 def at_crop(mouths: Mouth) -> Float[Tensor, "n 3 48 48"]:
-    """The means of blocks of pixels: a mouth at the resolution of the crop."""
+    """Averages blocks of pixels, which gives a mouth at the resolution of the crop."""
     return functional.avg_pool2d(mouths, FINE)

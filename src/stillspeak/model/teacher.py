@@ -1,6 +1,6 @@
-"""The teacher of the sound phase: which phoneme is said when -> the mouth's shape, before and after being heard. Ours.
+"""Defines the phoneme-to-viseme model, the teacher of the sound phase: it predicts the mouth's shape from phonemes. Ours.
 
-Phonemes have no voice and no room: what it learns from few people's clips it can say of any voice. Not part of the generator.
+Phonemes have no voice and no room, so what it learns from a few people's clips holds for any voice. The generator lacks it.
 """
 
 import torch
@@ -11,7 +11,7 @@ from stillspeak.config import TeacherConfig
 
 
 class Teacher(nn.Module):
-    """Shares of phonemes in each frame -> mouth code, through a GRU in both directions of time."""
+    """Turns the shares of phonemes in each frame into mouth codes, through a GRU in both directions of time."""
 
     def __init__(self, config: TeacherConfig, phonemes: int) -> None:
         super().__init__()

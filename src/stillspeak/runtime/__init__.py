@@ -1,4 +1,4 @@
-"""Running an exported model with ONNX Runtime. Nothing here needs PyTorch.
+"""Runs an exported model with ONNX Runtime. Nothing here needs PyTorch.
 
 - ``engine.py`` runs a model's two graphs, with recurrent state as a value.
 - ``graph.py`` runs one ONNX graph, after a fork too.

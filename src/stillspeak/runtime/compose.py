@@ -1,8 +1,8 @@
-"""From crop to film: what the model did to the small aligned still is done to the photo, at the photo's own resolution.
+"""Makes the frames of the film: does to the photo, at its own resolution, what the model did to the small aligned still. Ours.
 
-The motion field moves the photo's own pixels, so skin, hair and grain stay as sharp as they are; what the model changed
-beside that is added to them, and only inside the mouth, where the photo has nothing to show, its own pixels are enlarged.
-All of it fades out inside the face's outline: there is no box, and outside the photo is untouched to the bit. Ours.
+The motion field moves the photo's own pixels, so skin, hair and grain stay as sharp as they are. The model's other changes
+are added to them. Only inside the mouth, where the photo has nothing to show, the model's own pixels are enlarged. All of it
+fades out inside the outline of the face, so there is no visible box, and outside the photo is untouched to the bit.
 """
 
 import cv2
@@ -20,8 +20,8 @@ Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
 # The outline of an aligned face, an ellipse in crop pixels: centre and half axes; ours, from mean faces of prepared clips.
 _CENTRE, _AXES = (48.5, 75.0), (44.0, 50.0)
-_WHOLE = 0.78  # of the way to the outline everything moves; from there on less and less
-_PAINTED = (0.15, 0.6)  # mask from which the photo's own fine detail begins to go, and is gone
+_WHOLE = 0.78  # up to this share of the way to the outline everything moves; from there on less and less
+_PAINTED = (0.15, 0.6)  # from the first value of the mask the photo's fine detail fades, at the second it is gone
 _ENLARGING_PX = 2.0  # how far a value of the crop reaches when it is enlarged
 _SMOOTHING_PX = 1.0  # the decoder's motion has a fine ripple that a crop is too small to show
 
@@ -32,7 +32,7 @@ class Composer:
     Args:
         photo: RGB, uint8 ``(height, width, 3)``; it is not changed.
         matrix: the ``similarity`` that takes the photo to the aligned crop.
-        smile: whose upper teeth are shown where the mouth opens; without one they are what the model paints.
+        smile: the smile whose upper teeth are shown where the mouth opens; without one the model paints the teeth.
     """
 
     def __init__(self, photo: Image, matrix: NDArray[np.float64], smile: Smile | None = None) -> None:
@@ -45,8 +45,8 @@ class Composer:
         self._size = max(0, right - left), max(0, bottom - top)  # width, height
         rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32)
         self._rows, self._columns = rows, columns
-        self._to_crop = matrix @ np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])  # of this place's own pixels
-        self._from_crop = np.linalg.inv(matrix[:, :2]).astype(np.float32)  # of a distance
+        self._to_crop = matrix @ np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])  # takes pixels of this place
+        self._from_crop = np.linalg.inv(matrix[:, :2]).astype(np.float32)  # takes distances, not points
         self._window = MouthWindow(self._to_crop, self._size) if min(self._size) else None
         self._teeth = Teeth(smile, self.still, self._to_crop, self._size) if smile and min(self._size) else None
 
@@ -67,7 +67,7 @@ class Composer:
             self._teeth.draw(film[self.place], layers.frames[index], mask * self.weight)
 
     def _mouth(self, layers: Layers, index: int) -> Float | None:
-        """Paint and mask of the mouth's window, ``(144, 144, 4)``; None of a model that does not draw it."""
+        """Returns paint and mask of the mouth's window, ``(144, 144, 4)``; None if the model does not draw it."""
         if layers.mouth_paint is None or layers.mouth_mask is None:
             return None
         paint = layers.mouth_paint[index].astype(np.float32)
@@ -76,7 +76,7 @@ class Composer:
         return np.dstack([paint, layers.mouth_mask[index]])
 
     def _composed(self, motion: Float, paint: Float, warped: Float, change: Float, mouth: Float | None) -> Image:
-        """The photo's place: moved, its detail taken out where it is painted over, the change added; the mouth over it."""
+        """Moves the photo's place, removes its detail where it is painted over, adds the change, and draws the mouth over it."""
         fields = self._enlarged(np.dstack([motion, paint]))
         shift = fields[..., :2] @ self._from_crop.T
         at = self._columns + shift[..., 0], self._rows + shift[..., 1]
@@ -97,28 +97,28 @@ class Composer:
         out[window.place] += window.weight * (blended - out[window.place])
 
     def _enlarged(self, field: Float) -> Float:
-        """Values of the crop at the place's pixels, ``(height, width, channels)``."""
+        """Returns the values of the crop at the place's pixels, ``(height, width, channels)``."""
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         out = cv2.warpAffine(field, self._to_crop, self._size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(out, np.float32)
 
 
 def warp(still: Image | Float, motion: Float) -> Float:
-    """Pixel p is the still at p + motion(p), ``(128, 96, 3)``; beyond the edge the edge repeats."""
+    """Moves a still ``(128, 96, 3)``: pixel p shows the still at p + motion(p). Beyond the edge the edge repeats."""
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
     at = columns + motion[..., 0], rows + motion[..., 1]
     return np.asarray(cv2.remap(still, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def outline_weight() -> Float:
-    """How much of what the model does reaches the photo, ``(128, 96)``: 1 in the face, 0 from its outline on."""
+    """Returns how much of the model's changes reaches the photo, ``(128, 96)``: 1 in the face, 0 from its outline on."""
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
     distance = np.hypot((columns - _CENTRE[0]) / _AXES[0], (rows - _CENTRE[1]) / _AXES[1])
     return 1 - ramp(distance.astype(np.float32), _WHOLE, 1.0)
 
 
 def _reach(photo: Image, matrix: NDArray[np.float64]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the part of the photo that the outline may touch."""
+    """Returns left, top, right and bottom of the part of the photo that the outline may touch."""
     angles = np.linspace(0, 2 * np.pi, 65)
     across, down = _AXES[0] + _ENLARGING_PX, _AXES[1] + _ENLARGING_PX
     outline = np.stack([_CENTRE[0] + across * np.cos(angles), _CENTRE[1] + down * np.sin(angles)], axis=1)

@@ -1,7 +1,7 @@
-"""How a talk begins: with the photo as it is, from which the face sets out without a jump. Ours.
+"""Lets a talk begin with the photo as it is, so that the face starts to move without a jump. Ours.
 
-What the model does to the still, its motion and its mask of paint, is done a little at first and then wholly: a mouth that
-smiles in the photo closes, and does not vanish between two frames.
+The first frames use only a part of the model's motion and of its mask of paint. So a mouth that smiles in the photo closes,
+and does not vanish between two frames.
 """
 
 import numpy as np
@@ -14,13 +14,13 @@ Float = NDArray[np.float32]
 
 
 def eased(layers: Layers, still: Float, first: int, frames: int) -> Layers:
-    """Layers that begin as the still.
+    """Weakens the layers at the beginning of a talk, so that frame 0 is the still itself.
 
     Args:
-        layers: of frames ``first`` and later.
-        still: in [-1, 1], ``(1, 3, 128, 96)``.
-        first: number of the first of them in the talk.
-        frames: of a talk until everything is done wholly; frame 0 is the still itself.
+        layers: the layers of frames ``first`` and later.
+        still: the still in [-1, 1], ``(1, 3, 128, 96)``.
+        first: the number of the first of these frames in the talk.
+        frames: the number of the frame from which on the layers are unchanged.
     """
     early = min(len(layers.frames), max(0, frames - first))
     if not early:

@@ -1,6 +1,7 @@
-"""A shipped model in ONNX Runtime: one graph for the still, one for the frames, recurrent state passed in and out.
+"""Runs a shipped model in ONNX Runtime: one graph for the still, and one for the frames, which takes and returns its state.
 
-No PyTorch here. A model is a folder with ``identity.onnx``, ``step.onnx`` and ``model.json``; ``training/export.py`` makes it.
+This needs no PyTorch. A model is a folder with ``identity.onnx``, ``step.onnx`` and ``model.json``, which ``training/export.py``
+writes.
 """
 
 import contextlib
@@ -25,24 +26,24 @@ from stillspeak.errors import MediaError, ModelError
 from stillspeak.media.windows import Windows
 from stillspeak.runtime.graph import Graph
 
-FORMAT = 3  # of model.json and of the graphs' inputs and outputs
+FORMAT = 3  # the version of model.json and of the graphs' inputs and outputs
 IDENTITY, STEP, DESCRIPTION = "identity.onnx", "step.onnx", "model.json"
-MOUTH_GAIN = "mouth_gain"  # an input of the step graph, float32 (1,), of models whose z_c begins with a mouth code
-MOST_GAIN = 2.0  # ours: twice as far as speech says
-_MOST_THREADS = 4  # ours: a call of about a second has so many parts; one frame is drawn by one thread
-_PART_FRAMES = 6  # ours: from twice as many on, a call is split over the threads; less would wait more than it works
+MOUTH_GAIN = "mouth_gain"  # the step graph has this input, float32 (1,), if z_c begins with a mouth code
+MOST_GAIN = 2.0  # ours: the mouth opens at most twice as far as the model draws it
+_MOST_THREADS = 4  # ours: a call of about a second has at most so many parts; one thread draws one frame
+_PART_FRAMES = 6  # ours: the threads share a call of at least twice as many frames; smaller parts are not worth it
 Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Description:
-    """``model.json``: what the graphs expect.
+    """Holds the content of ``model.json``: what the graphs expect.
 
     Attributes:
-        rate_hz, fps, window_seconds: of the sound windows.
-        height_px, width_px: of the aligned crop.
-        context_layers, context_size, noise_size: of the recurrent state.
-        noise_variance: of the Gaussian noise behind blinks and brows.
+        rate_hz, fps, window_seconds: the sample rate, the windows in a second, and the length of a sound window.
+        height_px, width_px: the size of the aligned crop.
+        context_layers, context_size, noise_size: the layers and sizes of the recurrent state.
+        noise_variance: the variance of the Gaussian noise that moves eyes and brows.
     """
 
     name: str
@@ -60,22 +61,22 @@ class Description:
 
 @dataclass(frozen=True)
 class Memory:
-    """The hidden states of the two GRUs: ``(layers, 1, size)`` and ``(1, 1, size)``. A value; copy it freely."""
+    """Holds the hidden states of the two GRUs, ``(layers, 1, size)`` and ``(1, 1, size)``. It never changes; copy it freely."""
 
     context: Float
     noise: Float
 
 
 class Layers(NamedTuple):
-    """Frames, and how they were made of the still: what ``compose.py`` needs to do the same to the photo.
+    """Holds frames, and how they were made from the still, so that ``compose.py`` can do the same to the photo.
 
     Attributes:
         frames: uint8 ``(n, 128, 96, 3)``.
         motion: float32 ``(n, 128, 96, 2)``: pixel p shows the still at p + motion(p), x and y in pixels.
-        mask: float32 ``(n, 128, 96)``: how much of a pixel is painted, 0 to 1. A decoder that paints has ones, and no motion.
+        mask: float32 ``(n, 128, 96)``: how much of a pixel is painted, 0 to 1. A decoder that only paints gives 1, and no motion.
         mouth_paint: uint8 ``(n, 144, 144, 3)``: the paint of the mouth's window (media/mouths.py) at three times the resolution;
-            None of a model that does not draw it.
-        mouth_mask: float32 ``(n, 144, 144)``: how much of it is painted.
+            None if the model does not draw it.
+        mouth_mask: float32 ``(n, 144, 144)``: how much of a pixel of the mouth's window is painted, 0 to 1.
     """
 
     frames: NDArray[np.uint8]
@@ -86,12 +87,12 @@ class Layers(NamedTuple):
 
     @classmethod
     def painted(cls, frames: NDArray[np.uint8]) -> "Layers":
-        """Frames of which every pixel is painted."""
+        """Returns the layers of frames in which every pixel is painted."""
         return cls(frames, np.zeros((*frames.shape[:3], 2), np.float32), np.ones(frames.shape[:3], np.float32))
 
     @classmethod
     def joined(cls, pieces: "Sequence[Layers]") -> "Layers":
-        """One after another."""
+        """Joins pieces, one after another in time."""
         if len(pieces) == 1:
             return pieces[0]
         frames, motion, mask, *mouth = (
@@ -107,8 +108,8 @@ class Engine:
     """Runs a model.
 
     Args:
-        folder: of the exported model.
-        threads: that may draw, at most; 0: as many as there are cores to use. No more are started than help.
+        folder: the folder of the exported model.
+        threads: how many threads may draw; 0 means one for each core that may be used. It starts no more than help.
 
     Raises:
         ModelError: if the folder is not a model of this format.
@@ -121,13 +122,13 @@ class Engine:
             cv2.setNumThreads(usable_cores())
         self._pools: dict[int, ThreadPoolExecutor] = {}
         self._identity, self._step = Graph(folder / IDENTITY), Graph(folder / STEP)
-        self._step_wants = set(self._step.inputs)  # not all: a decoder that paints has no use for the still
-        made = self._step.outputs  # a decoder that paints gives frames alone
+        self._step_wants = set(self._step.inputs)  # a decoder that only paints does not take the still
+        made = self._step.outputs  # a decoder that only paints returns nothing but frames
         self._layers = tuple(name for name in Layers._fields if name in made)
 
     @property
     def _pool(self) -> ThreadPoolExecutor:
-        """Threads of this process: a fork has none of those it was made with."""
+        """Returns the threads of this process, for a forked process has none of the threads of its parent."""
         process = os.getpid()
         if process not in self._pools:
             self._pools.setdefault(process, ThreadPoolExecutor(self.threads))
@@ -135,24 +136,24 @@ class Engine:
 
     @property
     def windows(self) -> Windows:
-        """How this model's sound is cut."""
+        """Returns the ``Windows`` that cut the sound for this model."""
         return Windows(self.description.rate_hz, Fraction(self.description.fps), self.description.window_seconds)
 
     def begin(self) -> Memory:
-        """The memory before the first frame."""
+        """Returns the memory before the first frame."""
         d = self.description
         return Memory(
             np.zeros((d.context_layers, 1, d.context_size), np.float32), np.zeros((1, 1, d.noise_size), np.float32)
         )
 
     def identify(self, still: NDArray[np.uint8]) -> dict[str, Float]:
-        """All that the step needs of a still, computed once. ``(128, 96, 3)`` uint8."""
+        """Encodes a still, ``(128, 96, 3)`` uint8, once; returns everything that ``step`` needs of it."""
         tensor = (still.astype(np.float32) / 127.5 - 1).transpose(2, 0, 1)[None]
         values = self._identity.run(None, {"still": tensor})
         return {"still": tensor, **dict(zip(self._identity.outputs, values, strict=True))}
 
     def noise(self, seed: int, first: int, count: int) -> Float:
-        """The noise of frames ``first`` to ``first + count``: a pure function of seed and frame, ``(count, size)``."""
+        """Returns the noise of ``count`` frames from ``first`` on, ``(count, size)``; it depends on seed and frame alone."""
         scale = self.description.noise_variance**0.5
         rows = [
             np.random.default_rng([seed, t]).normal(0, scale, self.description.noise_size)
@@ -161,7 +162,7 @@ class Engine:
         return np.array(rows, np.float32).reshape(count, self.description.noise_size)
 
     def require_mouth(self, mouth: float) -> None:
-        """Raises MediaError as ``require_gain`` does, and ModelError if ``mouth`` is not 1 and this model has no such gain."""
+        """Raises MediaError as ``require_gain`` does, and ModelError if ``mouth`` is not 1 but the model has no such input."""
         require_gain(mouth)
         if mouth != 1 and MOUTH_GAIN not in self._step_wants:
             said = f"The model {self.description.name} opens its mouth only as far as speech says"
@@ -172,21 +173,21 @@ class Engine:
     def step(
         self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory, mouth: float = 1.0
     ) -> tuple[Layers, Memory]:
-        """The next frames. Many at once are split over the threads: each listens to all up to its part, which is cheap, and
-        draws its part.
+        """Draws the next frames. If they are many, each thread draws a part of them; before, it listens to all windows up to
+        its part, which is cheap.
 
         Args:
             identity: from ``identify``.
             windows: ``(n, samples)``, n at least 1.
             noise: ``(n, noise size)``.
             memory: from ``begin`` or the step before.
-            mouth: how far it opens, as ``require_mouth`` takes it; 1 is as far as the sound says.
+            mouth: how far the mouth opens, from 0 to 2; 1 is as far as the model draws it.
 
         Returns:
-            n frames with how they were made, and the memory after them.
+            The layers of n frames, and the memory after them.
 
         Raises:
-            MediaError, ModelError: as of ``require_mouth``.
+            MediaError, ModelError: as ``require_mouth`` does.
         """
         self.require_mouth(mouth)
         fixed = {**identity, MOUTH_GAIN: np.array([mouth], np.float32)}
@@ -196,9 +197,9 @@ class Engine:
     def _draw(
         self, names: tuple[str, ...], fixed: dict[str, Float], windows: Float, noise: Float, memory: Memory
     ) -> tuple[list[NDArray], Memory]:
-        """Outputs of the step graph that have a row for each frame, and the memory after them.
+        """Returns those outputs of the step graph that have a row for each frame, and the memory after them.
 
-        Of what is fixed for all frames the graph is given what it wants.
+        ``fixed`` holds what is the same for all frames; the graph gets those of its values that it has inputs for.
         """
         parts = max(1, min(self.threads, len(windows) // _PART_FRAMES))
 
@@ -217,7 +218,7 @@ class Engine:
 
 
 def require_gain(mouth: float) -> None:
-    """Raises MediaError if how far a mouth is to open is not a number from 0 to 2."""
+    """Raises MediaError unless ``mouth``, how far a mouth opens, is a number from 0 to 2."""
     if not (isinstance(mouth, Real) and 0 <= mouth <= MOST_GAIN):
         raise MediaError(f"How far the mouth opens must be a number from 0 to {MOST_GAIN:g}, not {mouth}.")
 
@@ -248,7 +249,7 @@ def read_description(folder: Path) -> Description:
 
 
 def model_digest(folder: Path) -> str:
-    """Of the files that decide what a model draws; one that is missing is said when the model is loaded."""
+    """Returns a digest of the files that decide what a model draws. It skips missing files; loading the model names them."""
     digest = hashlib.sha256()
     for name in (STEP, IDENTITY, DESCRIPTION):
         with contextlib.suppress(OSError):
@@ -257,14 +258,17 @@ def model_digest(folder: Path) -> str:
 
 
 def find_model(name_or_folder: str | Path) -> Path:
-    """The folder of a shipped model by its name, or the folder given.
+    """Returns the folder of a model.
+
+    Args:
+        name_or_folder: the name of a shipped model, or the folder of an exported one.
 
     Raises:
-        ModelError: if there is neither.
+        ModelError: if there is no such model.
     """
     shipped = Path(str(files("stillspeak"))) / "weights"
     folder = Path(name_or_folder)
-    with contextlib.suppress(OSError):  # what may not be looked into, or has no possible name, is as good as none
+    with contextlib.suppress(OSError):  # a folder that may not be read, or an impossible name, counts as missing
         if isinstance(name_or_folder, str) and (shipped / name_or_folder / DESCRIPTION).is_file():
             return shipped / name_or_folder
         if folder.is_dir():

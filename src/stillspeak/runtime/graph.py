@@ -1,7 +1,7 @@
-"""An ONNX graph that can be run, also in a forked process. ONNX Runtime, on the CPU.
+"""Runs an ONNX graph with ONNX Runtime on the CPU, also in a forked process.
 
-A fork has none of the threads of the process that it was made from, and would wait for them for ever (gunicorn --preload,
-Celery, multiprocessing). So a graph is opened anew there when it is first run.
+A forked process (gunicorn --preload, Celery, multiprocessing) has none of its parent's threads, and would wait for them for
+ever. So it opens the graph anew when it first runs it.
 """
 
 import ctypes
@@ -18,14 +18,14 @@ from stillspeak.errors import ModelError
 
 
 class Graph:
-    """A graph, ready to run.
+    """Loads a graph and runs it.
 
     Args:
-        path: of the file; it is read again after a fork.
-        threads: that share a run. For a small graph one is best: more wait for each other as long as they work.
+        path: the file of the graph; it is read again after a fork.
+        threads: how many threads share a run. One is best for a small graph, in which several mostly wait for each other.
 
     Raises:
-        ModelError: if it cannot be loaded.
+        ModelError: if the graph cannot be loaded.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -37,14 +37,14 @@ class Graph:
         _GRAPHS.add(self)
 
     def run(self, outputs: list[str] | None, inputs: dict[str, NDArray]) -> list[NDArray]:
-        """The outputs of these names, or all, for inputs by name; several threads may call it at once."""
+        """Runs the graph on inputs by name; returns the named outputs, or all. Several threads may call it at once."""
         session = self._session
         if session is None:
             session = self._session = _open(self._path, self._threads)
         return [np.asarray(value) for value in session.run(outputs, inputs)]
 
     def leave_behind(self) -> None:
-        """Lets go of a session whose threads are in another process, without ending it, which would wait for them."""
+        """Drops a session whose threads are in another process, without closing it, because closing waits for the threads."""
         if self._session is not None:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session))  # it stays until this process ends
         self._session = None
@@ -66,7 +66,7 @@ _opencv_threads: list[int] = []
 
 
 def _before_a_fork() -> None:
-    """Ends OpenCV's own threads: a copy that is told to use fewer would wait for them, or crash."""
+    """Ends OpenCV's own threads, for a forked process that sets their number would wait for them, or crash."""
     if "cv2" in sys.modules:
         _opencv_threads.append(sys.modules["cv2"].getNumThreads())
         sys.modules["cv2"].setNumThreads(1)

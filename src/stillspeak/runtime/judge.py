@@ -1,4 +1,4 @@
-"""A shipped judge (lip reader, sync scorer) in ONNX Runtime. No PyTorch here."""
+"""Runs a shipped judge (the lip reader or the sync scorer) in ONNX Runtime. This needs no PyTorch."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from stillspeak.runtime.graph import Graph
 
 
 class JudgeModel:
-    """The graphs of a judge.
+    """Loads the graphs of a judge and runs them.
 
     Args:
         model: a shipped judge's name or an exported folder.
-        graphs: the names of its graphs, each ``NAME.onnx`` with one output.
-        threads: of the CPU; clips are judged in parallel, so one is enough.
+        graphs: the names of its graphs; each lies in ``NAME.onnx`` and has one output.
+        threads: how many CPU threads share a run; one is enough, because several processes judge clips at once.
 
     Raises:
         ModelError: if the folder is no such judge.
@@ -33,9 +33,9 @@ class JudgeModel:
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """Its own figures on real clips that it was not trained on."""
+        """Returns the judge's own figures on real clips that it was not trained on."""
         return dict(self.description.get("accuracy", {}))
 
     def run(self, graph: str, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """The one output of a graph."""
+        """Runs a graph, and returns its one output."""
         return self._graphs[graph].run(None, inputs)[0]

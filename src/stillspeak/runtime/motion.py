@@ -1,6 +1,6 @@
-"""Whether a model moves a mouth at all: it hears bursts of noise with a drawn face, and its frames are looked at.
+"""Checks whether a model moves a mouth at all: gives it a drawn face and bursts of noise, and compares its frames.
 
-A model whose decoder has learnt nothing gives the photo back, frame after frame, and nothing else would say so.
+A model that has learnt nothing returns the photo, frame after frame. Without this check nobody would tell the user why.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from stillspeak.runtime.engine import Engine
 
 _FRAMES = 12
 _MOUTH = slice(78, 108), slice(28, 72)  # rows, columns of an aligned face
-_LEAST_MOTION = 0.2  # ours, of 255: the shipped models give 1.4 and 1.6 here, one that is new 0.0
+_LEAST_MOTION = 0.2  # ours, of 255: the shipped models reach 1.4 and 1.6, an untrained one 0.0
 _SKIN = (200, 160, 140)
 # Centre, half axes and colour of the blobs that make the face: eyes, the base of the nose, lips, the line between them.
 _FACE = (
@@ -24,12 +24,12 @@ _FACE = (
 
 
 def moves_mouth(engine: Engine) -> bool:
-    """Whether the frames of a model change around the mouth when it hears speech-like sound."""
+    """Returns whether a model's frames change around the mouth when it hears sound that is like speech."""
     windows = engine.windows
     rate_hz, seconds = engine.description.rate_hz, _FRAMES / engine.description.fps + 1
     times = np.arange(round(rate_hz * seconds)) / rate_hz
     noise = np.random.default_rng(0).normal(0, 0.2, len(times))
-    sound = (noise * (np.sin(8 * np.pi * times) > 0)).astype(np.float32)  # a burst every quarter of a second
+    sound = (noise * (np.sin(8 * np.pi * times) > 0)).astype(np.float32)  # there is a burst every quarter of a second
     _, heard = windows.push(windows.begin(), sound)
     quiet = np.zeros((_FRAMES, engine.description.noise_size), np.float32)
     made, _ = engine.step(engine.identify(_drawn_face()), heard[:_FRAMES], quiet, engine.begin())
@@ -38,7 +38,7 @@ def moves_mouth(engine: Engine) -> bool:
 
 
 def _drawn_face() -> NDArray[np.uint8]:
-    """An aligned face, ``(128, 96, 3)``, as simple as a decoder still takes for one."""
+    """Draws an aligned face, ``(128, 96, 3)``, with just enough detail that a decoder takes it for one."""
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX]
     face = np.full((HEIGHT_PX, WIDTH_PX, 3), _SKIN, np.float32)
     for (x, y), (across, down), colour in _FACE:

@@ -1,4 +1,4 @@
-"""Where the mouth's window, drawn at three times the crop's resolution, lies in a photo, and how it fades in. Ours."""
+"""Places the mouth's window, which has three times the crop's resolution, in a photo, and fades its edge. Ours."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from stillspeak.media.mouths import FINE, WINDOW_LEFT_PX, WINDOW_PX, WINDOW_TOP_
 from stillspeak.runtime.ramp import ramp
 
 Float = NDArray[np.float32]
-_FADES_PX = 6.0  # ours: of the crop, over which the window fades in from its edge
+_FADES_PX = 6.0  # ours: the window fades in over so many pixels of the crop from its edge
 _SIDE = FINE * WINDOW_PX
 # From pixels of the crop to pixels of the window: the middle of a pixel of the crop is the middle of three of the window.
 _TO_WINDOW = np.array([
@@ -17,11 +17,11 @@ _TO_WINDOW = np.array([
 
 
 class MouthWindow:
-    """The part of an image that the mouth's window covers.
+    """Finds the part of an image that the mouth's window covers.
 
     Attributes:
-        place: its rows and columns in the image.
-        weight: how much of it is shown, ``(height, width, 1)``: all in the middle, nothing at the edge.
+        place: the rows and columns of this part in the image.
+        weight: how much of the window is shown, ``(height, width, 1)``: 1 in the middle, 0 at the edge.
 
     Args:
         to_crop: the affine map from pixels of the image to pixels of the aligned crop, ``(2, 3)``.
@@ -40,7 +40,7 @@ class MouthWindow:
         self.weight = self.enlarged(_faded()[..., None]).clip(0, 1)
 
     def enlarged(self, field: Float) -> Float:
-        """Values of the window at the place's pixels, ``(height, width, channels)``; 0 outside the window."""
+        """Returns the values of the window at the place's pixels, ``(height, width, channels)``; 0 outside the window."""
         shape = self._size[1], self._size[0], field.shape[2]
         if 0 in shape:
             return np.zeros(shape, np.float32)
@@ -49,6 +49,6 @@ class MouthWindow:
 
 
 def _faded() -> Float:
-    """1 in the middle of the window, falling smoothly to 0 at its edge, ``(144, 144)``."""
+    """Returns weights ``(144, 144)`` that are 1 in the middle of the window and fall smoothly to 0 at its edge."""
     inside = np.minimum(np.arange(_SIDE), np.arange(_SIDE)[::-1]) / (FINE * _FADES_PX)
     return ramp(np.minimum(inside[:, None], inside), 0, 1)

@@ -1,4 +1,4 @@
-"""A smooth step, with which masks and weights begin and end."""
+"""Computes a smooth step, with which masks and weights begin and end."""
 
 import numpy as np
 from numpy.typing import NDArray

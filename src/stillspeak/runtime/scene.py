@@ -1,4 +1,4 @@
-"""A photo with the faces in it that are to talk."""
+"""Reads a photo and finds the faces in it that talk."""
 
 import math
 import warnings
@@ -22,7 +22,7 @@ from stillspeak.runtime.smile import Smile, find_smile
 
 Image = NDArray[np.uint8]
 Photo = str | Path | Image
-MOST_PX = 3840  # ours: longer photos are made smaller unless a scale is asked for; the longer side of 4K
+MOST_PX = 3840  # ours: a photo with a longer side is made smaller unless a scale is given; it is the longer side of 4K
 _LARGEST_PX = 8192  # a side; what players take
 _LEAST_SCALE = 0.05
 _DIGITS = 9  # of a face's number
@@ -30,12 +30,12 @@ _DIGITS = 9  # of a face's number
 
 @dataclass(frozen=True)
 class Scene:
-    """A photo and its faces that talk.
+    """Holds a photo and those of its faces that talk.
 
     Attributes:
         photo: uint8 ``(height, width, 3)``.
-        faces: in the order that was asked for.
-        notes: sentences that a user should hear about the photo; empty if all is well.
+        faces: the faces that talk, in the order in which the caller named them.
+        notes: sentences about the photo that a user should read; empty if all is well.
     """
 
     photo: Image
@@ -43,9 +43,10 @@ class Scene:
     notes: tuple[str, ...] = ()
 
     def film(self, layers: Sequence[Layers], crop: bool = False) -> Iterator[Image]:
-        """The photo frame by frame, ``(height, width, 3)``: of each face what the model draws, as many frames of all.
+        """Yields the frames of the film, ``(height, width, 3)``: the photo with what the model draws of each face.
 
-        With ``crop``, the first face's aligned frames as they are.
+        ``layers`` holds the layers of each face, with the same number of frames for all. With ``crop`` it yields the aligned
+        frames of the first face instead.
         """
         if crop:
             yield from layers[0].frames
@@ -70,17 +71,17 @@ def open_scene(
 
     Args:
         photo: a file or RGB pixels.
-        face: ``largest``, ``all``, a number, best first, from 1; or several numbers.
-        scale: of the photo before it moves; by default 1, or less for longer photos.
+        face: ``largest``, ``all``, the number of a face as ``stillspeak faces`` counts them from 1, or several numbers.
+        scale: the factor that resizes the photo; by default 1, or less if a side is longer than ``longest``.
         teeth: another photo of the person who talks, whose smile shows the teeth.
-        crop: whether only the model's own frames are wanted, into which no such teeth are drawn.
-        longest: side in pixels that a photo is made smaller to, if no scale is given.
+        crop: whether the caller wants the model's own aligned frames, into which no such teeth are drawn.
+        longest: the longest side in pixels that a photo keeps if no scale is given.
 
     Raises:
         MediaError: if a file is no picture, pixels are not RGB, the scale makes the photo too small or too large, or teeth are
             given for a crop.
-        FaceError: if there is no face, or fewer than asked for, or the mouth of one lies outside the photo; if ``teeth`` shows
-            none, or several faces talk.
+        FaceError: if there is no face, or no face with that number, or a mouth lies outside the photo; if ``teeth`` shows no
+            teeth, or is given for several faces.
     """
     if crop and teeth is not None:
         raise MediaError("Teeth of a second photo are drawn into the whole photo; leave out the crop or the teeth.")
@@ -100,10 +101,10 @@ def open_scene(
 
 
 def numbered(photo: Photo) -> tuple[Image, list[Face]]:
-    """A photo with its faces framed and numbered as ``--face`` counts them, and the faces.
+    """Returns a photo in which each face has a frame and the number by which ``--face`` counts it, and the faces.
 
     Raises:
-        MediaError, FaceError: as ``open_scene``.
+        MediaError, FaceError: as ``open_scene`` does.
     """
     image, name = _read(photo)
     faces = require_faces(image, name)
@@ -119,7 +120,7 @@ def numbered(photo: Photo) -> tuple[Image, list[Face]]:
 
 
 def still(photo: Photo, face: str = "largest") -> Image:
-    """The aligned crop of a photo's face, ``(128, 96, 3)``; notes become warnings. Raises as ``open_scene``."""
+    """Returns the aligned crop of a photo's face, ``(128, 96, 3)``. Notes become warnings; it raises as ``open_scene`` does."""
     scene = open_scene(photo, face)
     for note in scene.notes:
         warnings.warn(note, StillspeakWarning, stacklevel=2)
@@ -127,7 +128,7 @@ def still(photo: Photo, face: str = "largest") -> Image:
 
 
 def _read(photo: Photo, pixels_name: str = "The photo") -> tuple[Image, str]:
-    """A photo's pixels, and what an error calls it: its path, or ``pixels_name``."""
+    """Reads a photo's pixels; returns them with the name for errors, which is its path or ``pixels_name``."""
     if isinstance(photo, str | Path):
         require_picture(photo)
         return read_image(photo), str(photo)
@@ -139,7 +140,7 @@ def _read(photo: Photo, pixels_name: str = "The photo") -> tuple[Image, str]:
 
 
 def _smile(teeth: Photo | None, talking: int) -> tuple[Smile | None, tuple[str, ...]]:
-    """The teeth of a second photo, if one is given, and what a user should hear of it."""
+    """Finds the teeth of a second photo, if one is given; returns them with sentences that a user should read about it."""
     if teeth is None:
         return None, ()
     if talking > 1:
@@ -149,7 +150,7 @@ def _smile(teeth: Photo | None, talking: int) -> tuple[Smile | None, tuple[str, 
 
 
 def _chosen(faces: list[Face], name: str, numbers: list[int]) -> dict[int, Face]:
-    """Faces by their numbers, in the order asked for; no numbers mean all. Raises FaceError if there are fewer."""
+    """Returns faces by their numbers, in the given order; no numbers mean all. Raises FaceError if a number is too large."""
     if not numbers:
         return dict(enumerate(faces, 1))
     if max(numbers) > len(faces):
@@ -158,7 +159,7 @@ def _chosen(faces: list[Face], name: str, numbers: list[int]) -> dict[int, Face]
 
 
 def _notes(image: Image, chosen: dict[int, Face], alone: bool, skip: bool) -> tuple[list[str], dict[int, Face]]:
-    """What a user should hear about some faces, and the faces that can speak.
+    """Returns sentences that a user should read about some faces, and the faces that can speak.
 
     With ``skip``, a face whose mouth lies outside the photo is left out; otherwise it is a FaceError, as it is if none is left.
     """
@@ -176,7 +177,7 @@ def _notes(image: Image, chosen: dict[int, Face], alone: bool, skip: bool) -> tu
 
 
 def _numbers(face: str | int | Sequence[int]) -> list[int]:
-    """The numbers of the faces asked for; none of them means all."""
+    """Returns the numbers of the faces that ``face`` names; an empty list means all."""
     if isinstance(face, str) and face in ("largest", "all"):
         return [1] if face == "largest" else []
     several = [face] if isinstance(face, str) or not isinstance(face, Iterable) else [*face]

@@ -1,7 +1,7 @@
-"""The upper teeth of a second photo: a face that smiles, aligned, with the row of teeth cut out of it. Ours.
+"""Cuts the row of upper teeth out of a second photo, in which the person smiles. Ours.
 
-A photo with a closed mouth cannot show the person's teeth. A smile can: here its teeth are found between the landmarks of the
-inner lips, by being lighter and less red than lips. ``teeth.py`` puts them into the film.
+A photo with a closed mouth cannot show the person's teeth, but a smile can. The teeth lie between the landmarks of the inner
+lips, and are lighter and less red than lips. ``teeth.py`` puts them into the film.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from stillspeak.media.portrait import require_faces
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
-ENLARGED = 12  # ours: pixels of the window for one of the aligned crop; a face 900 pixels wide keeps its detail
+ENLARGED = 12  # ours: a pixel of the aligned crop is so many of the window; a face 900 pixels wide keeps its detail
 # The window of the crop that holds the teeth of any smile, in crop pixels; ours.
 _TOP_PX, _BOTTOM_PX, _LEFT_PX, _RIGHT_PX = 74, 106, 26, 72
 _SIZE = ENLARGED * (_RIGHT_PX - _LEFT_PX), ENLARGED * (_BOTTOM_PX - _TOP_PX)  # width, height
@@ -25,23 +25,24 @@ _MIDDLE = (ENLARGED - 1) / 2
 TO_WINDOW = np.array(
     [[ENLARGED, 0, _MIDDLE - ENLARGED * _LEFT_PX], [0, ENLARGED, _MIDDLE - ENLARGED * _TOP_PX], [0, 0, 1.0]]
 )  # from pixels of the crop to pixels of the window
-# What is a smile: ours. Of 172 generated portraits 28 pass, all with a row of upper teeth; six with little of one do not.
-_LEAST_OPENING_PX = 2.2  # between the inner lips
-_LEAST_WIDTH = 0.4  # of the row, as a share of the mouth's width
-_LIGHTER, _LESS_RED = 25.0, 6.0  # than the lips, in CIELAB: of L - 2a, and of a
+# These bounds say what a smile is; ours. Of 172 generated portraits 28 pass, all with a row of upper teeth; six that show
+# little of one do not.
+_LEAST_OPENING_PX = 2.2  # the distance between the inner lips
+_LEAST_WIDTH = 0.4  # the width of the row, as a share of the mouth's width
+_LIGHTER, _LESS_RED = 25.0, 6.0  # teeth differ from lips by at least so much in L - 2a, and in a, of CIELAB
 _NO_TEETH = "shows no teeth; give a photo with an open smile, in which the row of upper teeth can be seen"
 
 
 @dataclass(frozen=True)
 class Smile:
-    """A row of upper teeth, in the window.
+    """Holds a row of upper teeth, in the window.
 
     Attributes:
         pixels: float32 ``(384, 552, 3)``, 0 to 255.
         matte: float32 ``(384, 552)``: 1 on the teeth, 0 elsewhere.
-        landmarks: of the aligned face, float32 ``(68, 2)`` in crop pixels.
-        edge_px: where the biting edge of the middle teeth lies: y in crop pixels.
-        skin: mean colour around the lips, float32 ``(3,)``.
+        landmarks: the landmarks of the aligned face, float32 ``(68, 2)`` in crop pixels.
+        edge_px: the height (y) of the middle teeth's biting edge, in crop pixels.
+        skin: the mean colour around the lips, float32 ``(3,)``.
     """
 
     pixels: Float
@@ -52,14 +53,14 @@ class Smile:
 
 
 def find_smile(image: Image, name: str = "The photo for the teeth") -> tuple[Smile, tuple[str, ...]]:
-    """The teeth of the largest face of a photo, and what a user should hear of the photo.
+    """Finds the teeth of the largest face of a photo; returns them with sentences that a user should read about the photo.
 
     Args:
         image: RGB, uint8 ``(height, width, 3)``.
-        name: what errors and notes call it.
+        name: what errors and notes call the photo.
 
     Raises:
-        FaceError: if the photo shows no face, or its face no row of teeth.
+        FaceError: if the photo shows no face, or its face shows no row of teeth.
     """
     faces = require_faces(image, name)
     to_crop = similarity(faces[0].points)
@@ -77,7 +78,7 @@ def find_smile(image: Image, name: str = "The photo for the teeth") -> tuple[Smi
 
 
 def skin_around(still: Image, landmarks: Float) -> Float:
-    """The mean colour of the skin around the lips of an aligned face, ``(3,)``."""
+    """Returns the mean colour of the skin around the lips of an aligned face, ``(3,)``."""
     lips = np.zeros(still.shape[:2], np.uint8)
     cv2.fillPoly(lips, [landmarks[OUTER_LIPS].round().astype(np.int32)], 1)
     ring = cv2.dilate(lips, _disc(6)) - cv2.dilate(lips, _disc(2))
@@ -85,7 +86,7 @@ def skin_around(still: Image, landmarks: Float) -> Float:
 
 
 def _window(image: Image, to_crop: NDArray[np.float64]) -> Float:
-    """The window of an aligned face; what is shrunk is smoothed first, so that nothing aliases."""
+    """Cuts the window out of an aligned face; an image that shrinks is smoothed first, so that nothing aliases."""
     matrix = TO_WINDOW @ np.vstack([to_crop, [0, 0, 1.0]])
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     source = cv2.GaussianBlur(image, (0, 0), 0.4 / scale) if scale < 0.7 else image  # noqa: PLR2004 - hardly shrunk
@@ -94,7 +95,7 @@ def _window(image: Image, to_crop: NDArray[np.float64]) -> Float:
 
 
 def _row(pixels: Float, landmarks: Float) -> NDArray[np.uint8] | None:
-    """Where the upper teeth are, 1 and 0; None where between the lips nothing is lighter and less red than they are."""
+    """Returns a mask that is 1 on the upper teeth; None if nothing between the lips is lighter and less red than they are."""
     points = ((landmarks @ TO_WINDOW[:2, :2].T) + TO_WINDOW[:2, 2]).round().astype(np.int32)
     inner, lips = np.zeros(pixels.shape[:2], np.uint8), np.zeros(pixels.shape[:2], np.uint8)
     cv2.fillPoly(inner, [points[INNER_LIPS]], 1)
@@ -116,7 +117,7 @@ def _row(pixels: Float, landmarks: Float) -> NDArray[np.uint8] | None:
 
 
 def _upper(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Of what is light, the topmost part of each column, without specks and with the gaps between teeth closed."""
+    """Keeps the topmost light part of each column; removes specks, and closes the gaps between teeth."""
     clean = np.asarray(cv2.morphologyEx(light, cv2.MORPH_OPEN, _disc(0.3 * ENLARGED)), np.uint8)
     ended = np.cumsum(np.diff(clean.astype(np.int8), axis=0, prepend=0) < 0, axis=0) > 0
     topmost = clean * (~ended).astype(np.uint8)
@@ -124,7 +125,7 @@ def _upper(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _largest(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The largest connected part of a mask."""
+    """Returns the largest connected part of a mask."""
     count, labels, measures, _ = cv2.connectedComponentsWithStats(mask)
     if count == 1:
         return mask
@@ -132,7 +133,7 @@ def _largest(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _edge(row: NDArray[np.uint8]) -> float:
-    """The y of the middle teeth's lower edge, in crop pixels."""
+    """Returns the height (y) of the middle teeth's lower edge, in crop pixels."""
     columns = np.nonzero(row.any(axis=0))[0]
     middle = columns[len(columns) * 2 // 5 : len(columns) * 3 // 5 + 1]
     lowest = row.shape[0] - 1 - row[::-1, middle].argmax(axis=0)

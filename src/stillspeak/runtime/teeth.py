@@ -1,8 +1,8 @@
-"""A person's own teeth in a film of a photo with a closed mouth: the row that ``smile.py`` found, where the mouth opens. Ours.
+"""Shows a person's own upper teeth, which ``smile.py`` found in a second photo, where the mouth opens. Ours.
 
-Upper teeth belong to the skull, and the photo's head does not move: so the row lies still in the photo, and lips uncover it.
-The mouth is open where the model paints, between the inner lips that landmarks find in its frame. Lower teeth are the model's
-own.
+Upper teeth belong to the skull, and the photo's head does not move. So the row of teeth stays in one place of the photo, and
+the lips uncover it. The mouth counts as open where the model paints between the inner lips, which landmarks find in its frame.
+The model paints the lower teeth itself.
 """
 
 import cv2
@@ -16,12 +16,12 @@ from stillspeak.runtime.smile import ENLARGED, TO_WINDOW, Smile, skin_around
 
 Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
-_PAINTED = (0.12, 0.3)  # mask of paint from which the mouth may begin to be open, and is; ours
-_OPEN_PX = (0.5, 1.3)  # distance of the inner lips from which teeth begin to show, and do; ours
+_PAINTED = (0.12, 0.3)  # ours: values of the mask of paint between which a pixel turns from closed lips to open mouth
+_OPEN_PX = (0.5, 1.3)  # ours: distances of the inner lips between which teeth turn from hidden to shown
 _BEYOND, _MOST_BEYOND_PX = 0.35, 1.5  # landmarks are coarse: lips may be further apart by this share of their distance
-_GUMS_PX = 2.5  # of the crop: a lip may rise so far above what the smile shows of the teeth
-_SOFT_PX = (0.8, 0.3)  # of the crop: how softly the row ends, across and down
-_SHADOW_PX, _SHADED = 0.8, 0.55  # under the upper lip: how far its shadow reaches, and the light in it
+_GUMS_PX = 2.5  # in crop pixels: a lip may rise so far above the teeth that the smile shows
+_SOFT_PX = (0.8, 0.3)  # in crop pixels: the row fades out over so much, across and down
+_SHADOW_PX, _SHADED = 0.8, 0.55  # how far the shadow of the upper lip reaches, and the share of light in it
 _BELOW_LIPS_PX = (1.5, 3.5)  # where the biting edge lies below closed lips; ours, from seven people's two photos
 _ASIDE_PX = 1.5  # how far the middle of the mouth may lie from that in the smile, both aligned by eyes and nose
 _BRIGHTER, _TINT = (0.5, 2.0), (0.85, 1.18)  # how much the light of the two photos may differ
@@ -30,13 +30,13 @@ _FINER = 4  # pixels for one of the crop in which the lips' outline is drawn
 
 
 class Teeth:
-    """A row of teeth, ready to be drawn into one face.
+    """Draws a row of teeth into one face.
 
     Args:
-        smile: whose teeth they are.
+        smile: the smile that shows the teeth.
         still: the aligned face, uint8 ``(128, 96, 3)``.
-        to_crop: the affine map from pixels of the image that is drawn into to those of the aligned crop, ``(2, 3)``.
-        size: width and height of that image.
+        to_crop: the affine map from pixels of the image that ``draw`` changes to those of the aligned crop, ``(2, 3)``.
+        size: the width and height of that image.
     """
 
     def __init__(self, smile: Smile, still: Image, to_crop: NDArray[np.float64], size: tuple[int, int]) -> None:
@@ -67,8 +67,8 @@ class Teeth:
 
         Args:
             image: uint8 ``(height, width, 3)``; it is changed.
-            frame: what the model drew, uint8 ``(128, 96, 3)``.
-            mask: how much of it is paint, ``(128, 96)``.
+            frame: the model's frame, uint8 ``(128, 96, 3)``.
+            mask: how much of each of its pixels is paint, 0 to 1, ``(128, 96)``.
         """
         share = self._open(frame, mask)
         if share is None:
@@ -80,12 +80,14 @@ class Teeth:
         image[self._place] = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
 
     def _open(self, frame: Image, mask: Float) -> Float | None:
-        """How far the teeth are uncovered at the place's pixels, 0 to 1; None where they are not at all."""
+        """Returns how far the teeth are uncovered at the place's pixels, 0 to 1; None if they are covered everywhere."""
         landmarks = crop_landmarks(frame[None])
         apart = float(mouth_opening(landmarks)[0])
         if apart <= _OPEN_PX[0] or 0 in self._size:
             return None
-        painted = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8))  # it is thin in a mouth's middle
+        painted = cv2.morphologyEx(
+            mask, cv2.MORPH_CLOSE, np.ones((5, 3), np.uint8)
+        )  # paint is thin in a mouth's middle
         both = np.dstack([painted, _between(landmarks[0, INNER_LIPS], min(_BEYOND * apart, _MOST_BEYOND_PX))])
         how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         warped = cv2.warpAffine(both, self._to_crop, self._size, flags=how, borderMode=cv2.BORDER_REPLICATE)
@@ -94,14 +96,14 @@ class Teeth:
         return np.asarray(share, np.float32)
 
     def _lit(self, share: Float) -> Float:
-        """1 where light falls on the teeth, 0 under the upper lip: how open the mouth is a little above."""
+        """Returns 1 where light falls on the teeth, and 0 under the upper lip, by how open the mouth is a little above."""
         down = np.array([[1.0, 0, 0], [0, 1, _SHADOW_PX * self._crop_px]])
         above = cv2.warpAffine(share, down, self._size, flags=cv2.INTER_LINEAR)
         return np.asarray(cv2.GaussianBlur(above, (0, 0), max(0.3, _SHADOW_PX * self._crop_px)), np.float32)
 
 
 def _between(inner: Float, beyond_px: float) -> Float:
-    """1 between the inner lips and so far beyond them, 0 elsewhere, ``(128, 96)``; soft."""
+    """Returns a soft mask, ``(128, 96)``: 1 between the inner lips and up to ``beyond_px`` outside them, 0 elsewhere."""
     large = np.zeros((_FINER * HEIGHT_PX, _FINER * WIDTH_PX), np.uint8)
     points = ((inner + 0.5) * _FINER - 0.5).round().astype(np.int32)
     cv2.fillPoly(large, [points], 1)
@@ -111,7 +113,7 @@ def _between(inner: Float, beyond_px: float) -> Float:
 
 
 def _moved(smile: Smile, landmarks: Float) -> tuple[float, float]:
-    """How far the row is moved from where eyes and nose put it, in crop pixels, so that it lies behind the photo's lips."""
+    """Returns how far, in crop pixels, the aligned row must move so that it lies behind the photo's lips."""
     aside = float((landmarks[[*CORNERS], 0] - smile.landmarks[[*CORNERS], 0]).mean())
     highest, lowest = (float(landmarks[[*lip], 1].mean()) for lip in (UPPER_INNER, LOWER_INNER))
     least, most = highest + _BELOW_LIPS_PX[0], max(highest, lowest) + _BELOW_LIPS_PX[1]
@@ -120,21 +122,21 @@ def _moved(smile: Smile, landmarks: Float) -> tuple[float, float]:
 
 
 def _light(there: Float, here: Float) -> Float:
-    """What the teeth's colours are multiplied by, ``(3,)``: the light of the photo over that of the smile, as skin shows it."""
+    """Returns the factors for the teeth's colours, ``(3,)``: the light of the photo over that of the smile, as skin shows it."""
     brighter = float(np.clip(here.mean() / max(float(there.mean()), 1.0), *_BRIGHTER))
     tint = (here / max(float(here.mean()), 1.0)) / np.maximum(there / max(float(there.mean()), 1.0), 0.01)
     return np.asarray(_DIMMED * brighter * np.clip(tint, *_TINT), np.float32)
 
 
 def _extended(smile: Smile) -> tuple[Float, Float]:
-    """Pixels and matte of the row, carried on upwards behind the lip, with soft ends."""
+    """Extends pixels and matte of the row upwards behind the lip, and softens its ends."""
     up = round(_GUMS_PX * ENLARGED)
     row = np.asarray(smile.matte, np.uint8)
     taller = cv2.dilate(row, np.ones((up + 1, 1), np.uint8), anchor=(0, 0))
     eroded = np.asarray(cv2.erode(row, np.ones((5, 5), np.uint8)), np.uint8)
     core = eroded if eroded.any() else row
     found = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    labels = np.asarray(found[1], np.intp)  # of the nearest pixel of the row
+    labels = np.asarray(found[1], np.intp)  # each label names the nearest pixel of the row
     nearest = np.zeros((int(labels.max()) + 1, 3), np.float32)
     nearest[labels[core > 0]] = smile.pixels[core > 0]
     filled = cv2.GaussianBlur(nearest[labels], (0, 0), 0.3 * ENLARGED)

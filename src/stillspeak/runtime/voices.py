@@ -1,4 +1,4 @@
-"""One voice or several, a second at a time at the model's rate, in step and in constant memory."""
+"""Reads one voice or several, all in step, a second at a time at the model's rate, in constant memory."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, tee
@@ -15,19 +15,19 @@ Speech = str | Path | Sound
 
 
 class Voices:
-    """What is said.
+    """Reads one voice or several in pieces of a second.
 
     Args:
-        speeches: files, or sounds.
-        rate_hz: that they are wanted at.
-        shortest_seconds: less is no speech.
+        speeches: files with sound, or sounds.
+        rate_hz: the sample rate of the pieces.
+        shortest_seconds: shorter sound is refused.
 
     Attributes:
-        seconds: how much was heard so far; at the end, how long the longest is.
+        seconds: how much was read so far; at the end, the length of the longest voice.
 
     Raises:
-        MediaError: if a file is missing, unreadable or holds no sound, or a ``Sound`` is not as it should be.
-        SpeechError: if all are shorter than ``shortest_seconds``.
+        MediaError: if a file is missing, unreadable or holds no sound, or a ``Sound`` holds wrong samples or a wrong rate.
+        SpeechError: if all voices are shorter than ``shortest_seconds``.
     """
 
     def __init__(self, speeches: Sequence[Speech], rate_hz: int, shortest_seconds: float) -> None:
@@ -40,12 +40,12 @@ class Voices:
         self._count = len(streams)
 
     def for_faces(self, count: int) -> list[Iterator[Samples]]:
-        """The pieces that each of ``count`` faces says, ``(n,)``: its own voice, or the only one. To be taken in step."""
+        """Returns for each of ``count`` faces the pieces it says, ``(n,)``: its own voice, or the only one. Take them in step."""
         copies = tee(self._pieces, count)
         return [_of(copy, number % self._count) for number, copy in enumerate(copies)]
 
     def _together(self, voices: list[Iterator[Samples]]) -> Iterator[tuple[Samples, ...]]:
-        """Pieces of a second of each voice, until all have ended; one that ended is silent."""
+        """Yields a second of each voice at a time, until all have ended; a voice that has ended is silent."""
         waiting = [np.zeros(0, np.float32) for _ in voices]
         while True:
             for number, voice in enumerate(voices):
@@ -67,7 +67,7 @@ def _of(pieces: Iterator[tuple[Samples, ...]], number: int) -> Iterator[Samples]
 
 
 def require_kind(speech: object) -> None:
-    """Raises MediaError unless this is a file or a ``Sound``."""
+    """Raises MediaError unless ``speech`` is a file or a ``Sound``."""
     if not isinstance(speech, str | Path | Sound):
         raise MediaError(f"Speech is a file or a Sound, not {type(speech).__name__}.")
 

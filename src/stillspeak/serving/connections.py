@@ -1,7 +1,7 @@
-"""Connections that cost a server nothing when they say nothing: how many there are, and how long each may keep silent.
+"""Limits how many connections a server has, and how long each may keep silent, so that silent ones cost nothing.
 
-uvicorn waits for ever for a request that never comes, and answers everybody with 503 once there are too many connections,
-idle ones too. Here whoever says nothing is closed after a while, and at once when others need the place.
+uvicorn waits for ever for a request that never comes, and answers everybody with 503 once there are too many connections, even
+idle ones. This module closes a silent connection after a while, and at once when others need its place.
 """
 
 import asyncio
@@ -12,17 +12,17 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_PROGRESS_BYTES = 4096  # of a body: less in the time for a piece counts as silence
+_PROGRESS_BYTES = 4096  # if less of a body comes in the time for a piece, the client counts as silent
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with limits.
+    """Speaks HTTP/1.1 as uvicorn does, with limits.
 
     Attributes:
-        most: connections at once.
-        header_seconds: that a client may take for the head of a request.
-        piece_seconds: that a client may take for the next 4 kB of a body, or for reading what it is sent.
-        linger_seconds: for which the rest of a body is heard that was answered before.
+        most: how many connections may be open at once.
+        header_seconds: the time that a client may take for the head of a request.
+        piece_seconds: the time that a client may take for the next 4 kB of a body, or for reading what the server sends.
+        linger_seconds: the time for which the server reads the rest of a body after it has answered.
     """
 
     most = 1000
@@ -34,10 +34,10 @@ class PatientProtocol(H11Protocol):
         super().__init__(*arguments, **options)
         self._silence: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
-        self._heard = 0  # bytes of a body since the timer began
+        self._heard = 0  # counts the bytes of a body since the timer began
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """As of asyncio. One connection too many takes the place of the one that has been idle for longest."""
+        """Takes a new connection, for asyncio. If there are too many, it closes the one that has been idle for longest."""
         super().connection_made(_Lingering(transport, self))  # type: ignore[arg-type]
         self._wait(self.header_seconds)
         if len(self.connections) > self.most:
@@ -47,27 +47,27 @@ class PatientProtocol(H11Protocol):
             if idle:
                 min(idle, key=lambda one: one.closes_at).transport.close()
             else:
-                self.app = self._full  # its request is heard out, or the client would never read why
+                self.app = self._full  # it reads the whole request, or else the client would never read the answer
 
     @property
     def idle(self) -> bool:
-        """Whether no request is being heard or answered."""
+        """Returns whether no request is being read or answered."""
         return self.conn.their_state is h11.IDLE and not self.transport.is_closing()
 
     @property
     def closes_at(self) -> float:
-        """When an idle connection is closed: the sooner, the longer it has been idle."""
+        """Returns when an idle connection is closed: the longer it has been idle, the sooner."""
         timers = [timer.when() for timer in (self._silence, self.timeout_keep_alive_task) if timer is not None]
         return min(timers, default=0.0)
 
     @property
     def answered_early(self) -> bool:
-        """Whether a request was answered before its body was heard out."""
+        """Returns whether a request was answered before its body was read to the end."""
         answered = self.cycle is not None and self.cycle.response_complete
         return answered and self.conn.their_state is h11.SEND_BODY
 
     def data_received(self, data: bytes) -> None:
-        """As of asyncio."""
+        """Takes data of the client, for asyncio, and sets the timers."""
         if self.transport.is_closing():
             return
         before = self.conn.their_state
@@ -83,14 +83,14 @@ class PatientProtocol(H11Protocol):
             self._rest()
 
     def on_response_complete(self) -> None:
-        """As of uvicorn, which now waits for the next request."""
+        """Ends a response, for uvicorn, which then waits for the next request."""
         self._rest()
         super().on_response_complete()
         if self.answered_early:
             self._wait(self.linger_seconds if self.transport.is_closing() else self.piece_seconds)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """As of uvicorn; from here on it is the WebSocket that has limits."""
+        """Turns the connection into a WebSocket, for uvicorn; from then on the WebSocket has its own limits."""
         self._rest()
         if self.app == self._full:
             self.transport.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
@@ -99,18 +99,18 @@ class PatientProtocol(H11Protocol):
             super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As of asyncio."""
+        """Ends the connection, for asyncio, and gives its place free."""
         self._rest()
         self.resume_writing()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """As of asyncio: the client does not read."""
+        """Stops writing, for asyncio, because the client does not read."""
         self._stuck = self.loop.call_later(self.piece_seconds, self.transport.abort)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """As of asyncio."""
+        """Goes on writing, for asyncio, because the client reads again."""
         if self._stuck is not None:
             self._stuck.cancel()
             self._stuck = None
@@ -133,10 +133,10 @@ class PatientProtocol(H11Protocol):
 
 
 class _Lingering:
-    """A transport that hears out a client which still sends when it is closed.
+    """Wraps a transport, and reads what the client still sends when the transport is closed.
 
-    A connection that is closed while data comes in is reset, and what was sent is lost with it: a proxy would answer 502 where
-    the server has said 401, 403 or 413.
+    If a connection is closed while data comes in, the system resets it, and the client loses the answer. A proxy then answers
+    502, although the server has answered 401, 403 or 413.
     """
 
     def __init__(self, transport: asyncio.Transport, protocol: PatientProtocol) -> None:
@@ -146,11 +146,11 @@ class _Lingering:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """As of asyncio."""
+        """Returns whether the transport is closing, for asyncio."""
         return self._lingers or self._transport.is_closing()
 
     def close(self) -> None:
-        """As of asyncio; the first time, nothing more is sent, and what comes is dropped."""
+        """Closes the transport, for asyncio; the first call only stops sending, and drops what comes."""
         if self._lingers or not self._protocol.answered_early or not self._transport.can_write_eof():
             self._transport.close()
         elif not self._transport.is_closing():

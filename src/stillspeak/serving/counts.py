@@ -1,4 +1,4 @@
-"""What is counted, for ``/metrics``."""
+"""Counts what ``/metrics`` reports."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -6,7 +6,7 @@ _LATENCIES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 1.0)
 
 
 class Counts:
-    """What ``/metrics`` tells."""
+    """Holds the counts that ``/metrics`` reports."""
 
     def __init__(self) -> None:
         self.live = 0
@@ -28,5 +28,5 @@ class Counts:
         )
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """Returns the counts in Prometheus' text format."""
         return generate_latest(self._all)

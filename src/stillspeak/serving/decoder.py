@@ -1,7 +1,7 @@
 """Decodes photos for the server, one after another, in a process of its own that the server can end at any moment.
 
-Reads from stdin a line of JSON, ``{"bytes": n, "most_px": m, "seconds": s}``, and then the photo. Writes to stdout a line of
-JSON, ``{"height": h, "width": w, "smaller": x}``, and then the pixels, RGB; or ``{"error": sentence}`` alone.
+It reads from stdin a line of JSON, ``{"bytes": n, "most_px": m, "seconds": s}``, and then the photo. It writes to stdout a line
+of JSON, ``{"height": h, "width": w, "smaller": x}``, and then the pixels, RGB; or ``{"error": sentence}`` alone.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from typing import Any
 from stillspeak.errors import MediaError
 from stillspeak.media.images import decode_image
 
-_MOST_BYTES = 500_000_000  # ours: that a photo may take; an iPhone's HEIC of 48 million pixels takes 390 million
-_MOST_OWN_BYTES = 1_000_000_000  # ours: memory of the process, with its libraries and their threads
+_MOST_BYTES = 500_000_000  # ours: the memory for a photo; an iPhone's HEIC of 48 million pixels takes 390 million
+_MOST_OWN_BYTES = 1_000_000_000  # ours: the memory of the process, with its libraries and their threads
 _NICE = 5  # live talks go first
 
 
 def main() -> None:
     """Answers until stdin ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it closes stdin
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C, and closes stdin
     limit_memory(_MOST_OWN_BYTES)
     with contextlib.suppress(OSError, AttributeError):  # Windows has no such thing
         os.nice(_NICE)

@@ -1,7 +1,7 @@
-"""Photos of strangers are decoded in processes of their own, which have limits of memory and time and can be ended.
+"""Decodes clients' photos in processes of their own, which have limits of memory and time and can be ended.
 
-A few such processes wait, so that nobody waits for one to start. A process that takes too long or breaks is ended, and another
-takes its place. What comes back is checked: it is numbers and pixels, never code.
+A few such processes stand ready, so that nobody waits for one to start. A process that takes too long or breaks is ended, and
+another takes its place. Its answer is checked: it holds numbers and pixels, never code.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from stillspeak.errors import MediaError
 from stillspeak.media.images import Image
 from stillspeak.serving.refusals import BusyError
 
-_PLACES = 4  # ours: photos decoded at once; the system shares the processor out, so small photos pass large ones
-_KEPT = 3  # ours: processes that are there when nothing is decoded; each has 45 MB, most of it shared
-_SECONDS = 15.0  # ours: that a photo may take; 200 million pixels take 2
-_MOST_PHOTOS = 100  # ours: of one process; if a library leaks, the memory returns
+_PLACES = 4  # ours: so many photos are decoded at once; the system shares the cores, so small photos pass large ones
+_KEPT = 3  # ours: so many processes stand ready; each has 45 MB, most of it shared
+_SECONDS = 15.0  # ours: a photo may take so long; 200 million pixels take 2 s
+_MOST_PHOTOS = 100  # ours: a process ends after so many photos, so that memory leaks of libraries end with it
 _READ_AHEAD_BYTES = 1 << 22
 _COMMAND = ["-m", "stillspeak.serving.decoder"]
 
 
 class Decoders:
-    """The processes that decode photos; they start when this is entered and end when it is left.
+    """Runs the processes that decode photos; they start with a ``with`` block and end with it.
 
     Args:
-        most_px: longer side of the photos as they come back.
-        seconds: that a photo may take.
+        most_px: the longest side of a decoded photo; longer ones are made smaller.
+        seconds: the time that a photo may take.
     """
 
     def __init__(self, most_px: int, seconds: float = _SECONDS) -> None:
@@ -39,7 +39,7 @@ class Decoders:
         self._places = asyncio.Semaphore(_PLACES)
         self._idle: list[_Decoder] = []
         self._all: set[_Decoder] = set()
-        self._tasks: set[asyncio.Task[None]] = set()  # that start and end processes
+        self._tasks: set[asyncio.Task[None]] = set()  # these tasks start and end processes
         self._closed = False
 
     async def __aenter__(self) -> "Decoders":
@@ -53,7 +53,7 @@ class Decoders:
         await asyncio.gather(*(decoder.end() for decoder in self._all))
 
     def stop(self) -> None:
-        """Ends all processes now, whatever they do; who waits for a photo hears it."""
+        """Ends all processes now, whatever they do; waiting callers get an error."""
         self._closed = True
         for decoder in self._all:
             decoder.kill()
@@ -62,10 +62,10 @@ class Decoders:
         """Decodes a photo.
 
         Returns:
-            Its pixels, ``(height, width, 3)``, and how many of its own pixels make one of these, at least 1.
+            The pixels, ``(height, width, 3)``, and by what factor the photo was made smaller, at least 1.
 
         Raises:
-            MediaError: if it is no picture, takes too much memory or too long, or breaks the process that decodes it.
+            MediaError: if the photo is no picture, takes too much memory or time, or breaks the process that decodes it.
             BusyError: if the server stops meanwhile.
         """
         async with self._places:
@@ -123,18 +123,18 @@ class Decoders:
 
 
 class _BrokenError(Exception):
-    """A process ended, or said what it should not."""
+    """A process ended, or gave a wrong answer."""
 
 
 class _Decoder:
-    """One process."""
+    """Runs one process."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self.photos = 0
 
     async def ask(self, photo: bytes, most_px: int, seconds: float) -> tuple[Image, float]:
-        """As ``Decoders.decode``. Raises _BrokenError if the process does not answer as it should."""
+        """Decodes a photo, like ``Decoders.decode``. Raises _BrokenError if the process gives no right answer."""
         to, back = self._process.stdin, self._process.stdout
         assert to is not None
         assert back is not None

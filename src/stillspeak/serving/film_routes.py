@@ -1,4 +1,4 @@
-"""Routes of videos: ``POST /animate``, its progress, the finished video, and its end."""
+"""Adds the routes of videos: ``POST /animate``, the progress of a video, the finished video, and deleting it."""
 
 import asyncio
 import contextlib
@@ -27,10 +27,10 @@ from stillspeak.serving.length import speech_seconds
 from stillspeak.serving.refusals import BusyError, UnknownFilmError, refusals
 from stillspeak.serving.service import Service
 
-_ASK_SECONDS = 0.3  # how often a client's leaving is looked for, and progress is told
-_ALIVE_SECONDS = 15.0  # without news a comment says that the connection lives
-_MOST_TOLD = 200  # clients that follow videos at once: connections that are silent for long may not crowd others out
-_RETRY_SECONDS = 2  # when to ask again for a video that is being made
+_ASK_SECONDS = 0.3  # the server looks so often whether a client has left, and tells progress
+_ALIVE_SECONDS = 15.0  # after so long without news, a comment shows that the connection lives
+_MOST_TOLD = 200  # so many clients may follow videos at once, for connections that stay silent crowd others out
+_RETRY_SECONDS = 2  # a client asks again for an unfinished video after so long
 _NAME = "^[A-Za-z0-9_-]{1,64}$"
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})")
 _JobName = Annotated[str, PathField(pattern=_NAME, description="the video's name")]
@@ -40,7 +40,7 @@ _PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 class Standing(BaseModel):
-    """A video that is being made: its name, where it stands, frames made, of how many if that is known, notes."""
+    """Describes a video that is being made: its name, its state, the frames made, of how many if that is known, and notes."""
 
     job: str
     state: Literal["waiting", "running", "done", "failed"]
@@ -93,7 +93,7 @@ def _add_making(app: FastAPI, service: Service) -> None:
     ) -> Response:
         """Makes a video of the photo saying the speech.
 
-        The answer is the video where the speech is short, and 202 with the place to fetch it from where it is long.
+        If the speech is short, the answer is the video. If it is long, the answer is 202 with the address to fetch it from.
         """
         photos = [photo] if teeth is None else [photo, teeth]
         for one in photos:
@@ -110,7 +110,7 @@ def _add_making(app: FastAPI, service: Service) -> None:
             await _until_over(request, film, _patience(request, short))
             return _answer(request, film, service if job is None else None)
         except BaseException:
-            if job is None or film.task is None:  # nobody knows its name, or it never began
+            if job is None or film.task is None:  # the client has no name for it, or it never began
                 await service.films.drop(film)
             raise
 
@@ -120,12 +120,12 @@ def _add_fetching(app: FastAPI, service: Service) -> None:
 
     @app.get(path, response_class=FileResponse, responses={**_VIDEO, **refusals(400, 500, 503, *codes)})
     async def fetch(request: Request, job: _JobName) -> Response:
-        """The video, once it is made; until then where it stands; what went wrong, if it failed."""
+        """Returns the video once it is made; until then how far it is; or, if it failed, what went wrong."""
         return _answer(request, _known(service, job))
 
     @app.delete(path, status_code=204, responses=refusals(*codes))
     async def delete(job: _JobName) -> Response:
-        """Stops a video that is being made, and forgets one that is made."""
+        """Stops a video that is being made, or deletes a finished one."""
         await service.films.drop(_known(service, job))
         return Response(status_code=204)
 
@@ -142,7 +142,7 @@ def _add_progress(app: FastAPI, service: Service) -> None:
         responses={200: events, **refusals(401, 403, 422, 503)},
     )
     async def progress(job: _JobName) -> StreamingResponse:
-        """Server-sent events: where the video of this name stands."""
+        """Sends server-sent events that say how far the video with this name is."""
         if app.state.told >= _MOST_TOLD:
             raise BusyError(f"{_MOST_TOLD} clients follow videos already; come back in a while.")
         at_once = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}  # no proxy holds events back
@@ -152,7 +152,7 @@ def _add_progress(app: FastAPI, service: Service) -> None:
 async def _started(
     service: Service, film: Film, photos: list[UploadFile], speech: UploadFile, asked: Job
 ) -> float | None:
-    """Keeps the client's files, the photo first, and begins a film; returns how long the speech says that it is."""
+    """Keeps the client's files, the photo first, and begins a film; returns the length of the speech, as its file says."""
     seconds: float | None = None
     try:
         await _keep_photo(service, photos[0], film.folder / "photo", "The photo")
@@ -177,7 +177,7 @@ def _keep(upload: UploadFile, path: Path) -> None:
 
 
 async def _keep_photo(service: Service, upload: UploadFile, path: Path, name: str) -> None:
-    """Decodes a client's photo where it can do no harm, and keeps it. An error calls it by its name."""
+    """Decodes a client's photo in a process of its own, and keeps it. An error calls the photo ``name``."""
     try:
         pixels, _ = await service.photo(await upload.read())
     except MediaError as error:
@@ -186,12 +186,12 @@ async def _keep_photo(service: Service, upload: UploadFile, path: Path, name: st
 
 
 def _keep_picture(pixels: Image, path: Path) -> None:
-    """Keeps a photo as PNG, packed little: what else a stranger's file holds goes no further."""
+    """Keeps a photo as a PNG with little compression, so that nothing else of a stranger's file is kept."""
     PIL.Image.fromarray(pixels).save(path, "PNG", compress_level=1)
 
 
 def _patience(request: Request, short: bool) -> float:
-    """For how many seconds a client waits for the video itself (RFC 7240, ``Prefer``)."""
+    """Returns how many seconds a client waits for the video itself (RFC 7240, ``Prefer``)."""
     preferred = ",".join(request.headers.getlist("prefer")).lower()
     parts = [part.strip() for part in re.split("[,;]", preferred)]
     waits = [found for part in parts if (found := _WAIT.fullmatch(part))]
@@ -219,7 +219,7 @@ async def _until_over(request: Request, film: Film, seconds: float) -> None:
 
 
 def _answer(request: Request, film: Film, forgetting: Service | None = None) -> Response:
-    """The film, or where it stands, or why it failed; ``forgetting`` forgets a film that has been sent."""
+    """Returns the film, or how far it is, or why it failed; ``forgetting`` forgets a film that has been sent."""
     if film.state == "done":
         sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)
         told = {**_PRIVATE, **noted(film.notes)}
@@ -232,7 +232,7 @@ def _answer(request: Request, film: Film, forgetting: Service | None = None) -> 
 
 
 def noted(notes: list[str]) -> dict[str, str]:
-    """The header that tells the notes: the first ones, as many as fit. JSON in ASCII holds any text and breaks no header."""
+    """Returns the header with as many notes as fit, in JSON and ASCII, which hold any text and break no header."""
     fitting = [*notes]
     while fitting and len(json.dumps(fitting)) > _MOST_NOTES:
         fitting.pop()
@@ -247,7 +247,7 @@ def _known(service: Service, name: str) -> Film:
 
 
 async def _told(app: FastAPI, service: Service, name: str) -> AsyncIterator[str]:
-    """Progress as it changes, until the video is there; a name that nobody uses is waited for."""
+    """Yields progress as it changes, until the video is there; if nobody uses the name yet, it waits."""
     before, silent, unknown = None, 0.0, 0.0
     app.state.told += 1
     try:

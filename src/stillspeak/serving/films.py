@@ -1,4 +1,4 @@
-"""The videos of a server: each is made in a process of its own, outlives its request, and is kept for a while."""
+"""Makes the videos of a server, each in a process of its own, and keeps them for a while after their requests."""
 
 import asyncio
 import contextlib
@@ -22,16 +22,16 @@ from stillspeak.serving.settings import Settings
 
 @dataclass(eq=False)
 class Film:
-    """A video, from its upload to the end of its keeping.
+    """Describes a video, from its upload until it is forgotten.
 
     Attributes:
-        name: by which clients ask for it.
-        folder: holds ``photo``, ``speech`` and perhaps ``teeth`` until it is made, and ``talk.mp4`` afterwards.
+        name: the name by which clients ask for it.
+        folder: the folder that holds ``photo``, ``speech`` and perhaps ``teeth`` at first, and ``talk.mp4`` in the end.
         state: waiting, running, done or failed.
-        done, total: frames made, and of how many, if that is known.
-        notes: sentences that a user should hear about the photo and the model, such as how many faces there are.
-        error: why it failed.
-        over: set once it is done or failed.
+        done, total: how many frames are made, and how many there will be, if that is known.
+        notes: sentences about the photo and the model that a user should read, such as how many faces there are.
+        error: the reason why it failed.
+        over: the event that is set once the video is done or failed.
     """
 
     name: str
@@ -43,30 +43,30 @@ class Film:
     error: Exception | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
-    size: int = 0  # bytes of the video
+    size: int = 0  # the bytes of the video
 
     @property
     def files(self) -> tuple[str, str, str]:
-        """Photo, speech and video."""
+        """Returns the paths of photo, speech and video."""
         return str(self.folder / "photo"), str(self.folder / "speech"), str(self.video)
 
     @property
     def teeth(self) -> Path:
-        """A second photo of the person, if the client sent one."""
+        """Returns the path of the second photo of the person, which the client may have sent."""
         return self.folder / "teeth"
 
     @property
     def video(self) -> Path:
-        """The file that is fetched."""
+        """Returns the path of the finished video."""
         return self.folder / "talk.mp4"
 
     def standing(self) -> dict[str, str | int | list[str] | None]:
-        """Where it stands, as clients are told."""
+        """Returns how far the video is, as clients read it."""
         return {"state": self.state, "done": self.done, "total": self.total, "notes": [*self.notes]}
 
 
 class Films:
-    """All videos of a server, by name; open while the server runs."""
+    """Holds all videos of a server by name, while the server runs."""
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         self._settings, self._counts = settings, counts
@@ -74,7 +74,7 @@ class Films:
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Places, and the folder that holds all files."""
+        """Opens the places, and the folder that holds all files, for the time of a ``with``."""
         self._places = asyncio.Semaphore(self._settings.jobs)
         with own_folder() as self._folder:
             try:
@@ -84,10 +84,10 @@ class Films:
                     await self.drop(film)
 
     def begin(self, name: str | None) -> Film:
-        """A place for a video that is not made yet; without a name it gets one that nobody can guess.
+        """Takes a place for a new video; without a name it gets one that nobody can guess.
 
         Raises:
-            BusyError: if too many wait already.
+            BusyError: if too many videos wait already.
             StillspeakError: if another video of this name is being made.
         """
         waiting = sum(not film.over.is_set() for film in self._films.values())
@@ -98,7 +98,7 @@ class Films:
         before = self._films.get(name)
         if before is not None and not before.over.is_set():
             raise StillspeakError(f"A video of the name {name} is being made; give this one another.")
-        folder = self._folder / uuid.uuid4().hex  # no name that a client gives becomes a path
+        folder = self._folder / uuid.uuid4().hex  # a client's name never becomes a path
         folder.mkdir()
         if before is not None:
             self._forget(before)
@@ -106,15 +106,15 @@ class Films:
         return film
 
     def start(self, film: Film, job: Job) -> None:
-        """Makes a video that was begun, when its turn comes; its files are in its folder."""
+        """Makes a video that was begun, when its turn comes; its inputs lie in its folder."""
         film.task = asyncio.create_task(self._make(film, job))
 
     def find(self, name: str) -> Film | None:
-        """The video of a name, if there is one."""
+        """Returns the video with a name, or None."""
         return self._films.get(name)
 
     async def drop(self, film: Film) -> None:
-        """Stops a video, if it is still made, and forgets it."""
+        """Stops a video that is being made, and forgets it."""
         film.error = film.error or UnknownFilmError("The video was deleted.")
         if film.task is not None:
             film.task.cancel()
@@ -134,7 +134,7 @@ class Films:
             film.error = WorkerError(f"The video took longer than {seconds:g} s.")
         except StillspeakError as error:
             film.error = type(error)(without_paths(str(error), film.folder))
-        except Exception as error:  # whoever asks for the video hears it
+        except Exception as error:  # whoever asks for the video reads it
             film.error = error
         finally:
             film.state = "done" if film.state == "done" else "failed"
@@ -145,7 +145,7 @@ class Films:
             self._keep(film)
 
     def _keep(self, film: Film) -> None:
-        """Keeps what is made for its time, and gives up the oldest where all together are too large."""
+        """Keeps finished videos for their time, and deletes the oldest if all together are too large."""
         asyncio.get_running_loop().call_later(60 * self._settings.keep_minutes, self._forget, film)
         made = [one for one in self._films.values() if one.size and one is not film]
         while made and film.size + sum(one.size for one in made) > self._settings.keep_mb * 1e6:
@@ -193,7 +193,7 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
 
 
 def without_paths(sentence: str, folder: Path) -> str:
-    """A sentence about the client's files, in the client's words."""
+    """Returns a sentence about the client's files without the server's paths."""
     for name in ("photo", "speech", "talk.mp4"):
         sentence = sentence.replace(str(folder / name), f"The {name.removesuffix('.mp4')}")
     return sentence

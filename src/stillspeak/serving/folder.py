@@ -1,4 +1,4 @@
-"""The server's temporary folder: it goes when the server ends, and what a killed server left goes at the next start."""
+"""Makes the server's temporary folder, deletes it when the server ends, and deletes what killed servers left."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ _YOUNG_SECONDS = 60.0  # a folder that has just been made may not be locked yet
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder for this server alone, for as long as it runs."""
+    """Yields a folder for this server alone, for as long as it runs."""
     _clear_leftovers()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     with (folder / _LOCK).open("w", encoding="utf-8") as lock:
@@ -24,13 +24,13 @@ def own_folder() -> Iterator[Path]:
         try:
             yield folder
         finally:
-            if sys.platform != "win32":  # there an open file cannot be deleted
+            if sys.platform != "win32":  # Windows cannot delete an open file
                 shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clear_leftovers() -> None:
-    """Deletes folders of this user's servers that no longer run: nobody holds their locks."""
+    """Deletes folders of this user's servers that have ended, whose locks nobody holds."""
     if sys.platform == "win32":
         return
     with contextlib.suppress(OSError):
@@ -59,6 +59,6 @@ def _lock(file: int) -> bool:
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process holds it, or a file system has no locks and nobody can tell
+    except OSError:  # another process holds it, or the file system has no locks
         return False
     return True

@@ -1,4 +1,4 @@
-"""STUN and TURN servers, which help WebRTC through routers. None is asked unless the user names one."""
+"""Reads the addresses of STUN and TURN servers, which help WebRTC through routers. None is asked unless the user names one."""
 
 import re
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ _TURN = re.compile(rf"turns?:(?P<user>[^:@]+):(?P<password>[^@]+)@{_PLACE}(\?tra
 
 
 class IceServer(BaseModel):
-    """A server as browsers take it in ``RTCConfiguration.iceServers``."""
+    """Describes a server as browsers take it in ``RTCConfiguration.iceServers``."""
 
     urls: str
     username: str | None = None
@@ -21,12 +21,12 @@ class IceServer(BaseModel):
 
 
 def read_ice_server(text: str) -> IceServer:
-    """A server as users write it: ``stun:HOST:PORT`` or ``turn:USER:PASSWORD@HOST:PORT?transport=tcp``.
+    """Reads a server as users write it: ``stun:HOST:PORT`` or ``turn:USER:PASSWORD@HOST:PORT?transport=tcp``.
 
     The port and the transport may be left out; ``%3A`` and ``%40`` stand for ``:`` and ``@`` in a user's name.
 
     Raises:
-        OutputError: if it is no such server.
+        OutputError: if the text names no such server.
     """
     if _STUN.fullmatch(text):
         return IceServer(urls=text)

@@ -1,7 +1,7 @@
-"""How long a client's speech is, asked in a process of its own: whoever sends a file that hurts its reader hurts no one else.
+"""Measures how long a client's speech is, in a process of its own, so that a harmful file harms nobody else.
 
-Takes a file's name; writes one JSON line: ``{"seconds": 3.2}``, ``{"seconds": null}`` if the file does not say, or
-``{"error": sentence}``.
+The process takes a file's name and writes one JSON line: ``{"seconds": 3.2}``, ``{"seconds": null}`` if the file does not say,
+or ``{"error": sentence}``.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from stillspeak.errors import MediaError
 
-_MOST_SECONDS = 10.0  # that the process may take
-_MOST_BYTES = 4 << 30  # of its address space
+_MOST_SECONDS = 10.0  # the time that the process may take
+_MOST_BYTES = 4 << 30  # the address space that the process may take
 
 
 async def speech_seconds(path: Path) -> float | None:
-    """How long a sound file says that it is; None if it does not say, or cannot be asked in time. It may lie.
+    """Returns how long a sound file says that it is; None if it does not say, or not in time. The figure may be wrong.
 
     Raises:
-        MediaError: if it is no sound file.
+        MediaError: if the file holds no sound.
     """
     command = [sys.executable, "-m", "stillspeak.serving.length", str(path)]
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
@@ -42,7 +42,7 @@ async def speech_seconds(path: Path) -> float | None:
 
 
 def main() -> None:
-    """What the process does."""
+    """Prints the length of a file; this is what the process does."""
     if sys.platform == "linux":
         import resource
 

@@ -1,4 +1,4 @@
-"""Who may ask, and how much: API keys, pages, the size of a request."""
+"""Checks who may use the server, by API keys and pages, and how large a request may be."""
 
 import contextlib
 import hmac
@@ -13,13 +13,13 @@ from stillspeak.serving.service import Service
 
 
 class Gate:
-    """Asks who it is before anything of a request's body is read: 403 for pages of other origins, 401 without the key.
+    """Refuses requests before it reads their bodies: with 403 those of pages of other origins, with 401 those without the key.
 
     Args:
-        app: what is behind the gate.
-        service: knows the key.
-        open_paths: what anybody may ask for.
-        allowed: origins of other pages that may ask.
+        app: the application behind the gate.
+        service: the service, which knows the key.
+        open_paths: the paths that need no key.
+        allowed: the origins of other pages that may use the server.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Gate:
 
 
 def key_of(header: str | None, bearer: str | None) -> str:
-    """The key of the headers ``X-API-Key`` or ``Authorization: Bearer``; empty if there is none."""
+    """Returns the key of the headers ``X-API-Key`` or ``Authorization: Bearer``; empty if there is none."""
     scheme, _, key = (bearer or "").partition(" ")
     return header or (key.strip() if scheme.lower() == "bearer" else bearer or "")
 
 
 def knows_key(service: Service, key: str) -> bool:
-    """Whether a key opens the server; any does where none was set. Takes as long for every wrong key."""
+    """Returns whether a key is right; without a set key any is. It takes the same time for every wrong key."""
     if not service.settings.api_key:
         return True
     right = service.settings.api_key.encode(errors="surrogateescape")
@@ -56,7 +56,7 @@ def knows_key(service: Service, key: str) -> bool:
 
 
 class BodyLimit:
-    """Refuses requests whose body is too large, whatever they say of their length."""
+    """Refuses requests whose body is too large, whatever length their headers name."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app, self._most = app, most

@@ -1,4 +1,4 @@
-"""Runs an application: the address, the limits of its connections, and its end."""
+"""Runs an application: opens its address, limits its connections, and ends it."""
 
 import asyncio
 import contextlib
@@ -16,12 +16,12 @@ from stillspeak.errors import OutputError
 from stillspeak.serving.connections import PatientProtocol
 
 _MOST_CONNECTIONS = 1000
-_WAITING = 2048  # connections that the system keeps until they are taken
+_WAITING = 2048  # the system keeps so many connections until the server takes them
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def listen(app: FastAPI, host: str, port: int, **options: Any) -> None:
-    """Runs an application until it is stopped; options as of uvicorn. Raises OutputError if the port cannot be had."""
+    """Runs an application until it is stopped, with options of uvicorn. Raises OutputError if the port cannot be used."""
     if not host:
         raise OutputError("--host must name an address; 0.0.0.0 is all of this machine's.")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -49,7 +49,7 @@ def listen(app: FastAPI, host: str, port: int, **options: Any) -> None:
 
 
 def address(host: str, port: int) -> str:
-    """Where a browser finds a server: IPv6 in brackets, and its zone after ``%25`` (RFC 6874)."""
+    """Returns the address at which a browser finds a server, with IPv6 in brackets, and its zone after ``%25`` (RFC 6874)."""
     with contextlib.suppress(ValueError):
         if ipaddress.ip_address(host).version == 6:  # noqa: PLR2004
             host = f"[{host.replace('%', '%25')}]"
@@ -57,7 +57,7 @@ def address(host: str, port: int) -> str:
 
 
 def _sockets(host: str, port: int) -> list[socket.socket]:
-    """A socket for each address of a host, all at one port."""
+    """Opens a socket for each address of a host, all at one port."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     places = sorted({(family, where) for family, *_, where in found if family in (socket.AF_INET, socket.AF_INET6)})
     opened: list[socket.socket] = []
@@ -92,7 +92,7 @@ def _raised_files() -> int:
 
 
 class _Server(uvicorn.Server):
-    """Tells the application that it is to end, for answers that go on until they are told."""
+    """Tells the application when it must end, for answers that would go on otherwise."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(_said_in_a_sentence)
@@ -109,7 +109,7 @@ class _Server(uvicorn.Server):
 
 
 def _said_in_a_sentence(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """No file is left for a new connection: asyncio tries again after a second, and this says so."""
+    """Says in a sentence that no file is left for a new connection; asyncio tries again after a second."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         print("No more files can be opened; new connections wait.", file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""What is said over ``WS /talk``.
+"""Defines the messages of ``WS /talk``.
 
 1. The client sends a JSON text, ``Hello``, and then the photo as one binary message.
 2. The server answers ``{"ready": true, "fps": 25, "width": ..., "height": ...}``, or ``{"error": sentence}`` and closes.
-   ``"notes"`` holds sentences about the photo that a user should hear, where there are any.
+   ``"notes"`` holds sentences about the photo that a user should read, if there are any.
 3. The client sends sound as it comes: binary messages of whole samples, little-endian, mono, at ``rate_hz``.
 4. The server sends a binary message for each frame: ``HEADER`` (number, seconds of the client's own sound at which the frame
    begins, 1 if it was made of silence because no sound came, else 0), then the picture.
@@ -20,23 +20,23 @@ from stillspeak.errors import MediaError
 from stillspeak.runtime.engine import MOST_GAIN
 
 HEADER = struct.Struct("<IdB")
-MOST_HZ = 768_000  # of a client's sound: what browsers open at most; studio interfaces have 384,000
+MOST_HZ = 768_000  # the highest sample rate of a client's sound: browsers open no more; studio interfaces have 384,000
 
 
 class Hello(BaseModel):
-    """How a client wants to talk.
+    """Holds a client's settings of a talk.
 
     Attributes:
-        rate_hz: of the sound that it sends.
-        samples: ``s16`` or ``f32``.
-        format: of the frames.
-        quality: of the frames, 1 to 100.
-        side: of a frame's longer side in pixels, at most; larger photos are made smaller.
-        face: largest, all, or a number.
-        seed: of the noise.
-        mouth: how far it opens; 1 is as far as the sound says.
-        crop: the model's own 96 x 128 frames and not the photo.
-        idle: whether frames go on, of silence, while no sound comes.
+        rate_hz: the sample rate of the sound that the client sends.
+        samples: the format of the samples, ``s16`` or ``f32``.
+        format: the format of the frames.
+        quality: the quality of the frames, 1 to 100.
+        side: the longest side of a frame in pixels; larger photos are made smaller.
+        face: largest, all, or the number of a face.
+        seed: the seed of the noise that moves eyes and brows.
+        mouth: how far the mouth opens, from 0 to 2; 1 is as far as the model draws it.
+        crop: whether frames show the aligned face alone, 96 x 128 pixels, instead of the photo.
+        idle: whether the server sends frames of silence while no sound comes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,7 +54,7 @@ class Hello(BaseModel):
 
 
 class Frame(NamedTuple):
-    """A picture, its number, when it begins in the client's sound, and whether it is of silence that nobody sent."""
+    """Holds a picture, its number, when it begins in the client's sound, and whether it shows silence that nobody sent."""
 
     number: int
     seconds: float
@@ -63,7 +63,7 @@ class Frame(NamedTuple):
 
 
 def read_hello(text: str) -> Hello:
-    """Raises MediaError with a sentence if a client's first message makes no sense."""
+    """Reads a client's first message. Raises MediaError with a sentence if it makes no sense."""
     try:
         return Hello.model_validate_json(text)
     except ValidationError as error:
@@ -73,12 +73,12 @@ def read_hello(text: str) -> Hello:
 
 
 def for_client(note: str) -> str:
-    """A note about a photo as a client hears it, who has a field where the command has an option."""
+    """Returns a note about a photo for a client, who has a field where the command has an option."""
     return note.replace("--face", "face")
 
 
 def read_samples(data: bytes, kind: str) -> NDArray[np.float32]:
-    """Float samples of a binary message. Raises MediaError if they are not whole."""
+    """Reads the samples of a binary message as floats. Raises MediaError if the last one is cut off."""
     size = 2 if kind == "s16" else 4
     if len(data) % size:
         raise MediaError(f"A message of sound must hold whole samples of {size} bytes, not {len(data)} bytes.")
@@ -89,12 +89,12 @@ def read_samples(data: bytes, kind: str) -> NDArray[np.float32]:
 
 
 def pack(frame: Frame) -> bytes:
-    """A frame as it is sent."""
+    """Packs a frame into a message."""
     return HEADER.pack(frame.number, frame.seconds, frame.idle) + frame.picture
 
 
 def unpack(message: bytes) -> Frame:
-    """A frame as it was sent. Raises MediaError if it is none."""
+    """Reads a frame from a message. Raises MediaError if the message holds none."""
     if len(message) <= HEADER.size:
         raise MediaError("The message is too short for a frame.")
     number, seconds, idle = HEADER.unpack_from(message)

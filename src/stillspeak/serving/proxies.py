@@ -1,4 +1,4 @@
-"""A server behind a reverse proxy: whose word counts, which path is the server's own, which pages of others may ask."""
+"""Makes a server work behind a reverse proxy: which proxy it trusts, under which path it lies, which other pages may use it."""
 
 import ipaddress
 import re
@@ -25,12 +25,12 @@ _TOLD = [
 
 @dataclass(frozen=True)
 class Proxies:
-    """How a server stands in a network.
+    """Holds what a server knows of the proxies before it.
 
     Attributes:
-        allow_origins: origins of pages that may use the server besides its own, such as ``https://talk.example.com``; ``*``: all.
-        trusted: addresses and networks of proxies, with commas between, whose ``X-Forwarded-*`` count; ``*``: all.
-        root_path: the path under which a proxy shows the server, such as ``/talk``.
+        allow_origins: the origins of other pages that may use the server, such as ``https://talk.example.com``; ``*`` allows all.
+        trusted: the addresses and networks of proxies whose ``X-Forwarded-*`` count, separated by commas; ``*`` trusts all.
+        root_path: the path under which a proxy offers the server, such as ``/talk``.
     """
 
     allow_origins: tuple[str, ...] = ()
@@ -38,11 +38,11 @@ class Proxies:
     root_path: str = ""
 
     def origins(self) -> frozenset[Origin]:
-        """The origins that may ask. Raises OutputError if one is none."""
+        """Returns the origins that may use the server. Raises OutputError if a text is no origin."""
         return frozenset(allowed_origin(text) for text in self.allow_origins)
 
     def checked(self) -> "Proxies":
-        """The same, with the root path as ASGI has it. Raises OutputError if something makes no sense."""
+        """Returns a copy with the root path in ASGI's form. Raises OutputError if a value makes no sense."""
         self.origins()
         for one in self.trusted.split(","):
             try:
@@ -61,15 +61,15 @@ ALONE = Proxies()
 
 
 def stand_behind(app: FastAPI, proxies: Proxies, page: Collection[str]) -> None:
-    """Makes an application work behind proxies; called after all of its other middleware was added.
+    """Makes an application work behind proxies. Call it after all other middleware was added.
 
     Args:
         app: the application.
-        proxies: where it stands.
-        page: the paths that are files of its page.
+        proxies: the settings of the proxies.
+        page: the paths of the files of its page.
 
     Raises:
-        OutputError: if something about the proxies makes no sense.
+        OutputError: if a value of ``proxies`` makes no sense.
     """
     proxies = proxies.checked()
     if proxies.allow_origins:
@@ -90,8 +90,8 @@ class Proxied:
     """Takes ``X-Forwarded-*`` from trusted proxies, and hides from the application what others send under these names.
 
     Args:
-        app: what is behind.
-        trusted: as of ``Proxies``.
+        app: the application.
+        trusted: the trusted proxies, as in ``Proxies``.
     """
 
     def __init__(self, app: ASGIApp, trusted: str) -> None:
@@ -112,10 +112,10 @@ class Proxied:
 
 
 class _UnderPath:
-    """Shows a server under a path, whether the proxy passes that path on or takes it off.
+    """Offers a server under a path, whether the proxy passes that path on or removes it.
 
-    A path that begins with the root path may be either, as ``/talk`` for a server under ``/talk``: it is taken as passed on
-    where the rest of it leads somewhere.
+    A path that begins with the root path may be either, as ``/talk`` is for a server under ``/talk``. It counts as passed on if
+    the rest of it is a path of the server.
     """
 
     def __init__(self, app: ASGIApp, server: FastAPI, root_path: str, page: Collection[str]) -> None:
@@ -139,7 +139,7 @@ class _UnderPath:
             await self._app(passed_on if self._leads(passed_on) or not self._leads(added) else added, receive, send)
 
     def _leads(self, scope: Scope) -> bool:
-        """Whether a path is one of the server's own."""
+        """Returns whether a path is one of the server's own."""
         rest = scope["path"][len(self._root) :]
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and rest in self._page:
             return True
@@ -148,12 +148,12 @@ class _UnderPath:
 
 
 class _AllowedOrigins(CORSMiddleware):
-    """Tells browsers which pages of others may read the answers, by the same comparison as decides who may ask."""
+    """Tells browsers which other pages may read the answers, by the comparison that decides who may use the server."""
 
     def __init__(self, app: ASGIApp, allowed: Collection[Origin], **options: list[str]) -> None:
         super().__init__(app, **options)  # type: ignore[arg-type]
         self._allowed = allowed
 
     def is_allowed_origin(self, origin: str) -> bool:
-        """As of CORSMiddleware."""
+        """Returns whether an origin is allowed, for CORSMiddleware."""
         return ANY in self._allowed or read_origin(origin) in self._allowed

@@ -1,4 +1,4 @@
-"""``/docs``: what the server can be asked, as one plain page made of ``/openapi.json``. It loads nothing, from nowhere."""
+"""Makes ``/docs``, one plain page that lists the server's routes from ``/openapi.json``. The page loads nothing else."""
 
 from html import escape
 from typing import Any
@@ -27,7 +27,7 @@ def add_reference(app: FastAPI) -> None:
 
 
 def page(api: dict[str, Any]) -> str:
-    """The page of an OpenAPI description."""
+    """Returns the HTML page of an OpenAPI description."""
     about = api["info"]
     operations = [
         _operation(api, method, path, operation)
@@ -90,7 +90,7 @@ def _answer(api: dict[str, Any], code: str, answer: dict[str, Any]) -> str:
 
 
 def _resolved(api: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema behind its reference; of a list, that of its items."""
+    """Returns the schema behind a reference; if it is a list, the schema of its items."""
     if schema.get("type") == "array":
         schema = schema.get("items", {})
     name = schema.get("$ref", "").rpartition("/")[2]
@@ -98,7 +98,7 @@ def _resolved(api: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """What values a field takes, in a few words."""
+    """Says in a few words which values a field takes."""
     first = next((one for one in schema.get("anyOf", []) if one.get("type") != "null"), schema)
     kind = "file" if "contentMediaType" in first or first.get("format") == "binary" else first.get("type", "any")
     bounds = [f"{word} {int(first[key])}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in first]

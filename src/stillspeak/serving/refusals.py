@@ -1,4 +1,4 @@
-"""What the server says no with: a status, and a JSON object with one sentence."""
+"""Defines how the server refuses: with a status, and a JSON object with one sentence."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class BusyError(Exception):
 
 
 class WorkerError(Exception):
-    """A video's process ended without a result, or took too long."""
+    """The process that makes a video ended without a result, or took too long."""
 
 
 class UnknownFilmError(Exception):
@@ -25,7 +25,7 @@ class UnknownFilmError(Exception):
 
 
 class Said(BaseModel):
-    """An error: what is wrong, in one sentence."""
+    """Holds an error: one sentence that says what is wrong."""
 
     detail: str
 
@@ -44,12 +44,12 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The descriptions of some statuses, for a route."""
+    """Returns the descriptions of some statuses, for a route."""
     return {code: REFUSALS[code] for code in codes}
 
 
 def add_refusals(app: FastAPI) -> None:
-    """Every error of the server becomes a JSON object with a sentence."""
+    """Turns every error of the server into a JSON object with a sentence."""
     add_sentences(app)
 
     @app.exception_handler(StillspeakError)
@@ -70,7 +70,7 @@ def add_refusals(app: FastAPI) -> None:
 
 
 def add_sentences(app: FastAPI) -> None:
-    """What is wrong with a request is said in a sentence that does not repeat the request."""
+    """Answers a wrong request with a sentence that does not repeat the request."""
 
     @app.exception_handler(RequestValidationError)
     async def senseless(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What a server without room in its temporary folder answers: uploads and films lie there for a while."""
+"""Answers requests when the temporary folder is full, where uploads and films lie for a while."""
 
 import sys
 
@@ -16,7 +16,7 @@ _SAID = "The server's temporary folder is full or missing; whoever runs the serv
 
 
 def add_room(app: FastAPI) -> None:
-    """A request for which there is no room is answered with 507 and a sentence; its path is said on the server's stderr."""
+    """Answers a request for which there is no room with 507 and a sentence, and names its path on the server's stderr."""
 
     @app.exception_handler(TemporaryFolderError)
     async def unusable(_: Request, error: TemporaryFolderError) -> Response:
@@ -30,7 +30,7 @@ def add_room(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def unread(request: Request, error: HTTPException) -> Response:
-        """FastAPI calls a form that it had no room to keep a form that it could not read."""
+        """Corrects FastAPI, which says of a form that it had no room for that it could not read it."""
         return _no_room(full_sentence()) if is_full(error) else await http_exception_handler(request, error)
 
 

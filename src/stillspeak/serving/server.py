@@ -1,6 +1,6 @@
-"""The live server: FastAPI. Here are the application and what can be asked about it; videos and talks have files of their own.
+"""Builds the live server, a FastAPI application. Other modules add the routes of videos and talks.
 
-No name that a client gives becomes a path: uploads are kept under names of our own, in a folder that goes with the server.
+A client's name never becomes a path: uploads are kept under names of our own, in a folder that is deleted with the server.
 """
 
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ _OPEN = _PAGE | {"/health", "/docs", "/openapi.json"}
 
 
 class Health(BaseModel):
-    """That the server runs, with what, and how busy it is."""
+    """Says that the server runs, with which model, and how busy it is."""
 
     status: str
     version: str
@@ -42,13 +42,13 @@ class Health(BaseModel):
 
 
 class Told(BaseModel):
-    """What a page must know of the server's settings."""
+    """Holds what a page must know of the server's settings."""
 
     ice_servers: list[IceServer]
 
 
 class FoundFace(BaseModel):
-    """A face of a photo: the number that ``face`` takes, and its box in pixels."""
+    """Describes a face of a photo: the number that ``face`` takes, and its box in pixels."""
 
     number: int
     left: int
@@ -58,7 +58,7 @@ class FoundFace(BaseModel):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The server as an ASGI application.
+    """Builds the server as an ASGI application.
 
     Raises:
         ModelError: if there is no such model.
@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=package_version(),
         summary="A photo and speech in, a video of that person saying it out. Everything made here is synthetic and says so.",
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's own page loads its parts from another host
+        docs_url=None,  # FastAPI's own page would load its parts from another host
         redoc_url=None,
     )
     app.state.service, app.state.callers, app.state.stopping, app.state.told = service, set(), False, 0
@@ -102,7 +102,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
 
     @app.get("/health")
     async def health() -> Health:
-        """Whether the server runs, and how busy it is."""
+        """Says that the server runs, and how busy it is."""
         about = service.animator
         return Health(
             status="ok",
@@ -115,17 +115,17 @@ def _add_asking(app: FastAPI, service: Service) -> None:
 
     @app.get("/settings", responses=refusals(401, 403))
     async def settings() -> Told:
-        """What a page must know: the STUN and TURN servers of the user's choice."""
+        """Returns what a page must know: the STUN and TURN servers that the user chose."""
         return Told(ice_servers=ice_servers)
 
     @app.get("/metrics", responses=refusals(401, 403), response_class=Response)
     async def metrics() -> Response:
-        """Counts for Prometheus."""
+        """Returns counts for Prometheus."""
         return Response(service.counts.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.post("/faces", responses=refusals(400, 401, 403, 413, 422, 503))
     async def faces(photo: Annotated[UploadFile, File(description="a picture with faces in it")]) -> list[FoundFace]:
-        """The faces of a photo, best first."""
+        """Finds the faces of a photo, and returns them best first."""
         require_small(photo, service)
         pixels, smaller = await service.photo(await photo.read())
         found = (await service.begin(numbered, pixels))[1]

@@ -1,4 +1,4 @@
-"""What all requests share: the model, the threads that draw, the places for talks, the videos, what is counted."""
+"""Holds what all requests share: the model, the threads that draw, the places for talks, the videos, the counts."""
 
 import asyncio
 import contextlib
@@ -22,13 +22,13 @@ from stillspeak.serving.refusals import BusyError
 from stillspeak.serving.settings import Settings
 
 Result = TypeVar("Result")
-_MOST_BEGINNING = 64  # ours: requests that wait for their photo to be looked at
-_LOOKING = 2  # ours: photos looked at for faces at once; a large one without a face takes a second
-_BEHIND = 10  # the niceness of threads that stand back
+_MOST_BEGINNING = 64  # ours: so many requests may wait for the search of faces in their photos
+_LOOKING = 2  # ours: so many photos are searched for faces at once; a large one without a face takes a second
+_BEHIND = 10  # the niceness of threads that give way to those that draw
 
 
 class Service:
-    """The model and its places.
+    """Holds the model, and the places in which talks and videos use it.
 
     Raises:
         ModelError: if there is no such model.
@@ -49,7 +49,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._drawing, work, *arguments)
 
     async def begin(self, work: Callable[..., Result], *arguments: object) -> Result:
-        """Runs a function, two at a time, behind those that draw: however many come, talks that go on keep their rate.
+        """Runs a function, two at a time, behind those that draw, so that running talks keep their rate.
 
         Raises:
             BusyError: if too many wait already.
@@ -58,7 +58,7 @@ class Service:
             return await asyncio.get_running_loop().run_in_executor(self._beginning, _tidily, work, *arguments)
 
     async def photo(self, data: bytes) -> tuple[Image, float]:
-        """Decodes a client's photo in a process of its own, as ``Decoders.decode``.
+        """Decodes a client's photo in a process of its own, as ``Decoders.decode`` does.
 
         Raises:
             BusyError: if too many wait already.
@@ -68,7 +68,7 @@ class Service:
             return await self._decoders.decode(data)
 
     def stop(self) -> None:
-        """Gives up the photos that are being decoded, since the server is to end."""
+        """Ends the decoding of photos, because the server ends."""
         self._decoders.stop()
 
     @contextlib.contextmanager
@@ -84,7 +84,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """The threads and the processes that decode photos, for as long as the server runs."""
+        """Opens the threads and the processes that decode photos, for as long as the server runs."""
         self._drawing = ThreadPoolExecutor(usable_cores(), "draw")
         self._beginning = ThreadPoolExecutor(_LOOKING, "begin", _stand_back)
         gc.collect()
@@ -99,7 +99,7 @@ class Service:
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
-        """A place for a live talk. Raises BusyError if none is left."""
+        """Takes a place for a live talk, for the time of a ``with``. Raises BusyError if none is left."""
         if self.counts.live >= self.sessions:
             self.counts.refused.labels("talk").inc()
             raise BusyError(f"All {self.sessions} places for live talks are taken; come back in a while.")
@@ -113,7 +113,7 @@ class Service:
 
 
 def _tidily(work: Callable[..., Result], *arguments: object) -> Result:
-    """Runs a function, and gives what it freed back to the system; glibc keeps 50 MB a thread after a large photo."""
+    """Runs a function, and returns its freed memory to the system; glibc would keep 50 MB a thread after a large photo."""
     try:
         return work(*arguments)
     finally:
@@ -123,7 +123,7 @@ def _tidily(work: Callable[..., Result], *arguments: object) -> Result:
 
 
 def _stand_back() -> None:
-    """Gives this thread less of the processor, where threads can be given less; where that is refused it goes on as it is."""
+    """Lowers the priority of this thread, if the system allows it."""
     if sys.platform != "linux":
         return
     thread = threading.get_native_id()

@@ -1,6 +1,6 @@
-"""One live talk: sound in, pictures out. No network here; it runs in a thread.
+"""Turns the sound of one live talk into pictures, in a thread and without any network.
 
-Where a session stands is the animator's ``Talk``, a value for each face, and how much silence was put in while no sound came.
+The state of a session is the animator's ``Talk`` for each face, and how much silence was put in while no sound came.
 """
 
 import io
@@ -21,12 +21,12 @@ from stillspeak.runtime.engine import Layers
 from stillspeak.runtime.scene import open_scene
 from stillspeak.serving.protocol import Frame, Hello, for_client
 
-_MOST_FACES = 4  # ours: each costs as much as a talk
-_QUALITY = "LQ"  # soxr's: keeps 20 ms of 48 kHz back, where HQ keeps 37
+_MOST_FACES = 4  # ours: each face costs as much as a talk
+_QUALITY = "LQ"  # soxr's quality: it keeps 20 ms of 48 kHz back, where HQ keeps 37
 
 
 class Drawn(NamedTuple):
-    """A picture, ``(height, width, 3)``; the rest as of ``Frame``."""
+    """Holds a picture, ``(height, width, 3)``, and the other fields of ``Frame``."""
 
     number: int
     seconds: float
@@ -35,12 +35,12 @@ class Drawn(NamedTuple):
 
 
 class Session:
-    """A talk of one client.
+    """Holds the talk of one client.
 
     Args:
-        animator: shared by all sessions.
-        hello: how the client wants it.
-        photo: the pixels of a picture, RGB.
+        animator: the animator, which all sessions share.
+        hello: the client's settings.
+        photo: the pixels of a photo, RGB, uint8 ``(height, width, 3)``.
 
     Raises:
         MediaError, FaceError: if the photo shows no face, or too many.
@@ -59,25 +59,25 @@ class Session:
             for number, face in enumerate(self._scene.faces)
         ]
         self._resampler = soxr.ResampleStream(hello.rate_hz, animator.rate_hz, 1, quality=_QUALITY)
-        self._heard = 0  # of the client's samples, and of silence that was put in
-        self._silences: deque[tuple[float, float]] = deque()  # seconds of what was put in, not yet behind every frame
-        self._passed = 0.0  # of what was put in: seconds that lie behind every frame
+        self._heard = 0  # counts the client's samples, and those of silence that was put in
+        self._silences: deque[tuple[float, float]] = deque()  # silences that are not yet behind every frame, in seconds
+        self._passed = 0.0  # the seconds of silence that lie behind every frame
         self.frames = 0
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of a frame."""
+        """Returns the height and the width of a frame in pixels."""
         height, width = self.first.shape[:2]
         return height, width
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about the photo that a user should hear."""
+        """Returns sentences about the photo that a user should read."""
         return [for_client(note) for note in self._scene.notes]
 
     @property
     def first(self) -> NDArray[np.uint8]:
-        """What is there before anything is said."""
+        """Returns the picture that is shown before any sound."""
         return (self._scene.faces[0].still if self._hello.crop else self._scene.photo).copy()
 
     def hear(self, samples: NDArray[np.float32]) -> list[Drawn]:
@@ -86,7 +86,7 @@ class Session:
         return self._draw(self._at_models_rate(samples))
 
     def rest(self, seconds: float) -> list[Drawn]:
-        """No sound came for so long: frames of silence."""
+        """Takes so many seconds without sound; returns frames of silence."""
         count = round(seconds * self._hello.rate_hz)
         begin, end = (at / self._hello.rate_hz for at in (self._heard, self._heard + count))
         if self._silences and self._silences[-1][1] == begin:
@@ -95,13 +95,13 @@ class Session:
         return self.hear(np.zeros(count, np.float32))
 
     def finish(self) -> list[Drawn]:
-        """No more sound will come: the last frames."""
+        """Ends the sound; returns the last frames."""
         last = self._draw(self._at_models_rate(np.zeros(0, np.float32), last=True))
         return last + self._placed_all([self._animator.finish(talk)[1] for talk in self._talks])
 
     def _at_models_rate(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
         if self._hello.rate_hz == self._animator.rate_hz:
-            return samples  # at once: a resampler keeps some back
+            return samples  # without a resampler, which would keep some back
         return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
 
     def _draw(self, samples: NDArray[np.float32]) -> list[Drawn]:
@@ -118,7 +118,7 @@ class Session:
         return made
 
     def _placed(self, at: float) -> tuple[float, bool]:
-        """Seconds of the client's sound before a moment of what was heard, and whether that is silence that was put in."""
+        """Returns where in the client's sound a moment lies, in seconds, and whether it is silence that was put in."""
         while self._silences and self._silences[0][1] <= at:
             begin, end = self._silences.popleft()
             self._passed += end - begin
@@ -128,7 +128,7 @@ class Session:
 
 
 def encoded(drawn: list[Drawn], hello: Hello) -> list[Frame]:
-    """Frames as they are sent: pictures as JPEG or WebP files that say they are synthetic."""
+    """Encodes frames for sending, as JPEG or WebP files that say that they are synthetic."""
     return [Frame(n, seconds, idle, _encode(picture, hello)) for n, seconds, idle, picture in drawn]
 
 

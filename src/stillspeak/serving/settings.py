@@ -1,4 +1,4 @@
-"""How a server runs: the numbers of which each has its default here."""
+"""Holds the settings of a server, with their defaults."""
 
 from dataclasses import dataclass
 
@@ -7,24 +7,24 @@ from stillspeak.serving.proxies import ALONE, Proxies
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server runs.
+    """Holds the settings of a server.
 
     Attributes:
         model: a shipped model's name or an exported folder.
-        api_key: what clients must know; empty: nothing.
-        sessions: live talks at once; 0: two for each core.
-        jobs: videos made at once.
-        queue: videos that may wait; one more is told to come back later.
-        keep_minutes: that a video can be fetched after it was made.
-        keep_mb: that all videos together may keep; beyond it the oldest go first, and the newest stays.
-        direct_seconds: of speech, up to which ``POST /animate`` answers with the video itself.
-        body_mb, photo_mb: the largest request, the largest photo.
-        job_seconds: that a video may take.
-        session_seconds: that a talk may last.
-        silent_seconds: that a talk may go without sound.
-        hello_seconds: that a client may take for its first messages.
+        api_key: the key that clients must send; without one anybody may use the server.
+        sessions: how many live talks may run at once; 0 means two for each core.
+        jobs: how many videos are made at once.
+        queue: how many videos may wait; the next client is told to come back later.
+        keep_minutes: for how many minutes a finished video can be fetched.
+        keep_mb: how many megabytes all videos together may take; beyond it the oldest are deleted first, and the newest stays.
+        direct_seconds: up to so many seconds of speech, ``POST /animate`` answers with the video itself.
+        body_mb, photo_mb: the largest request and the largest photo, in megabytes.
+        job_seconds: how many seconds a video may take.
+        session_seconds: how many seconds a talk may last.
+        silent_seconds: how many seconds a talk may go on without sound.
+        hello_seconds: how many seconds a client may take for its first messages.
         ice_servers: STUN and TURN servers for WebRTC, as ``read_ice_server`` takes them; none are asked by default.
-        proxies: which proxies and which pages of others are trusted.
+        proxies: the trusted proxies and the allowed pages.
     """
 
     model: str = "default"

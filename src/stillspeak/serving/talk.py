@@ -1,4 +1,4 @@
-"""One connection of ``WS /talk``: what comes in, what goes out, and when silence is put in. The protocol: ``protocol.py``."""
+"""Handles one connection of ``WS /talk``: messages in, frames out, silence between. ``protocol.py`` defines the messages."""
 
 import asyncio
 import contextlib
@@ -17,16 +17,16 @@ from stillspeak.serving.service import Service
 from stillspeak.serving.session import Drawn, Session, encoded
 
 REFUSED, LATER = 1008, 1013  # RFC 6455 and its registry: policy violation, try again later
-_UNSENT = 25  # frames that may wait for a slow client; the oldest are dropped
-_GRACE_SECONDS = 0.25  # sound may come so much later than it should before silence is put in
+_UNSENT = 25  # so many frames may wait for a slow client; the oldest are dropped
+_GRACE_SECONDS = 0.25  # silence is put in if sound comes so much too late
 _PIECE_SECONDS = 0.4  # longer messages are drawn piece by piece, so that other talks get their turn
-_LATE_SECONDS, _OF_LATE_FRAMES = 2.0, 10  # so far behind the client's clock, only every tenth frame is sent
+_LATE_SECONDS, _OF_LATE_FRAMES = 2.0, 10  # a talk that is so far behind the client's clock sends every tenth frame
 _GOODBYE_SECONDS = 2.0
-_INBOX = 4  # messages that are read ahead
+_INBOX = 4  # so many messages are read ahead
 
 
 class Conversation:
-    """A client that talks."""
+    """Talks with one client."""
 
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket, self._service = socket, service
@@ -37,7 +37,7 @@ class Conversation:
         self._frames = self._dropped = 0
 
     async def run(self) -> None:
-        """From the first message to the last."""
+        """Handles the talk from the first message to the last."""
         settings = self._service.settings
         try:
             async with asyncio.timeout(settings.session_seconds):
@@ -64,7 +64,7 @@ class Conversation:
                 photo = await self._socket.receive_bytes()
         except TimeoutError as error:
             raise MediaError(f"The first messages did not come within {settings.hello_seconds:g} s.") from error
-        except KeyError as error:  # text where bytes are due, or the other way round
+        except KeyError as error:  # the client sent text where bytes are due, or the other way round
             raise MediaError("A talk begins with a JSON text and then the photo as one binary message.") from error
         if len(photo) > settings.photo_mb * 1e6:
             raise MediaError(f"The photo is larger than {settings.photo_mb:g} MB.")
@@ -77,7 +77,7 @@ class Conversation:
         return session, hello
 
     async def _read(self) -> None:
-        """Puts messages into the inbox, None when the client has gone."""
+        """Puts messages into the inbox, and None when the client has gone."""
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -87,7 +87,7 @@ class Conversation:
             await self._inbox.put((time.monotonic(), message.get("text") if content is None else content))
 
     async def _listen(self, session: Session, hello: Hello) -> None:
-        """Draws what is heard, and silence while nothing is."""
+        """Draws the client's sound, and silence while none comes."""
         covered = heard = time.monotonic()  # until when there is sound, and until when there is the client's own
         due = covered  # until when it would be, had the client never been kept waiting
         frame = 1 / self._service.animator.fps
@@ -118,7 +118,7 @@ class Conversation:
                 return
 
     async def _next(self, due: float | None, heard: float) -> tuple[float, str | bytes | None]:
-        """The next message and when it came; (0, None) when silence is due."""
+        """Returns when the next message came, and the message; (0, None) when silence is due."""
         settings = self._service.settings
         now = time.monotonic()
         if self._inbox.empty() and now - heard > settings.silent_seconds:
@@ -146,7 +146,7 @@ class Conversation:
     async def _drawn(
         self, hello: Hello, draw: Callable[..., list[Drawn]], *arguments: object, late: bool = False
     ) -> list[Frame]:
-        """What is to be sent; when ``late``, only so much that one sees where the talk is: encoding costs most."""
+        """Returns the frames to send; when ``late``, only a few, because encoding costs most."""
 
         def made() -> tuple[int, list[Frame]]:
             drawn = draw(*arguments)
@@ -160,7 +160,7 @@ class Conversation:
         return frames
 
     def _put(self, frames: list[Frame]) -> None:
-        """Frames to send; a client that is too slow misses the oldest and stays in time."""
+        """Queues frames to send; a client that is too slow misses the oldest, and stays in time."""
         self._outbox.extend(frames)
         self._frames += len(frames)
         self._service.counts.frames.inc(len(frames))
@@ -190,7 +190,7 @@ class Conversation:
 
 
 async def refuse(socket: WebSocket, sentence: str, code: int) -> None:
-    """Says why, and closes."""
+    """Sends a sentence that says why, and closes the connection."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
         async with asyncio.timeout(_GOODBYE_SECONDS):  # a client that reads nothing holds no place
             await socket.send_text(json.dumps({"error": sentence}))
@@ -198,7 +198,7 @@ async def refuse(socket: WebSocket, sentence: str, code: int) -> None:
 
 
 def _is_end(text: str) -> bool:
-    """Raises MediaError if a text is not ``{"end": true}``."""
+    """Returns whether a text ends the talk. Raises MediaError if it is not ``{"end": true}``."""
     with contextlib.suppress(ValueError, RecursionError):
         if json.loads(text) == {"end": True}:
             return True

@@ -1,4 +1,4 @@
-"""Routes of live talks: ``WS /talk``, and ``POST /offer`` where WebRTC is installed."""
+"""Adds the routes of live talks: ``WS /talk``, and ``POST /offer`` if WebRTC is installed."""
 
 from collections.abc import Collection
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from stillspeak.serving.talk import LATER, REFUSED, Conversation, refuse
 
 
 class Answer(BaseModel):
-    """The answer to a WebRTC offer."""
+    """Holds the answer to a WebRTC offer."""
 
     sdp: str
     type: str = "answer"
@@ -48,7 +48,7 @@ def _add_talking(app: FastAPI, service: Service, allowed: Collection[Origin]) ->
 
 
 def _add_calling(app: FastAPI, service: Service) -> None:
-    """WebRTC, where the extra is installed."""
+    """Adds the route of WebRTC, if the extra is installed."""
     callers: set[Any] = app.state.callers
 
     @app.post("/offer", responses=refusals(400, 401, 403, 413, 422, 503))
@@ -60,7 +60,7 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         side: Annotated[int, Form(ge=64, le=1920, description="of a frame's longer side, at most")] = 512,
         mouth: Annotated[float, Form(ge=0, le=MOST_GAIN, description="how far it opens; 1 is as sound says")] = 1.0,
     ) -> Answer:
-        """A live talk over WebRTC; notes about the photo come as with a video."""
+        """Begins a live talk over WebRTC; notes about the photo come in a header, as with a video."""
         from stillspeak.serving.webrtc import Caller
 
         rate_hz = min(service.animator.rate_hz, MOST_HZ)
@@ -68,7 +68,7 @@ def _add_calling(app: FastAPI, service: Service) -> None:
         require_small(photo, service)
         picture = await photo.read()
         caller = Caller(service, callers.discard)
-        callers.add(caller)  # or it would be collected while it talks
+        callers.add(caller)  # otherwise Python would collect it while it talks
         answer, notes = await caller.answer(sdp, picture, hello)
         response.headers.update(noted(notes))
         return Answer(sdp=answer)

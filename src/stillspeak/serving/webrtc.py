@@ -1,4 +1,4 @@
-"""The same talk over WebRTC (extra ``[webrtc]``): the client's sound track in, a video track out. Media over aiortc.
+"""Carries a live talk over WebRTC (extra ``[webrtc]``, aiortc): it takes the client's sound track and sends a video track.
 
 The client offers a connection that sends audio and receives video, and posts it with the photo to ``POST /offer``. Frames are
 shown as they are drawn; their time stamps are those of the client's sound.
@@ -31,15 +31,15 @@ from stillspeak.serving.protocol import Hello
 from stillspeak.serving.service import Service
 from stillspeak.serving.session import Drawn, Session
 
-_CLOCK_HZ = 90_000  # of video in RTP
-_UNSENT = 5  # frames that may wait; the oldest are dropped
+_CLOCK_HZ = 90_000  # the clock rate of video in RTP
+_UNSENT = 5  # so many frames may wait; the oldest are dropped
 
 
 class TalkTrack(VideoStreamTrack):
-    """The talking photo as a video track: feed it with ``show``. Every frame gets the label.
+    """Sends the talking photo as a video track, which ``show`` feeds. Every frame gets the label.
 
     Args:
-        still: what is seen first.
+        still: the picture that is shown first.
         fps: frames a second.
     """
 
@@ -53,12 +53,12 @@ class TalkTrack(VideoStreamTrack):
         self._news.set()
 
     def show(self, drawn: list[Drawn]) -> None:
-        """Frames that are due; a receiver that is too slow misses the oldest."""
+        """Queues frames that are due; a receiver that is too slow misses the oldest."""
         self._due.extend(drawn)
         self._news.set()
 
     async def recv(self) -> av.VideoFrame:
-        """The next frame, when there is one."""
+        """Returns the next frame, as soon as there is one."""
         while not self._due:
             self._news.clear()
             await self._news.wait()
@@ -77,7 +77,7 @@ class TalkTrack(VideoStreamTrack):
 
 
 class Caller:
-    """One peer: a place in the service, a session, a connection. ``gone`` hears when it is over."""
+    """Holds one peer: a place in the service, a session, a connection. It calls ``gone`` when the talk is over."""
 
     def __init__(self, service: Service, gone: Callable[["Caller"], None]) -> None:
         self._service, self._gone = service, gone
@@ -88,7 +88,7 @@ class Caller:
         self._listening: asyncio.Task[None] | None = None
 
     async def answer(self, offer: str, photo: bytes, hello: Hello) -> tuple[str, list[str]]:
-        """Begins a talk; returns the answer's SDP, and sentences about the photo that a user should hear.
+        """Begins a talk; returns the answer's SDP, and sentences about the photo that a user should read.
 
         Raises:
             BusyError: if no place is left.
@@ -104,7 +104,7 @@ class Caller:
             raise
 
     async def close(self) -> None:
-        """Gives the place back; a second time does nothing."""
+        """Gives the place back; a second call does nothing."""
         listening, self._listening = self._listening, None
         if listening is not None and listening is not asyncio.current_task():
             listening.cancel()
@@ -143,7 +143,7 @@ class Caller:
             OperationError,
             InvalidStateError,
             InvalidAccessError,
-        ) as error:  # of a parser of what anyone sends
+        ) as error:  # the parser reads what anyone sends
             raise MediaError("The offer is not an SDP that sends audio and receives video.") from error
         if self._listening is None:
             raise MediaError("The offer sends no sound.")
@@ -169,11 +169,11 @@ class Caller:
 
 
 def _with_addresses(offer: str) -> str:
-    """An offer without the candidates that are names.
+    """Returns an offer without the candidates that are names.
 
-    Browsers hide their addresses behind names that end in ``.local``. To look a name up takes seconds and asks the
-    network; and nobody needs it, since the browser comes to the server's own addresses. As its candidates are still to
-    come then, the offer no longer says that it holds them all.
+    Browsers hide their addresses behind names that end in ``.local``. Looking up such a name takes seconds and asks the network.
+    Nobody needs it, because the browser comes to the server's own addresses. The offer then no longer says that it holds all
+    candidates.
     """
     kept, named = [], False
     for line in offer.splitlines(keepends=True):

@@ -1,8 +1,8 @@
-"""A video made in a process of its own: what breaks here, breaks nobody else, and its memory returns.
+"""Makes a video in a process of its own, so that a crash harms nothing else, and its memory returns to the system.
 
-Reads a job as JSON from stdin; writes JSON lines to stdout: ``{"done": n, "total": m}`` and ``{"note": sentence}`` on the way,
-then ``{"ok": true}`` or ``{"error": sentence, "full": whether a disk without room is to blame}``. A note is what the command
-line says on stderr.
+It reads a job as JSON from stdin, and writes JSON lines to stdout: ``{"done": n, "total": m}`` and ``{"note": sentence}`` on the
+way, then ``{"ok": true}`` or ``{"error": sentence, "full": whether a disk without room is to blame}``. A note is a sentence that
+the command line would print on stderr.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def main() -> None:
         print(json.dumps({"done": made, "total": made}), flush=True)
         print(json.dumps({"ok": True}), flush=True)
     except StillspeakError as error:
-        full = is_full(error)  # the film lies in the temporary folder until it is fetched
+        full = is_full(error)  # the film lies in the temporary folder until a client fetches it
         print(json.dumps({"error": full_sentence() if full else str(error), "full": full}), flush=True)
 
 

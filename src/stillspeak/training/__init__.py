@@ -1,4 +1,4 @@
-"""Training: from a preset and a prepared folder to a model folder.
+"""Trains a preset on a prepared folder, and exports a model folder.
 
 The loop and its phases:
 

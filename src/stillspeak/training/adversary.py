@@ -1,6 +1,6 @@
-"""An adversary: a discriminator with its optimiser, its loss and the way it looks at a video. Paper, section 3.2 and 3.3.
+"""Joins a discriminator with its optimiser, its loss and its view of a video to an adversary. Paper, sections 3.2 and 3.3.
 
-Dropping one from the list is dropping a row of the ablation; nothing else changes.
+A row of the ablation drops one adversary from the list; nothing else changes.
 """
 
 from abc import ABC, abstractmethod
@@ -30,23 +30,23 @@ from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.training.team import Draws
 from stillspeak.training.tensors import adam
 
-BETAS = (0.5, 0.999)  # of Adam, for all networks of the adversarial phase; ours, as usual for GANs
+BETAS = (0.5, 0.999)  # the betas of Adam for all networks of the adversarial phase; ours, as usual for GANs
 
-_AROUND_PX = 4  # of an open mouth, that the discriminator of mouths has a say in
+_AROUND_PX = 4  # the mouth discriminator also judges so many pixels around an open mouth
 
 
 class Scene(NamedTuple):
-    """What a video is judged against: its still, and the sound of just its frames."""
+    """Holds what a discriminator sees beside a video: its still, and the sound of just its frames."""
 
     stills: Tensor  # clips, 3, 128, 96
     windows: Tensor  # clips, time, samples
 
 
 class Adversary(ABC):
-    """A judge of videos.
+    """Looks at videos: this class holds a discriminator with its optimiser and its loss.
 
     Attributes:
-        name: of its scalars and of its part of a checkpoint.
+        name: the name in its scalars and in a checkpoint.
         decays: whether its learning rate follows the generator's decay.
     """
 
@@ -59,15 +59,15 @@ class Adversary(ABC):
 
     @abstractmethod
     def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
-        """Logits for a video ``(clips, time, 3, 128, 96)``."""
+        """Returns logits for a video ``(clips, time, 3, 128, 96)``."""
 
     def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Tensor]:
-        """Logits for what is as wrong as a made video, though all of it is real; most adversaries know of nothing."""
+        """Returns logits for wrong pairs of real parts, such as sound out of sync; most adversaries have no such pairs."""
         return []
 
 
 class FrameAdversary(Adversary):
-    """D_img: judges single frames drawn uniformly, beside the still. S(x) of Eq. 1."""
+    """Judges single frames, drawn uniformly, beside the still: D_img, with S(x) of Eq. 1."""
 
     name = "frame"
     decays = True  # section 3.3
@@ -85,7 +85,7 @@ class FrameAdversary(Adversary):
 
 
 class SequenceAdversary(Adversary):
-    """D_seq: judges a whole video with its sound."""
+    """Judges a whole video with its sound: D_seq."""
 
     name = "sequence"
     decays = False  # section 3.3: a fixed learning rate
@@ -98,7 +98,7 @@ class SequenceAdversary(Adversary):
 
 
 class SyncAdversary(Adversary):
-    """Judges 0.2 s of mouth beside 0.2 s of sound: real pairs out of sync count as fake too. The follow-up's third."""
+    """Judges 0.2 s of mouth beside 0.2 s of sound, and takes real pairs out of sync for fake (the follow-up's third)."""
 
     name = "sync"
     decays = False
@@ -118,7 +118,7 @@ class SyncAdversary(Adversary):
         others = starts + torch.where(later, shift, -shift)
         others = torch.where((others < 0) | (others > last), 2 * starts - others, others).clamp(0, last)
         apart = self._compare(real, scene, starts, others)
-        elsewhere = (others != starts).flatten()  # a piece as short as a snippet has no other place
+        elsewhere = (others != starts).flatten()  # a piece that is as short as a snippet has no other place
         return [apart[elsewhere.to(apart.device)]]
 
     def _starts(self, video: Tensor, draws: Draws) -> Tensor:
@@ -126,7 +126,7 @@ class SyncAdversary(Adversary):
         return (draws.uniform(len(video), self.config.snippets) * places).long()
 
     def _compare(self, video: Tensor, scene: Scene, seen: Tensor, heard: Tensor) -> Tensor:
-        """Logits of snippets of mouth from frames ``seen`` beside sound from frames ``heard``, both (clips, snippets)."""
+        """Returns logits of snippets of mouth from frames ``seen`` beside sound from frames ``heard``, both (clips, snippets)."""
         mouths = mouth_of(video)
         frames = torch.arange(self.config.frames)
         clip = torch.arange(len(video), device=video.device)[:, None, None]
@@ -137,14 +137,14 @@ class SyncAdversary(Adversary):
 
 
 def own_sound(windows: Tensor, config: ContextConfig) -> Tensor:
-    """The samples of each frame alone, from the middle of its window: ``(clips, time, samples)`` in and out."""
+    """Cuts the samples of each frame alone from the middle of its window: ``(clips, time, samples)`` in and out."""
     size = config.rate_hz // config.fps
     start = (config.window - size) // 2
     return windows[..., start : start + size]
 
 
 def adversaries(config: Config, device: torch.device) -> list[Adversary]:
-    """The adversaries that a preset has."""
+    """Builds the adversaries that a preset has."""
     chosen: list[Adversary] = []
     if config.frame is not None:
         chosen.append(FrameAdversary(config.frame, device))
@@ -158,12 +158,12 @@ def adversaries(config: Config, device: torch.device) -> list[Adversary]:
 def judge(
     adversary: Adversary, real: Tensor, fake: Tensor, scene: Scene, draws: Draws
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One look at a pair of videos, both sides of Eq. 3: adds up the discriminator's gradient, returns the generator's.
+    """Runs a discriminator on a real and a fake video, both sides of Eq. 3, and adds up its gradient.
 
-    Both are of the weights before the step, so that what is said of the made video serves twice.
+    Both gradients belong to the weights before the step, so the logits of the fake video serve both.
 
     Returns:
-        The gradient of the generator's loss in ``fake``, of its shape; the losses, and how often the discriminator is right.
+        The gradient of the generator's loss in ``fake``, of the same shape; the losses, and how often the discriminator is right.
     """
     seen = fake.detach().requires_grad_()
     says_real, says_fake = (adversary.look(video, scene, draws).float() for video in (real, seen))
@@ -181,13 +181,13 @@ def judge(
 
 
 class MouthCritic:
-    """The discriminator of mouths with its optimiser: it sharpens what the picture phase paints. Ours.
+    """Joins the mouth discriminator with its optimiser; it sharpens what the picture phase paints. Ours.
 
     Args:
-        config: Its sizes and weights.
-        device: Where it learns.
-        name: Of its scalars.
-        fine: Whether it is shown windows of the mouth at three times the resolution. Otherwise it cuts the mouth out of crops.
+        config: The sizes of the discriminator and the weights of its losses.
+        device: The device on which it learns.
+        name: The name in its scalars.
+        fine: Whether it sees windows of the mouth at three times the resolution. Otherwise it cuts the mouth out of crops.
     """
 
     def __init__(
@@ -200,16 +200,16 @@ class MouthCritic:
         self.optimiser = adam(self.network.parameters(), config.learning_rate, BETAS)
 
     def judge(self, real: Tensor, fake: Tensor, stills: Tensor, interior: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """One look, as ``judge``: adds up its own gradient, returns the generator's.
+        """Runs the discriminator on real and fake mouths, like ``judge``, and adds up its gradient.
 
-        Only where the mouths are open does it judge: elsewhere a frame is the warped still, which is hard to tell from a
-        real one and as good. And only there is it listened to: group norm sees the whole mouth, and a generator that may
-        please it at the edge of what it sees draws a line there. Videos are ``(clips, time, 3, 128, 96)``, ``interior``
-        without colours.
+        It judges only open mouths, because elsewhere a frame is the warped still, which looks as good as a real frame. The
+        generator's gradient is kept only there too: group norm sees the whole mouth, and a generator that could please the
+        discriminator at the edge of its view would draw a line there. Videos are ``(clips, time, 3, 128, 96)``; ``interior`` has
+        no colours.
 
         Returns:
-            The gradient of ``weight`` times the verdict and ``matching`` times the features' distance in ``fake``, of its
-            shape; the losses, and how often the discriminator is right.
+            The gradient in ``fake``, of the same shape, of ``weight`` times the adversarial loss plus ``matching`` times the
+            distance of the features; the losses, and how often the discriminator is right.
         """
         clips, slope = len(real), torch.zeros_like(fake, requires_grad=False)
         beside = self._cut(stills)[:, None].expand(-1, real.shape[1], -1, -1, -1).flatten(0, 1)
@@ -221,11 +221,11 @@ class MouthCritic:
         def mean(values: Tensor) -> Tensor:
             return _open_mean(values.float(), open_mouths, clips)
 
-        fooled = mean(functional.softplus(-says_fake))  # adversarial_loss, there
+        fooled = mean(functional.softplus(-says_fake))  # adversarial_loss over open mouths
         matching = torch.stack([mean((b - a.detach()).abs()) for a, b in zip(wanted, found, strict=True)]).mean()
         distance = self.config.weight * fooled + self.config.matching * matching
         (found_slope,) = torch.autograd.grad(distance, seen, retain_graph=True)
-        loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, there
+        loss = mean(functional.softplus(-says_real)) + mean(functional.softplus(says_fake))  # discriminator_loss, too
         loss.backward(inputs=[*self.network.parameters()])
         around = functional.max_pool2d(open_mouths, 2 * self._around_px + 1, 1, self._around_px)
         self._cut(slope).copy_(found_slope * (around.unflatten(0, (clips, -1)) > 0))
@@ -239,7 +239,7 @@ class MouthCritic:
 
 
 def _open_mean(values: Tensor, open_mouths: Tensor, clips: int) -> Tensor:
-    """The mean over a clip's open patches, then over clips: parts of a batch add up. ``values`` hold one for each patch."""
+    """Returns the mean over a clip's open patches, then over clips, so that parts of a batch add up."""
     weights = functional.adaptive_max_pool2d(open_mouths, values.shape[-2:]).expand_as(values)
     sums = (values * weights).reshape(clips, -1).sum(1)
     return (sums / weights.reshape(clips, -1).sum(1).clamp(min=1.0)).mean()

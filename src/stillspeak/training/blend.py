@@ -1,4 +1,4 @@
-"""Two trained generators of the same sizes -> one: halves trained side by side are joined, or weights are averaged. Ours.
+"""Joins two trained generators of the same sizes: takes halves of each, or interpolates their weights. Ours.
 
 Weights between a general model and one trained on from it are often better than both (Wortsman et al. 2022, "Robust
 fine-tuning of zero-shot models"): here, on people neither has seen.
@@ -15,14 +15,15 @@ PARTS = {"all": ("",), "sound": (CONTEXT,), "picture": ("identity.", "decoder.",
 
 
 def blend(first: Trained, second: Trained, share: float, part: str = "all") -> Trained:
-    """``first`` moved towards ``second``.
+    """Moves the weights of ``first`` towards those of ``second``.
 
     Args:
-        first: what is not in ``part`` stays as it is here.
-        second: trained on from ``first`` or beside it, so that both read the same mouth code. Its Context Encoder may be
-            built otherwise if all of the sound is taken. If ``first`` alone has a mouth decoder, that stays as it is.
-        share: 0 is ``first``, 1 is ``second``. Of the Noise Generator any share is all: half of a blink is none.
-        part: ``sound`` (the Context Encoder), ``picture`` (all else), or ``all``.
+        first: the first generator; weights that are not in ``part`` stay as they are here.
+        second: a generator that was trained on from ``first`` or beside it, so that both read the same mouth code. It may have
+            another Context Encoder if all of the sound is taken. If ``first`` alone has a mouth decoder, that stays as it is.
+        share: how far the weights move: 0 keeps ``first``, 1 takes ``second``. Any share above 0 takes the whole Noise Generator,
+            because half of a blink is no blink.
+        part: ``sound`` (the Context Encoder), ``picture`` (everything else), or ``all``.
 
     Raises:
         ModelError: if there is no such part or share, or the two are not of one kind.
@@ -48,7 +49,7 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
             continue
         other, between = second.weights[name], value.is_floating_point() and not name.startswith(_WHOLE)
         weights[name] = value.lerp(other, share) if between else (other if share else value)
-    known = [{**stage, "run": ""} for stage in first.history]  # a stage that both went through counts once
+    known = [{**stage, "run": ""} for stage in first.history]  # a stage that both have counts once
     history = [*first.history, *(stage for stage in second.history if {**stage, "run": ""} not in known)]
     if share and part != "sound":
         config = replace(config, labels=replace(config.labels, expression=second.config.labels.expression))
@@ -56,5 +57,5 @@ def blend(first: Trained, second: Trained, share: float, part: str = "all") -> T
 
 
 def read_blend(first: Path, second: Path, share: float, part: str) -> Trained:
-    """As ``blend``, of two runs or models. Raises ModelError as it and ``read_generator`` do."""
+    """Reads two runs or models, and blends them with ``blend``. Raises ModelError as it and ``read_generator`` do."""
     return blend(read_generator(first), read_generator(second), share, part)

@@ -1,4 +1,4 @@
-"""TensorBoard as a view of a run: scalars, strips, moving pictures and their sound. ``metrics.jsonl`` stays the record."""
+"""Shows a run in TensorBoard: scalars, strips, moving pictures and their sound. ``metrics.jsonl`` stays the record."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ class Board:
     """Writes TensorBoard's event files of a run.
 
     Args:
-        folder: where to; made with the first event.
+        folder: the folder for the files; it is made with the first event.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,7 +30,7 @@ class Board:
 
     @property
     def writer(self) -> SummaryWriter:
-        """Opened when there is something to write."""
+        """Opens the writer when there is something to write."""
         if self._writer is None:
             self._writer = SummaryWriter(str(self.folder), flush_secs=20)
         return self._writer
@@ -45,18 +45,18 @@ class Board:
             raise RunError(f"{self.folder} could not be written: {error.strerror}.") from error
 
     def scalars(self, phase: str, values: Mapping[str, float], step: int) -> None:
-        """A point of each curve."""
+        """Writes a point of each curve."""
         with self._written() as writer:
             for name, value in values.items():
                 writer.add_scalar(f"{phase}/{name}", value, step)
 
     def strip(self, phase: str, picture: NDArray[np.uint8], step: int) -> None:
-        """A contact sheet, ``(height, width, 3)``."""
+        """Writes a contact sheet, ``(height, width, 3)``."""
         with self._written() as writer:
             writer.add_image(f"{phase}/strip", picture, step, dataformats="HWC")
 
     def video(self, name: str, video: Video, step: int) -> None:
-        """A video as a moving picture and the sound under it."""
+        """Writes a video as a moving picture, and its sound under it."""
         shown = [Image.fromarray(frame) for frame in video.frames[::_HALF]]
         file = io.BytesIO()
         duration_ms = round(1000 * _HALF / video.fps)
@@ -69,8 +69,8 @@ class Board:
             writer.add_audio(f"{name}/sound", video.audio[None], step, video.rate_hz)
 
     def close(self) -> None:
-        """Writes what is waiting."""
+        """Writes the events that wait, and closes the file."""
         if self._writer is not None:
-            with contextlib.suppress(OSError):  # a view; the record is elsewhere
+            with contextlib.suppress(OSError):  # this is only a view of the record
                 self._writer.close()
             self._writer = None

@@ -1,4 +1,4 @@
-"""CARD.md: what a model is, what it was trained on, and what it must not be used for."""
+"""Writes CARD.md, which says what a model is, what it was trained on, and what it must not be used for."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ getting past identity checks. Every video it makes carries machine-readable mark
 
 
 def model_card(config: Config, history: list[Stage], worst: int) -> str:
-    """The card of an export, in Markdown. ``worst``: largest difference from PyTorch, of 255."""
+    """Returns the card of an export in Markdown. ``worst`` is the largest difference from PyTorch, of 255."""
     lines = [
         f"# {config.name}",
         "",
@@ -46,7 +46,7 @@ def listed_corpora(corpora: Iterable[str]) -> list[str]:
 
 
 def _speakers(history: list[Stage]) -> dict[str, int]:
-    """Every speaker of any stage with its clips."""
+    """Returns every speaker of any stage with the number of clips."""
     clips: dict[str, int] = {}
     for stage in history:
         for speaker, count in stage["speakers"].items():

@@ -1,4 +1,4 @@
-"""A trained run -> a model folder: two ONNX graphs, model.json, CARD.md, and the generator to train on from.
+"""Exports a trained run as a model folder: two ONNX graphs, model.json, CARD.md, and the generator to train on from.
 
 Batch norms are folded into the convolutions, large weights are stored in half precision, and the graphs are checked
 against PyTorch before anything is kept.
@@ -39,8 +39,8 @@ OPSET = 17
 _AXES = {"windows": "time", "noise": "time", "draw": "drawn"} | dict.fromkeys(
     ("frames", "motion", "mask", "mouth_paint", "mouth_mask"), "drawn"
 )
-_HALF_FROM = 1024  # elements: smaller tensors stay in full precision
-_TOLERANCE = 2  # of 255: half-precision storage against PyTorch in full precision
+_HALF_FROM = 1024  # tensors with fewer elements stay in full precision
+_TOLERANCE = 2  # of 255: the most that half-precision storage may differ from PyTorch in full precision
 
 
 def export(model: str | Path, destination: str | Path) -> Path:
@@ -48,13 +48,13 @@ def export(model: str | Path, destination: str | Path) -> Path:
 
     Args:
         model: a run folder, a model folder, or its safetensors file.
-        destination: made if it is not there; its model files are replaced.
+        destination: the folder for the model; if it holds a model, its files are replaced.
 
     Returns:
-        The destination. A StillspeakWarning says so if the model does not move a mouth yet.
+        The destination. If the model does not move a mouth yet, a StillspeakWarning says so.
 
     Raises:
-        ModelError: if there are no weights, or the graphs do not give what PyTorch gives.
+        ModelError: if there are no weights, or the graphs differ from PyTorch.
         OutputError: if the destination cannot be written.
     """
     trained = read_generator(Path(model))
@@ -69,7 +69,7 @@ def export(model: str | Path, destination: str | Path) -> Path:
 
 
 def export_trained(trained: Trained, destination: str | Path) -> Path:
-    """As ``export``, of weights in memory."""
+    """Exports weights in memory, like ``export``."""
     config = trained.config
     generator = Generator(config.generator).eval().requires_grad_(False)
     fill_generator(generator, trained)
@@ -85,14 +85,14 @@ def export_trained(trained: Trained, destination: str | Path) -> Path:
 
 
 def install(folder: Path, destination: Path) -> Path:
-    """Copies the files of a finished export to where it was asked for; a model that is there stays until all have room.
+    """Copies the files of a finished export to their destination; an older model stays until all of them fit.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if the destination cannot be written.
     """
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as parts:  # all of them take their places at its end
+        with contextlib.ExitStack() as parts:  # all files take their places at its end
             for path in folder.iterdir():
                 shutil.copyfile(path, parts.enter_context(whole(destination / path.name)))
     except OSError as error:
@@ -101,7 +101,7 @@ def install(folder: Path, destination: Path) -> Path:
 
 
 def describe(config: Config) -> Description:
-    """``model.json`` of a config."""
+    """Returns the content of ``model.json`` for a config."""
     context, noise = config.generator.context, config.generator.noise
     return Description(
         name=config.name,
@@ -118,7 +118,7 @@ def describe(config: Config) -> Description:
 
 
 def fold_batch_norms(generator: Generator) -> Generator:
-    """A copy of a generator in evaluation whose batch norms are part of its convolutions; same outputs."""
+    """Returns a copy of a generator, in evaluation mode, whose batch norms are part of its convolutions; outputs stay equal."""
     folded = copy.deepcopy(generator)
     for module in folded.modules():
         if isinstance(module, DownBlock | UpBlock):
@@ -138,7 +138,7 @@ def fold_batch_norms(generator: Generator) -> Generator:
 
 
 def for_runtime(generator: Generator) -> Generator:
-    """A copy of a generator in evaluation that is quick in ONNX Runtime; same outputs for one still."""
+    """Returns a copy of a generator, in evaluation mode, that is quick in ONNX Runtime; outputs for one still stay equal."""
     quick = fold_batch_norms(generator)
     if isinstance(quick.last, WarpingDecoder):
         quick.last = ExportedWarpingDecoder(quick.last)  # type: ignore[assignment]
@@ -157,7 +157,7 @@ def _fold(convolution: nn.Module, norm: nn.Module) -> None:
 
 
 def _fold_halves(block: UNetBlock) -> None:
-    """Norm of a sum: both halves are scaled, the shift goes to the constant half alone."""
+    """Folds the norm of a sum: it scales both halves, and adds the shift to the constant half alone."""
     norm = block.norm
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -224,7 +224,7 @@ class _StepGraph(nn.Module):
 
 
 def _bytes(video: Tensor) -> Tensor:
-    """Planes in [-1, 1] -> uint8 ``(n, height, width, 3)``."""
+    """Converts planes in [-1, 1] to uint8 ``(n, height, width, 3)``."""
     return ((video + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
@@ -279,7 +279,7 @@ def store_in_half(path: Path) -> None:
 
 @torch.no_grad()
 def difference(generator: Generator, engine: Engine) -> int:
-    """The largest difference, of 255, between PyTorch and the graphs, on noise as sound and picture, in two steps."""
+    """Returns the largest difference, of 255, between PyTorch and the graphs, in two steps on noise as sound and picture."""
     random = seeded(7)
     still = torch.rand(1, 3, HEIGHT_PX, WIDTH_PX, generator=random) * 2 - 1
     windows = torch.rand(1, 8, generator.config.context.window, generator=random) * 2 - 1

@@ -1,6 +1,6 @@
-"""The warping decoder as ONNX Runtime is quickest at it: gathered rows and matrix products instead of GridSample. Ours.
+"""Expresses the warping decoder in the form that ONNX Runtime computes fastest: gathered rows and matrix products. Ours.
 
-Same function as ``WarpingDecoder``; ONNX Runtime's GridSample takes three times as long on a CPU (docs/diary.md).
+It computes the same as ``WarpingDecoder``. ONNX Runtime's GridSample takes three times as long on a CPU (docs/diary.md).
 """
 
 import torch
@@ -13,7 +13,7 @@ _CORNERS, _COLOURS = 4, 3
 
 
 class ExportedWarpingDecoder(nn.Module):
-    """A trained ``WarpingDecoder`` for one still at a time.
+    """Decodes frames like a trained ``WarpingDecoder``, for one still at a time.
 
     Each pixel's four neighbours lie in one row of a table, made once for a still, so that a frame is one gather; the weights
     are spread over colours, and the corners summed, by products with constant matrices.
@@ -33,11 +33,11 @@ class ExportedWarpingDecoder(nn.Module):
         return self.blend(self.layers(features), neighbours(still))
 
     def layers(self, features: Float[Tensor, "n channels 64 48"]) -> Layers:
-        """As the trained decoder's."""
+        """Computes motion, mask and paint, as the trained decoder does."""
         return self.trained.layers(features)
 
     def blend(self, layers: Layers, table: Float[Tensor, "pixels 12"]) -> Float[Tensor, "n 3 128 96"]:
-        """As the trained decoder's, of the still whose ``neighbours`` the table holds."""
+        """Blends layers, as the trained decoder does, with the still whose ``neighbours`` the table holds."""
         height, width = layers.paint.shape[2:]
         y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
         column = (x + layers.motion[:, 0]).clamp(0, width - 1).reshape(-1)  # n * height * width
@@ -53,7 +53,7 @@ class ExportedWarpingDecoder(nn.Module):
 
 
 def neighbours(still: Float[Tensor, "1 3 height width"]) -> Float[Tensor, "pixels 12"]:
-    """Of every pixel its colour and those right, below and right below of it; at the edges the edge repeats."""
+    """Returns for every pixel its colour and those to the right, below, and below right; at the edges the edge repeats."""
     rows = still[0].permute(1, 2, 0)
     below = torch.cat([rows[1:], rows[-1:]], dim=0)
     right, corner = (torch.cat([image[:, 1:], image[:, -1:]], dim=1) for image in (rows, below))

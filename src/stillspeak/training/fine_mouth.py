@@ -1,4 +1,4 @@
-"""What teaches the mouth decoder: mouths at three times the resolution where clips have them, crops where they do not. Ours."""
+"""Teaches the mouth decoder, with mouths at three times the resolution if clips have them, and with crops if not. Ours."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from stillspeak.training.tensors import images
 
 
 class FineView(NamedTuple):
-    """The fine part of a batch, as ``data/fine.py`` has it, as tensors."""
+    """Holds the fine part of a batch (``data/fine.py``) as tensors."""
 
     stills: Tensor
     mouths: Tensor
@@ -24,13 +24,13 @@ class FineView(NamedTuple):
 
 
 class FineMouth:
-    """The mouth decoder and the discriminator of what it draws.
+    """Trains the mouth decoder against a discriminator of the mouths that it draws.
 
     Args:
         interior: How much more a pixel counts where mouths are open.
         critic: Of the discriminator, if there is one.
         decoder: The generator's mouth decoder.
-        device: Where it learns.
+        device: The device on which it learns.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class FineMouth:
     def learn(
         self, features: Tensor, layers: Layers, view: FineView, frames: Tensor, interior: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """The reconstruction loss of the mouths, the mouths, the discriminator's gradient in them, and scalars.
+        """Returns the reconstruction loss of the mouths, the mouths, the discriminator's gradient in them, and scalars.
 
-        Clips with large frames are compared at that resolution. Of the others the mouths are made as small as the crops.
+        Clips with large frames are compared at that resolution. For the others the mouths are made as small as the crops.
 
         Args:
-            features: of the Frame Decoder, ``(n, channels, 64, 48)`` with n = clips * time.
-            layers: of the crops, ``n`` of each.
+            features: the features of the Frame Decoder, ``(n, channels, 64, 48)`` with n = clips * time.
+            layers: the layers of the crops, ``n`` of each.
             view: the fine part of the batch.
             frames: the real crops, ``(clips, time, 3, 128, 96)``.
-            interior: where their mouths are open, ``(clips, time, 128, 96)``.
+            interior: a mask of the open mouths in the real crops, ``(clips, time, 128, 96)``.
         """
         stills, wanted = images(view.stills), images(view.mouths)
         drawn = self._decoder(features, layers.mask, layers.paint)
@@ -66,7 +66,7 @@ class FineMouth:
         slope, judged = torch.zeros_like(made), {}
         if self.critic:
             real = torch.where(known, wanted, made.detach())
-            seen = larger * known[..., 0]  # mouths that nobody knows so large are shut to it
+            seen = larger * known[..., 0]  # for clips without large frames the mask is 0
             slope, judged = self.critic.judge(real, made, stills[..., *_LARGE_WINDOW], seen)
         figures = {"fine_l1": at_large.detach(), "mouth_mask": _painted(drawn.mask, larger)}
         return at_large + at_small, made, slope, judged | figures
@@ -76,7 +76,7 @@ class FineMouth:
 
 
 def _painted(mask: Tensor, interior: Tensor) -> Tensor:
-    """The mean of the mask where mouths are open: at 0 the decoder paints nothing."""
+    """Returns the mean of the mask where mouths are open; at 0 the decoder paints nothing."""
     inside = interior.flatten(0, 1)
     return (mask.detach()[:, 0] * inside).sum() / inside.sum().clamp(min=1.0)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait for the end of a training step."""
+"""Makes Ctrl-C and SIGTERM wait for the end of a training step."""
 
 import contextlib
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def held_interrupts() -> Iterator[Callable[[], bool]]:
-    """Holds Ctrl-C and SIGTERM back while the body runs; gives a function that says whether one came."""
+    """Holds Ctrl-C and SIGTERM back while the body runs; yields a function that says whether one came."""
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -1,7 +1,7 @@
-"""Batches drawn ahead of the step that needs them, and moved to the device. Ours.
+"""Draws batches ahead of the step that needs them, and moves them to the device. Ours.
 
-Beside a CPU's step one thread draws, which leaves the cores to the step. A GPU's step is over before Python has drawn a clip:
-there processes draw, each a batch of its own, and hand it over in shared memory.
+On a CPU one thread draws, which leaves the cores to the step. A GPU's step is over before Python has drawn a clip. So several
+processes draw, each a batch of its own, and pass it on in shared memory.
 """
 
 import contextlib
@@ -23,30 +23,30 @@ from stillspeak.training.phase import Part
 
 Draw = Callable[[int], list[Part]]
 _MOST_WORKERS = 24
-_COPIES = "fork"  # clips that are at hand are a copy's too
-_AHEAD = 3  # batches that each process draws before they are asked for
+_COPIES = "fork"  # a forked process also has the clips that are in memory
+_AHEAD = 3  # each process draws so many batches ahead
 
 
 def loader_workers(device: torch.device) -> int:
-    """Processes that draw: none beside a CPU; beside a GPU this process's cores but one. Windows cannot copy them."""
+    """Returns how many processes draw: none on a CPU or on Windows, which cannot fork; with a GPU one for each core but one."""
     if device.type == "cpu" or _COPIES not in multiprocessing.get_all_start_methods():
         return 0
     return max(1, min(_MOST_WORKERS, granted_cores() // trainers_here() - 1))
 
 
 def trainers_here() -> int:
-    """Processes that train on this host, as torchrun says."""
+    """Returns how many processes train on this host, as torchrun says."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def batches(draw: Draw, first: int, end: int, device: torch.device, workers: int) -> Iterator[list[Part]]:
-    """The batches of steps ``first`` to ``end``, in order, on the device. Errors of a draw come where its batch is due.
+    """Yields the batches of steps ``first`` to ``end``, in order, on the device. It raises an error of a draw at its batch.
 
     Args:
-        draw: makes a step's batch on the CPU; with workers it is called in copies of this process.
-        first, end: steps.
-        device: where the batches go.
-        workers: processes that draw; with none a thread of this process does. ``ended_workers_said`` goes around them.
+        draw: makes a step's batch on the CPU; with workers it runs in copies of this process.
+        first, end: the first step, and the step after the last.
+        device: the device for the batches.
+        workers: how many processes draw; with 0 a thread of this process draws. Wrap them in ``ended_workers_said``.
     """
     source = _in_processes(draw, first, end, device, workers) if workers else _in_a_thread(draw, first, end)
     for parts in source:
@@ -70,13 +70,13 @@ def _in_a_thread(draw: Draw, first: int, end: int) -> Iterator[list[Part]]:
 
 @contextlib.contextmanager
 def ended_workers_said(resume: str) -> Iterator[None]:
-    """Around a training: PyTorch says that a process which draws was ended by an error at any point of a step.
+    """Translates PyTorch's error about a drawing process that was ended, which comes at any point of a step.
 
     Args:
-        resume: the command that goes on.
+        resume: the command that continues the training.
 
     Raises:
-        RunError: in its place.
+        RunError: instead of PyTorch's error.
     """
     try:
         yield
@@ -89,7 +89,7 @@ def ended_workers_said(resume: str) -> Iterator[None]:
 
 
 class _Steps(Dataset[list[Part] | Exception]):
-    """A step's batch in shared memory, or what was raised instead: a sentence, or another process's traceback as text."""
+    """Gives a step's batch in shared memory, or the error instead: a sentence, or another process's traceback as text."""
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
@@ -101,7 +101,7 @@ class _Steps(Dataset[list[Part] | Exception]):
             return error
         except Exception:
             return RuntimeError(traceback.format_exc())
-        try:  # later on PyTorch would wait for it for ever
+        try:  # an error that escaped here would let PyTorch wait for ever
             return [tuple(tensor.share_memory_() for tensor in part) for part in parts]
         except (RuntimeError, OSError):
             return RunError(
@@ -113,7 +113,7 @@ class _Steps(Dataset[list[Part] | Exception]):
 def _in_processes(draw: Draw, first: int, end: int, device: torch.device, workers: int) -> Iterator[list[Part]]:
     if first >= end:
         return
-    cv2.setNumThreads(1)  # here: a copy would wait for OpenCV's threads, which it has not
+    cv2.setNumThreads(1)  # set before the fork, for a copy would wait for OpenCV's threads, which it lacks
     drawn = DataLoader(
         _Steps(draw),
         batch_size=None,
@@ -131,6 +131,6 @@ def _in_processes(draw: Draw, first: int, end: int, device: torch.device, worker
 
 
 def _alone(_worker: int) -> None:
-    """A worker's start: Ctrl-C and SIGTERM, which come to a group of processes, are left to the one that saves."""
+    """Lets a worker ignore Ctrl-C and SIGTERM, which come to all processes, so that only the one that saves handles them."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

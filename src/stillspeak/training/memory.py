@@ -1,4 +1,4 @@
-"""Memory between the steps of a training on a CPU: what a step gives back is kept for the next one. Ours.
+"""Keeps the memory that a step of a training on a CPU frees for the next step. Ours.
 
 A step allocates and frees the same tensors of tens of megabytes again and again. glibc's malloc asks the system for each of
 them and gives it back, and the system clears every page anew: a fifth of a step's time (docs/training.md, Speed).
@@ -12,9 +12,9 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's mallopt, malloc.h
 
 
 def keep_memory() -> None:
-    """From now on this process keeps what it frees, and PyTorch puts large tensors on huge pages where the system has them.
+    """Lets this process keep the memory that it frees, and PyTorch put large tensors on huge pages if the system has them.
 
-    Where the C library is another one than glibc, only the latter. A setting of ``THP_MEM_ALLOC_ENABLE`` is left as it is.
+    With another C library than glibc it does only the latter. It leaves a setting of ``THP_MEM_ALLOC_ENABLE`` as it is.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch reads it at its first allocation
     if platform.libc_ver()[0] == "glibc":

@@ -1,6 +1,7 @@
-"""Does it work? Figures, strips and a short video during training, from clips that are never trained on.
+"""Measures the model during training, and draws strips and short videos, from clips that are never trained on.
 
-Rows of a strip: real, generated. The figures are those of the judge, on few clips: they steer, they do not report.
+A strip has a row of real and a row of generated frames. The figures are those of ``evaluate``, but on few clips: they steer the
+training, and are no results.
 """
 
 from pathlib import Path
@@ -27,13 +28,13 @@ from stillspeak.training.tensors import images, pixels, sounds
 from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, PicturePhase
 
 SPLITS = ("heldout", "validation")
-_CLIPS = 4  # of each split
-_QUALITY_CLIPS = 16  # for PSNR and SSIM
+_CLIPS = 4  # so many clips of each split are shown
+_QUALITY_CLIPS = 16  # so many clips are measured by PSNR and SSIM
 _STRIP = np.arange(20, 68, 4)
 
 
 class Shapes(NamedTuple):
-    """What a face does: mouth codes ``(time, code)``, and expressions ``(time, 2)`` of a model that has them."""
+    """Holds what a face does: mouth codes ``(time, code)``, and expressions ``(time, 2)`` if the model has them."""
 
     codes: NDArray[np.float32]
     expressions: NDArray[np.float32] | None
@@ -53,7 +54,7 @@ class Monitor:
 
     @torch.no_grad()
     def sound_figures(self, generator: Generator, code: MouthCode) -> dict[str, float]:
-        """Correlation and spread of the opening as z_c has it, before any picture: over whole splits."""
+        """Returns correlation and spread of the opening in z_c over whole splits, before there is any picture."""
         figures = {}
         for split, clips in self.sets.items():
             matches = []
@@ -99,13 +100,13 @@ class Monitor:
         return figures
 
     def _shapes(self, points: Points, code: MouthCode) -> Shapes:
-        """A clip's mouth codes, and where z_n has them its expressions, as its first frame being the still."""
+        """Returns a clip's mouth codes, and its expressions if z_n has them, with the first frame as the still."""
         expressions = expression(points)
         return Shapes(code.encode(points), expressions - expressions[0] if self.config.labels.expression else None)
 
     @torch.no_grad()
     def quality(self, generator: Generator) -> dict[str, float]:
-        """PSNR and SSIM over the validation speakers, or over held-out clips where there is none; the paper's stopping rule."""
+        """Returns PSNR and SSIM over the validation speakers, or over held-out clips, for the paper's stopping rule."""
         clips = self.sets.get("validation", self.sets.get("heldout"))
         if clips is None:
             return {}
@@ -123,7 +124,7 @@ def render(
     windows: NDArray[np.float32],
     shapes: Shapes | None = None,
 ) -> NDArray[np.uint8]:
-    """All frames of a clip without noise; of given shapes instead of sound while pictures are warming up."""
+    """Draws all frames of a clip without noise; from ``shapes`` instead of the sound during the picture phase."""
     state = generator.begin(1)
     noise, _ = generator.noise(torch.zeros(1, len(windows), generator.config.noise.size), state.noise)
     if shapes is None:

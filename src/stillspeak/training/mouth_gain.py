@@ -1,4 +1,4 @@
-"""How far the mouth opens, as an input of the exported step graph. Ours.
+"""Adds an input to the exported step graph that says how far the mouth opens. Ours.
 
 The first elements of z_c are the mouth code. A gain moves them away from what the model gives for silence, or towards it.
 """
@@ -23,7 +23,7 @@ def learnt_code(trained: Trained) -> int:
 
 @torch.no_grad()
 def code_at_rest(generator: Generator, code: int) -> Float[Tensor, " code"]:
-    """The mouth code after the generator, in evaluation mode, has heard a second of silence from its beginning."""
+    """Returns the mouth code after the generator, in evaluation mode, has heard a second of silence from its beginning."""
     context = generator.config.context
     heard, _ = generator.context(torch.zeros(1, context.fps, context.window), generator.begin(1).context)
     return heard[0, -1, :code].clone()
@@ -32,6 +32,6 @@ def code_at_rest(generator: Generator, code: int) -> Float[Tensor, " code"]:
 def opened(
     context: Float[Tensor, "clips time size"], rest: Float[Tensor, " code"], gain: Float[Tensor, "1"]
 ) -> Float[Tensor, "clips time size"]:
-    """z_c whose mouth code lies ``gain`` times as far from rest; at gain 1 it is z_c to the bit."""
+    """Returns z_c with its mouth code moved to ``gain`` times its distance from rest; at gain 1 it is z_c to the bit."""
     code, free = context.split([len(rest), context.shape[-1] - len(rest)], dim=-1)
     return torch.cat([code + (gain - 1) * (code - rest), free], dim=-1)

@@ -1,4 +1,4 @@
-"""``--section.field value`` on the command line -> a changed preset. tyro does the reading."""
+"""Changes a preset by options ``--section.field value``, which tyro reads from the command line."""
 
 import contextlib
 import io
@@ -19,7 +19,7 @@ _KINDS = tuple(stage.kind for stage in (SoundStage, PictureStage, AdversarialSta
 
 
 def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:
-    """A preset, of a generator or a judge, with fields changed.
+    """Returns a preset of a generator or a judge with fields changed.
 
     Raises:
         RunError: if there is no such preset or field, or a value is of the wrong type.
@@ -92,7 +92,7 @@ def _renamed(help_text: str, default: Config | JudgeConfig) -> str:
 
 
 def _settings(arguments: list[str]) -> list[list[str]]:
-    """Each option with its values; what comes before the first is one more."""
+    """Groups each option with its values; values before the first option make a group of their own."""
     settings: list[list[str]] = []
     for argument in arguments:
         if argument.startswith("--") or not settings:

@@ -1,6 +1,6 @@
-"""When to stop: "until no improvement is observed on the reconstruction metrics on the validation set for 10 epochs".
+"""Decides when to stop: "until no improvement is observed on the reconstruction metrics on the validation set for 10 epochs".
 
-Paper, section 3.3. An epoch gains if PSNR or SSIM is above all before it.
+Paper, section 3.3. An epoch is a gain if its PSNR or SSIM is above those of all epochs before it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ class Patience:
     """Counts epochs without a gain.
 
     Args:
-        epochs: how many are borne; 0 bears any number.
+        epochs: how many epochs without a gain are accepted; 0 accepts any number.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -20,7 +20,7 @@ class Patience:
 
     @property
     def over(self) -> bool:
-        """Whether it is time to stop."""
+        """Returns whether it is time to stop."""
         return 0 < self.epochs <= self.waited
 
     def gains(self, figures: Mapping[str, float]) -> bool:
@@ -31,10 +31,10 @@ class Patience:
         return bool(better)
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Returns the state for a checkpoint."""
         return {"best": self.best, "waited": self.waited}
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """The inverse of ``state``; a checkpoint from before there was one has none."""
+        """Takes over a ``state``; old checkpoints have none."""
         if state is not None:
             self.best, self.waited = state["best"], state["waited"]

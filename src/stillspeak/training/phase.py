@@ -47,11 +47,11 @@ class Phase(ABC):
 
     @abstractmethod
     def draw_part(self, step: int, share: Share) -> Part:
-        """One part of a step's batch, on the CPU: a pure function of the seed, the step and the share."""
+        """Draws one part of a step's batch, on the CPU, as a pure function of the seed, the step and the share."""
 
     @abstractmethod
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """One update from all parts of this process; returns its scalars."""
+        """Makes one update from all parts of this process; returns its scalars."""
 
     def draw(self, step: int) -> list[Part]:
         """This process's parts of a step's batch."""
@@ -72,7 +72,7 @@ class Phase(ABC):
         return self.settings.seed, self.number, step
 
     def precision(self) -> Any:
-        """Convolutions and products of matrices in bfloat16, if that was chosen; weights and losses stay in full precision."""
+        """Computes convolutions and matrix products in bfloat16, if chosen; weights and losses stay in full precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
 
     def update(self, name: str, parameters: list[nn.Parameter], rate: float, limit: float, parts: int) -> Tensor:
@@ -125,7 +125,7 @@ class GeneratorPhase(Phase):
 
 
 def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> bool:
-    """Whether to multiply in bfloat16. ``auto``: on a GPU, and on a CPU with matrix units for it (AMX); others are slower."""
+    """Returns whether to multiply in bfloat16. ``auto`` says yes on GPUs and on CPUs with units for it (AMX)."""
     if precision != "auto" or device.type == "cuda":
         return precision != "fp32"
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch has none and stays in full precision
@@ -133,5 +133,5 @@ def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.de
 
 
 def mean_scalars(rows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean over parts of each scalar."""
+    """Returns the mean of each scalar over parts."""
     return {name: torch.stack([row[name].detach() for row in rows]).mean() for name in rows[0]}

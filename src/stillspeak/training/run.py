@@ -1,4 +1,4 @@
-"""A run folder: resolved config, metrics, samples, and one checkpoint that is always whole.
+"""Reads and writes a run folder: the resolved config, metrics, samples, and one checkpoint that is always whole.
 
 ``config.toml``, ``metrics.jsonl``, ``samples/``, ``checkpoint.safetensors`` (weights, averages, optimisers, progress). No
 file here executes code when loaded.
@@ -35,7 +35,7 @@ BEST = "best.safetensors"  # the generator of the best epoch, where validation d
 
 
 def config_to_dict(config: Config | JudgeConfig) -> dict[str, Any]:
-    """A config as plain tables; a network that a preset does not have is left out."""
+    """Returns a config as plain tables, without networks that the preset does not have."""
     return _without_none(asdict(config))
 
 
@@ -52,7 +52,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def config_from_dict(table: dict[str, Any]) -> Config:
-    """The inverse of ``config_to_dict``. Raises RunError if a value is missing, of the wrong type or out of bounds."""
+    """Reads the tables of ``config_to_dict``. Raises RunError if a value is missing, of the wrong type or out of bounds."""
     try:
         return checked(TypeAdapter(Config).validate_python({**dict.fromkeys(_MAY_LACK), **modernised(table)}))
     except ValidationError as error:
@@ -72,16 +72,16 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        """Whether a run was started here."""
+        """Returns whether a run was started here."""
         return (self.path / CONFIG).is_file()
 
     @property
     def began(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Returns whether there is a checkpoint to go on from."""
         return (self.path / CHECKPOINT).is_file()
 
     def make(self) -> None:
-        """Makes the folder if it is not there. Raises RunError if it cannot."""
+        """Makes the folder if it does not exist. Raises RunError if it cannot be made."""
         try:
             (self.path / "samples").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,10 +89,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def created(self, config: Config | JudgeConfig, data: Path) -> Iterator[None]:
-        """Writes the resolved config; if the body fails the folder is free for another try. To be called while it is ``held``.
+        """Writes the resolved config, and removes it if the body fails. Call it while the folder is ``held``.
 
         Raises:
-            RunError: if a run is there already or the folder cannot be written.
+            RunError: if a run exists already, or the folder cannot be written.
         """
         self.create(config, data)
         try:
@@ -106,14 +106,14 @@ class RunFolder:
         """Keeps other processes from training here as long as the body runs.
 
         Raises:
-            RunError: if one does.
+            RunError: if another process trains here.
         """
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
             raise RunError(f"{self.path} is being trained by another process.") from None
-        except (OSError, NotImplementedError):  # a file system without locks, or a full one
+        except (OSError, NotImplementedError):  # the file system has no locks, or is full
             yield
             return
         try:
@@ -122,7 +122,7 @@ class RunFolder:
             lock.release()
 
     def create(self, config: Config | JudgeConfig, data: Path) -> None:
-        """As ``created``, for good. What was ended before its first checkpoint is started anew."""
+        """Writes the resolved config, like ``created``, but keeps it. A run without a checkpoint is started anew."""
         if self.began and not self.exists:
             raise RunError(
                 f"{self.path} holds a checkpoint whose {CONFIG} is missing; give this run a folder of its own."
@@ -138,11 +138,11 @@ class RunFolder:
             raise RunError(f"{self.path} cannot be written: {error.strerror}.") from error
 
     def command(self, verb: str, *rest: str) -> str:
-        """What to type to do something with this run."""
+        """Returns the command that does something with this run."""
         return shlex.join(["stillspeak", verb, str(self.path), *rest])
 
     def config(self) -> tuple[Config, Path]:
-        """The resolved config and the folder of its data.
+        """Reads the resolved config and the folder of its data.
 
         Raises:
             RunError: if there is no run here.
@@ -177,7 +177,7 @@ class RunFolder:
 
     @property
     def is_judge(self) -> bool:
-        """Whether the run is one of a judge. Raises RunError if there is no run here."""
+        """Returns whether the run trains a judge. Raises RunError if there is no run here."""
         return _NETWORK in self._table()[0]
 
     def _table(self) -> tuple[dict[str, Any], Path]:
@@ -204,7 +204,7 @@ class RunFolder:
         """Writes the checkpoint beside the old one and swaps them.
 
         Raises:
-            RunError: if it cannot be written; the old one is then still there.
+            RunError: if the new one cannot be written; then the old one is still there.
         """
         kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         try:
@@ -214,13 +214,13 @@ class RunFolder:
             raise RunError(f"The checkpoint could not be written ({error}); the one before it is kept.") from error
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-        """The checkpoint's tensors and metadata, or None if none was saved yet."""
+        """Reads the checkpoint's tensors and metadata; returns None if none was saved yet."""
         path = self.path / CHECKPOINT
         return load_tensors(path) if path.is_file() else None
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file. Raises RunError if it is damaged."""
+    """Reads tensors and metadata of a safetensors file. Raises RunError if it is damaged."""
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

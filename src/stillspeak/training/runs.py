@@ -1,4 +1,4 @@
-"""Runs listed and compared: what ``stillspeak runs`` prints. Reads config.toml and metrics.jsonl alone; no PyTorch."""
+"""Lists and compares runs for ``stillspeak runs``. It reads only config.toml and metrics.jsonl, and needs no PyTorch."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from stillspeak.errors import RunError
 
 CONFIG, METRICS = "config.toml", "metrics.jsonl"
-_FIGURES = (  # a table's columns, each the last value seen
+_FIGURES = (  # the columns of the table; each shows the last value
     ("heldout_opening_correlation", "held-out opening"),
     ("validation_opening_correlation", "validation opening"),
     ("validation_opening_spread", "spread"),
@@ -21,10 +21,10 @@ _FIGURES = (  # a table's columns, each the last value seen
 
 
 def find_runs(folders: list[Path]) -> list[Path]:
-    """The run folders among some folders and directly in them, by name.
+    """Finds the run folders among some folders and directly in them, sorted by name.
 
     Raises:
-        RunError: if there is none.
+        RunError: if there is no run.
     """
     found = []
     for folder in folders:
@@ -36,7 +36,7 @@ def find_runs(folders: list[Path]) -> list[Path]:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """A run's config, flat: ``train.steps`` and so on. Raises RunError if it is damaged."""
+    """Reads a run's config as one table with keys such as ``train.steps``. Raises RunError if it is damaged."""
     try:
         return flat(tomllib.loads((run / CONFIG).read_text("utf-8", errors="surrogateescape")))
     except (OSError, ValueError) as error:
@@ -44,7 +44,7 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def last_values(run: Path) -> dict[str, Any]:
-    """The last value of everything a run has logged; a line that was cut off or damaged is passed over."""
+    """Returns the last value of everything a run has logged; lines that are cut off or damaged are passed over."""
     values: dict[str, Any] = {}
     path = run / METRICS
     for line in path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []:
@@ -55,7 +55,7 @@ def last_values(run: Path) -> dict[str, Any]:
 
 
 def table(runs: list[Path]) -> str:
-    """Runs as a Markdown table: preset, how far, hours, last figures."""
+    """Returns runs as a Markdown table: preset, steps, hours, last figures."""
     titles = ["run", "preset", "phase", "step", "frames", "hours", *(title for _, title in _FIGURES)]
     rows = [titles, ["---"] * len(titles)]
     for run in runs:
@@ -72,7 +72,7 @@ def _number(value: object, places: int, unit: float = 1.0) -> str:
 
 
 def differences(runs: list[Path]) -> str:
-    """The settings in which some runs differ, as a Markdown table; empty if in none."""
+    """Returns the settings in which runs differ, as a Markdown table; empty if they do not differ."""
     configs = [read_config(run) for run in runs]
     keys = sorted({key for config in configs for key in config})
     differing = [key for key in keys if len({repr(config.get(key)) for config in configs}) > 1]

@@ -13,7 +13,7 @@ from stillspeak.training.phase import Phase
 from stillspeak.training.trouble import all_numbers
 from stillspeak.training.weights import Stage
 
-_PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # of a checkpoint
+_PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed_off")  # kept in a checkpoint
 
 
 @dataclass
@@ -63,7 +63,7 @@ class State(ABC):
 
     @property
     def done(self) -> dict[str, float]:
-        """How far the run is, for a line of metrics."""
+        """Returns how far the run is, for a line of metrics."""
         return {"frames": self.frames_seen, "seconds": round(self.seconds, 1)}
 
     @property
@@ -113,7 +113,7 @@ class State(ABC):
         stage["hours"] += seconds / 3600
 
     def _stage(self, phase: Phase) -> Stage:
-        """This run's entry of a phase in the history."""
+        """Returns this run's entry of a phase in the history."""
         for stage in self.history:
             if (stage["run"], stage["phase"]) == (self.run, phase.name):
                 return stage

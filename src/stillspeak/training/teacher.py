@@ -1,6 +1,7 @@
-"""How phonemes move a mouth, learnt from clips whose words are known, and said of sentences that were read aloud. Ours.
+"""Trains the phoneme-to-viseme model (the teacher) on clips whose words are known, and applies it to sentences. Ours.
 
-What it says of them is written beside the clips (``sentences.npz``), for ``data.sentences`` of any training.
+It predicts how a mouth moves in sentences that were read aloud, and writes that beside the clips (``sentences.npz``), for
+``data.sentences`` of any training.
 """
 
 from pathlib import Path
@@ -25,7 +26,7 @@ from stillspeak.training.warm_start import CODE_SCALE, code_loss, cosine
 
 
 class Lesson(NamedTuple):
-    """A clip: its phonemes ``(frames, phonemes)``; codes ``(frames, code)``, the mean of its mouth's and its mirror image's."""
+    """Holds a clip's phonemes ``(frames, phonemes)``, and the mean code of its mouth and its mirror image ``(frames, code)``."""
 
     said: NDArray[np.float32]
     codes: NDArray[np.float32]
@@ -36,11 +37,11 @@ def teach(destination: str | Path, sentences: list[Sentence], config: TeacherCon
 
     Args:
         destination: the folder, after ``prepare_sentences``.
-        sentences: that were read there.
-        config: of the teacher.
+        sentences: the sentences that were read there.
+        config: the config of the teacher.
 
     Returns:
-        A line: how well it knows the mouths of clips that it was not trained on.
+        A line that says how well the teacher predicts the mouths of clips that it was not trained on.
 
     Raises:
         DataError: if no training clip's phonemes are known, or their files are damaged.
@@ -66,7 +67,7 @@ def teach(destination: str | Path, sentences: list[Sentence], config: TeacherCon
 
 
 def fit(lessons: list[Lesson], weights: NDArray[np.float64], code: MouthCode, config: TeacherConfig) -> Teacher:
-    """A teacher trained on lessons drawn by ``weights``; the same lessons make the same teacher."""
+    """Trains a teacher on lessons drawn by ``weights``; the same lessons make the same teacher."""
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         teacher = Teacher(config, len(PHONEMES))
@@ -91,7 +92,7 @@ def fit(lessons: list[Lesson], weights: NDArray[np.float64], code: MouthCode, co
 
 @torch.no_grad()
 def tell(teacher: Teacher, said: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mouth codes of one sentence: ``(frames, phonemes)`` -> ``(frames, code)``."""
+    """Predicts the mouth codes of one sentence: ``(frames, phonemes)`` -> ``(frames, code)``."""
     return teacher(torch.from_numpy(said)[None])[0].numpy()
 
 
@@ -105,7 +106,7 @@ def _stack(arrays: list[NDArray[np.float32]]) -> Tensor:
 
 
 def _figures(known: list[tuple[ClipRecord, NDArray[np.float32]]], teacher: Teacher, code: MouthCode) -> str:
-    """Correlation of the opening on clips never trained on, by split."""
+    """Returns the correlation of the opening on clips that were never trained on, by split."""
     found = []
     for split in ("heldout", "validation"):
         chosen = [(record, said) for record, said in known if record.split == split]

@@ -1,8 +1,9 @@
-"""Many processes that train one model: who draws which clips, and how gradients and batch norms become one. Ours.
+"""Makes many processes train one model: shares the clips of a batch, and averages gradients and batch norms. Ours.
 
-Started by ``torchrun``; alone without it. Each process draws its own clips of the one batch that a seed gives, so n processes
-with a batch of m clips take the step that one process would take. Gradients are averaged after each backward pass, all of
-a network's in one message: ``DistributedDataParallel`` wants one forward for each backward, which adversaries do not have.
+``torchrun`` starts the processes; without it there is one. Each process draws its own clips of the one batch that a seed gives.
+So n processes with a batch of m clips take the step that one process would take. Gradients are averaged after each backward
+pass, all of a network in one message. ``DistributedDataParallel`` needs one forward pass for each backward pass, which
+adversaries do not have.
 """
 
 import os
@@ -17,12 +18,12 @@ from torch import Tensor, distributed, nn
 from stillspeak.errors import RunError
 from stillspeak.training.tensors import seeded
 
-_LONGEST_WAIT = timedelta(hours=4)  # of one process for another, while clips are decoded for the first time
+_LONGEST_WAIT = timedelta(hours=4)  # processes wait so long for another one that decodes clips for the first time
 
 
 @dataclass(frozen=True)
 class Share:
-    """One part of a batch: part ``index`` of ``parts``."""
+    """Names one part of a batch: part ``index`` of ``parts``."""
 
     index: int = 0
     parts: int = 1
@@ -36,17 +37,17 @@ class Share:
 
 
 class Draws:
-    """Random numbers of one part of a batch, as if the whole batch had been drawn."""
+    """Draws random numbers for one part of a batch, the same as if the whole batch had been drawn."""
 
     def __init__(self, share: Share, *seed: int) -> None:
         self.share, self.random = share, seeded(*seed)
 
     def uniform(self, clips: int, *shape: int) -> Tensor:
-        """Uniform in [0, 1), ``(clips, *shape)``; ``clips`` of this part."""
+        """Draws uniform numbers in [0, 1), ``(clips, *shape)``, for the ``clips`` of this part."""
         return self._own(torch.rand(clips * self.share.parts, *shape, generator=self.random), clips)
 
     def normal(self, clips: int, *shape: int) -> Tensor:
-        """Gaussian, ``(clips, *shape)``; ``clips`` of this part."""
+        """Draws Gaussian numbers, ``(clips, *shape)``, for the ``clips`` of this part."""
         return self._own(torch.randn(clips * self.share.parts, *shape, generator=self.random), clips)
 
     def _own(self, whole: Tensor, clips: int) -> Tensor:
@@ -54,7 +55,7 @@ class Draws:
 
 
 class Team:
-    """The processes of a training, as ``torchrun`` started them; one alone if it did not."""
+    """Joins the processes of a training, as ``torchrun`` started them; without it there is one process."""
 
     def __init__(self) -> None:
         self.rank, self.size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -67,11 +68,11 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes, says and watches."""
+        """Returns whether this process is the one that writes, prints and watches."""
         return self.rank == 0
 
     def shares(self, parts: int = 1) -> list[Share]:
-        """This process's parts of a batch, when each process cuts its share into so many."""
+        """Returns this process's parts of a batch, if each process cuts its share into ``parts``."""
         return [Share(self.rank * parts + part, self.size * parts) for part in range(parts)]
 
     def average_gradients(self, parameters: Iterable[nn.Parameter], parts: int = 1) -> None:
@@ -87,7 +88,7 @@ class Team:
                 gradient.div_(self.size * parts)
 
     def average(self, scalars: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The mean of each scalar over all processes."""
+        """Returns the mean of each scalar over all processes."""
         if self.size == 1:
             return scalars
         values = torch.stack([value.float() for value in scalars.values()])
@@ -95,7 +96,7 @@ class Team:
         return dict(zip(scalars, values / self.size, strict=True))
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so. Asked over the network and not the GPUs, which go on working."""
+        """Returns whether ``flag`` is true in any process. It asks over the network, while the GPUs go on working."""
         if self.size == 1:
             return flag
         said = torch.tensor(float(flag))
@@ -103,12 +104,12 @@ class Team:
         return bool(said)
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Waits until every process has come here."""
         if self.size > 1:
             distributed.barrier()
 
     def synchronise_norms(self, network: nn.Module) -> None:
-        """Batch norms take their statistics over the clips of all processes. In place."""
+        """Replaces batch norms, in place, by ones that take their statistics over the clips of all processes."""
         if self.size == 1:
             return
         for module in network.modules():
@@ -117,7 +118,7 @@ class Team:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum of a tensor over all processes, and of its gradient on the way back."""
+    """Sums a tensor over all processes, and its gradient on the way back."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ class _Sum(torch.autograd.Function):
 
 
 class _TeamNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over all processes; ``nn.SyncBatchNorm`` works on GPUs alone."""
+    """Normalises batches over all processes; ``nn.SyncBatchNorm`` works on GPUs alone."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
         if not self.training:

@@ -1,6 +1,6 @@
-"""What goes wrong in a training, said in a sentence with what to do about it. Ours.
+"""Finds what goes wrong in a training, and says in a sentence what to do about it. Ours.
 
-Not-a-number is always an end; the rest is said, or ends the run too if the config asks for it.
+Not-a-number always ends a run. Everything else is a warning, or ends the run too if the config asks for it.
 """
 
 import math
@@ -9,23 +9,23 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-_STILL = 0.3  # spread of the opening against real mouths, below which a mouth stands
-_ALWAYS = 0.98  # share of right answers from which a discriminator teaches nothing
-_IN_A_ROW = 10  # logged steps
+_STILL = 0.3  # a mouth stands still if the spread of its opening is below this
+_ALWAYS = 0.98  # a discriminator with this share of right answers teaches nothing
+_IN_A_ROW = 10  # a discriminator must be right for so many logged steps in a row
 
 
 def not_finite(scalars: Mapping[str, float]) -> list[str]:
-    """Names of the scalars that are not a number or without bound."""
+    """Returns the names of the scalars that are not a number or infinite."""
     return [name for name, value in scalars.items() if not math.isfinite(value)]
 
 
 def all_numbers(weights: Iterable[Tensor]) -> bool:
-    """Whether no weight has become not-a-number or infinite; a GPU is asked once."""
+    """Returns whether no weight is not-a-number or infinite, with a single question to a GPU."""
     return bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all())
 
 
 def standing_mouth(figures: Mapping[str, float]) -> str:
-    """A sentence if the mouth hardly moves on any split, or nothing."""
+    """Returns a sentence if the mouth hardly moves on any split, or an empty text."""
     still = [name for name, value in figures.items() if name.endswith("opening_spread") and value < _STILL]
     if not still:
         return ""
@@ -42,7 +42,7 @@ class Collapse:
         self.rows: dict[str, int] = {}
 
     def sees(self, scalars: Mapping[str, float]) -> str:
-        """A sentence when a discriminator has just been always right for ten logged steps, or nothing."""
+        """Returns a sentence when a discriminator has just been right for ten logged steps, or an empty text."""
         said = []
         for name in [key.removesuffix("_right_on_real") for key in scalars if key.endswith("_right_on_real")]:
             right = min(scalars[f"{name}_right_on_real"], scalars[f"{name}_right_on_fake"])

@@ -1,6 +1,6 @@
-"""A trained generator as one safetensors file: half precision, with its config, mouth code and history.
+"""Keeps a trained generator as one safetensors file in half precision, with its config, mouth code and history.
 
-The next training starts from it (``train --init``), and its history goes on with it.
+The next training can start from it (``train --init``), and continues its history.
 """
 
 import contextlib
@@ -21,20 +21,20 @@ from stillspeak.training.run import BEST, CHECKPOINT, config_from_dict, config_t
 from stillspeak.training.trouble import all_numbers
 
 GENERATOR = "generator.safetensors"
-MOUTH = "mouth."  # what the weights of the mouth decoder begin with
-CONTEXT = "context."  # what the weights of the Context Encoder begin with
-ANEW = "sound: begun anew"  # in a history, from where the Context Encoder is another
-Stage = dict[str, Any]  # phase, steps, frames, hours, hardware, speakers: one stretch of training
+MOUTH = "mouth."  # the names of the mouth decoder's weights begin with this
+CONTEXT = "context."  # the names of the Context Encoder's weights begin with this
+ANEW = "sound: begun anew"  # marks in a history where another Context Encoder begins
+Stage = dict[str, Any]  # one stretch of training: phase, steps, frames, hours, hardware, speakers
 
 
 def remark(what: str) -> Stage:
-    """A stage without training, as the history notes it."""
+    """Returns an entry of the history for a change without training."""
     done = {"run": "", "phase": what, "steps": 0, "frames": 0, "hours": 0.0, "hardware": "-"}
     return {**done, "corpora": [], "speakers": {}}
 
 
 class Trained(NamedTuple):
-    """What training leaves behind."""
+    """Holds what a training leaves: config, weights, mouth code and history."""
 
     config: Config
     weights: dict[str, Tensor]  # the running average, float32
@@ -43,7 +43,7 @@ class Trained(NamedTuple):
 
 
 def find_weights(model: Path) -> Path:
-    """The weights in a run or an exported model folder, or the file itself. Raises ModelError if there are none."""
+    """Finds the file of weights in a run or a model folder, or takes the file itself. Raises ModelError if there is none."""
     for path in (model, model / BEST, model / CHECKPOINT, model / GENERATOR):
         if path.is_file():
             return path
@@ -51,10 +51,10 @@ def find_weights(model: Path) -> Path:
 
 
 def read_generator(model: Path) -> Trained:
-    """The averaged generator of a run or a model.
+    """Reads the averaged generator of a run or a model.
 
     Raises:
-        ModelError: if there is none, or the file holds something else.
+        ModelError: if there are no weights, or the file holds something else.
     """
     path = find_weights(model)
     tensors, metadata = load_tensors(path)
@@ -77,7 +77,7 @@ def read_generator(model: Path) -> Trained:
 
 
 def describe_generator(config: Config, code: MouthCode, history: list[Stage]) -> dict[str, str]:
-    """The metadata that ``read_generator`` wants beside the tensors."""
+    """Returns the metadata that ``read_generator`` needs beside the tensors."""
     return {
         "config": json.dumps(config_to_dict(config)),
         "mouth_code_scale": repr(code.scale),
@@ -91,15 +91,15 @@ def write_generator(path: Path, trained: Trained) -> None:
     tensors["mouth_code.basis"] = torch.from_numpy(trained.code.basis)
     metadata = describe_generator(trained.config, trained.code, trained.history)
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path, metadata)
-    with contextlib.suppress(OSError):  # safetensors gives it to its owner alone; some drives let nobody change that
+    with contextlib.suppress(OSError):  # safetensors lets only the owner read it; some drives refuse to change that
         path.chmod(0o644)
 
 
 def load_generator(model: Path, generator: Generator) -> Trained:
     """Fills a generator from a run or a model of the same sizes.
 
-    A Context Encoder that hears otherwise (other bands, another rate, other layers) stays as it is: sound is learnt anew, and the
-    history says so (``ANEW``).
+    A Context Encoder that hears otherwise (other bands, rate or layers) stays as it is. Then the training learns sound
+    anew, and the history says so (``ANEW``).
 
     Raises:
         ModelError: if there are no weights or they are of other sizes.
@@ -109,7 +109,7 @@ def load_generator(model: Path, generator: Generator) -> Trained:
         kept = {name: value for name, value in generator.state_dict().items() if name.startswith(CONTEXT)}
         weights = {name: value for name, value in trained.weights.items() if not name.startswith(CONTEXT)} | kept
         trained = trained._replace(weights=weights, history=[*trained.history, remark(ANEW)])
-    if generator.mouth is not None and trained.config.generator.mouth is None:  # it is drawn larger from now on
+    if generator.mouth is not None and trained.config.generator.mouth is None:  # the mouth decoder is new
         begun = {name: value for name, value in generator.state_dict().items() if name.startswith(MOUTH)}
         trained = trained._replace(weights=trained.weights | begun)
     try:
@@ -120,7 +120,7 @@ def load_generator(model: Path, generator: Generator) -> Trained:
 
 
 def fill_generator(generator: Generator, trained: Trained) -> None:
-    """Fills a generator with what was read from a model. Raises ModelError if it is of other sizes."""
+    """Fills a generator with the weights of a model. Raises ModelError if they are of other sizes."""
     try:
         generator.load_state_dict(trained.weights)
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""The verbs of the command line. Each imports its package when it runs, so that ``--help`` answers at once.
+"""Defines the verbs of the command line. Each imports its package when it runs, so that ``--help`` answers at once.
 
 - ``film.py`` adds the verbs animate, faces, inspect and serve.
 - ``learning.py`` adds the verbs prepare, data, train, resume, runs and export.
@@ -25,7 +25,7 @@ Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def verb(
     verbs: Verbs, name: str, what: str, example: str, run: Callable[[argparse.Namespace], None] | None = None
 ) -> argparse.ArgumentParser:
-    """Adds a verb: its name, what it does, an example for its help, and what runs it (its steps, if it has some)."""
+    """Adds a verb with its name, a sentence and an example for its help, and the function that runs it (None if its steps do)."""
     parser = verbs.add_parser(name, help=what, description=what, epilog=f"Example: {example}")
     if run is not None:
         parser.set_defaults(run=run)
@@ -34,7 +34,7 @@ def verb(
 
 @contextmanager
 def spoken_warnings() -> Iterator[None]:
-    """Inside, a ``StillspeakWarning`` is one sentence on stderr; all other warnings are shown as they always are."""
+    """Prints every ``StillspeakWarning`` inside a ``with`` as one sentence on stderr; other warnings look as they always do."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", StillspeakWarning)
         plain = warnings.showwarning
@@ -50,7 +50,7 @@ def spoken_warnings() -> Iterator[None]:
 
 
 def choose_clips(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--split`` and ``--speakers`` of a prepared folder."""
+    """Adds ``--split`` and ``--speakers``, which choose clips of a prepared folder."""
     parser.add_argument(
         "--split",
         default=None,
@@ -61,19 +61,19 @@ def choose_clips(parser: argparse.ArgumentParser) -> None:
 
 
 def speakers_of(arguments: argparse.Namespace) -> list[str] | None:
-    """The names of ``--speakers``; None for all."""
+    """Returns the names that ``--speakers`` gives, or None for all speakers."""
     return [name.strip() for name in arguments.speakers.split(",") if name.strip()] or None
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--model``."""
+    """Adds ``--model``, which names a model."""
     parser.add_argument(
         "--model", default="default", help="a shipped model's name, or an exported folder (default: default)"
     )
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--host`` and ``--port`` of a server."""
+    """Adds ``--host`` and ``--port``, which say where a server listens."""
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -85,7 +85,7 @@ def add_address(parser: argparse.ArgumentParser) -> None:
 
 
 def add_proxies(parser: argparse.ArgumentParser) -> None:
-    """Adds what a server behind a reverse proxy is told."""
+    """Adds the options by which a server learns of the reverse proxy before it."""
     parser.add_argument(
         "--allow-origin",
         action="append",
@@ -98,7 +98,7 @@ def add_proxies(parser: argparse.ArgumentParser) -> None:
         "--root-path",
         default="",
         metavar="PATH",
-        help="the path at which a proxy shows the server, such as /talk (default: /)",
+        help="the path under which a proxy offers the server, such as /talk (default: /)",
     )
     parser.add_argument(
         "--forwarded-allow-ips",
@@ -110,7 +110,7 @@ def add_proxies(parser: argparse.ArgumentParser) -> None:
 
 
 def proxies_of(arguments: argparse.Namespace) -> "Proxies":
-    """What ``add_proxies`` has read."""
+    """Returns the values of the options that ``add_proxies`` added."""
     from stillspeak.serving.proxies import Proxies
 
     trusted = arguments.forwarded_allow_ips

@@ -1,4 +1,4 @@
-"""Verbs that make and show films: animate, faces, inspect, serve."""
+"""Defines the verbs that make and show films: animate, faces, inspect, serve."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillspeak.verbs import Verbs, add_address, add_model, add_proxies, proxies_of, verb
 
-_DIGITS = 9  # of a face's number
+_DIGITS = 9  # the most digits that a face's number may have
 _WEEK_MINUTES = 7 * 24 * 60
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _add_animate(verbs: Verbs) -> None:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    """What is read and written, and by which model."""
+    """Adds the arguments that name the files and the model."""
     parser.add_argument("photo", nargs="?", default=None, help="a picture with a face; - reads it from stdin")
     parser.add_argument(
         "speech", nargs="?", default=None, help="any sound file, or a video with sound; - reads it from stdin"
@@ -57,7 +57,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_look(parser: argparse.ArgumentParser) -> None:
-    """Which face speaks, and how the film looks."""
+    """Adds the options that say which face speaks, and how the film looks."""
     parser.add_argument(
         "--crop", action="store_true", help="write the model's own 96 x 128 frames instead of the photo"
     )
@@ -82,7 +82,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
         "--mouth",
         type=float,
         default=1.0,
-        help="how far the mouth opens, from 0 to 2; 1 is as far as the speech says (default: 1)",
+        help="how far the mouth opens, from 0 (it stays at rest) to 2 (twice as far as the model draws it) (default: 1)",
     )
     parser.add_argument(
         "--teeth",
@@ -92,7 +92,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_marks(parser: argparse.ArgumentParser) -> None:
-    """What says that the film is synthetic."""
+    """Adds the options that mark the film as synthetic."""
     parser.add_argument("--label", action="store_true", help='write "AI-generated" into a corner of the picture')
     parser.add_argument(
         "--sign-key",
@@ -104,12 +104,12 @@ def _add_marks(parser: argparse.ArgumentParser) -> None:
         "--sign-certificates",
         type=Path,
         default=None,
-        help="the PEM file of its certificate chain (default: no manifest)",
+        help="the PEM file of the key's certificate chain; --sign-key needs it (default: no manifest)",
     )
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
-    """Many films from a list."""
+    """Adds the options that make many films from a list."""
     parser.add_argument(
         "--batch",
         type=Path,
@@ -173,7 +173,7 @@ def _signature(arguments: argparse.Namespace) -> "Signature | None":
 
 
 def _by_face(voices: list[str]) -> dict[int, str]:
-    """Files by the number of the face, of arguments like ``2:b.wav``."""
+    """Reads arguments like ``2:b.wav`` into files by the number of the face."""
     from stillspeak.errors import OutputError
 
     found: dict[int, str] = {}
@@ -227,7 +227,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 def _add_serve(verbs: Verbs) -> None:
     example = "stillspeak serve --port 8000"
-    parser = verb(verbs, "serve", "Serve the model to browsers: speech in, the talking face out.", example, _serve)
+    parser = verb(verbs, "serve", "Serve the model to browsers, which send speech and show the face.", example, _serve)
     add_address(parser)
     add_model(parser)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Verbs that judge models and make the paper's tables and figures: evaluate, compare, ablate, figures, bench."""
+"""Defines the verbs that judge models and make the paper's tables and figures: evaluate, compare, ablate, figures, bench."""
 
 import argparse
 from pathlib import Path
@@ -177,7 +177,7 @@ def _add_figures(verbs: Verbs) -> None:
     )
     choose_clips(parser)
     parser.add_argument(
-        "--clips", type=int, default=8, help="the number of clips in which moments are looked for (default: 8)"
+        "--clips", type=int, default=8, help="how many clips are searched for the moments of the figures (default: 8)"
     )
     parser.add_argument(
         "--faces", nargs="+", default=[], metavar="PHOTO", help="photos for figure 6 (default: clips of other speakers)"
@@ -188,7 +188,7 @@ def _add_figures(verbs: Verbs) -> None:
 def _figures(arguments: argparse.Namespace) -> None:
     from stillspeak.experiments.figures import make_figures
 
-    said = make_figures(
+    captions = make_figures(
         arguments.data,
         arguments.output,
         model=arguments.model,
@@ -200,7 +200,7 @@ def _figures(arguments: argparse.Namespace) -> None:
         faces=arguments.faces,
         seed=arguments.seed,
     )
-    for name, text in said.items():
+    for name, text in captions.items():
         print(f"{name}: {text}")
     print(arguments.output)
 
@@ -223,7 +223,7 @@ def _add_bench(verbs: Verbs) -> None:
     parser.add_argument(
         "--model",
         default="default",
-        help="the model to time in ONNX Runtime: a shipped one's name, or an exported folder (default: default)",
+        help="the model to time in ONNX Runtime: a shipped model's name, or an exported folder (default: default)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Verbs that prepare clips and train: prepare, data, train, resume, runs, export."""
+"""Defines the verbs that prepare clips and train: prepare, data, train, resume, runs, export."""
 
 import argparse
 from pathlib import Path
@@ -33,27 +33,29 @@ def _add_prepare(verbs: Verbs) -> None:
 
 
 def _add_speakers(parser: argparse.ArgumentParser) -> None:
-    """What widens a corpus: other voices, performers; and who does the work."""
+    """Adds the options for further voices, for performers, and for a cluster that does the work."""
     parser.add_argument(
-        "--voices", type=int, default=0, help="copies of each training clip's sound with another voice (default: 0)"
+        "--voices", type=int, default=0, help="how many copies with other voices each training clip gets (default: 0)"
     )
     parser.add_argument(
-        "--readings", type=int, default=0, help="synthetic voices that read each training clip's words (default: 0)"
+        "--readings", type=int, default=0, help="how many synthetic voices read each training clip's words (default: 0)"
     )
     parser.add_argument(
         "--from",
         dest="prepared",
         type=Path,
         default=None,
-        help="for performers: the prepared folder whose clips they act (default: none)",
+        help="for performers: the prepared folder whose clips the performers act; required for them (default: none)",
     )
     parser.add_argument(
         "--landmarker",
         type=Path,
         default=None,
-        help="for performers: the file face_landmarker.task (default: it is looked for beside the head and in ../models)",
+        help="for performers: the file face_landmarker.task (default: prepare looks beside the head and in ../models)",
     )
-    parser.add_argument("--clips", type=int, default=3, help="for performers: clips of each photo (default: 3)")
+    parser.add_argument(
+        "--clips", type=int, default=3, help="for performers: how many clips each photo acts (default: 3)"
+    )
     parser.add_argument(
         "--cluster",
         default="",
@@ -203,7 +205,9 @@ def _add_train(verbs: Verbs) -> None:
     parser.add_argument(
         "--run", dest="folder", type=Path, required=True, help="the folder for the run, which must be new"
     )
-    parser.add_argument("--init", type=Path, default=None, help="the run or model to start from (default: start anew)")
+    parser.add_argument(
+        "--init", type=Path, default=None, help="the run or model to start from (default: random weights)"
+    )
     example = "stillspeak resume runs/mine"
     parser = verb(verbs, "resume", "Continue a training run from its checkpoint.", example, _resume)
     parser.add_argument("folder", type=Path, help="the folder of the run")

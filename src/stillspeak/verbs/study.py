@@ -1,4 +1,4 @@
-"""The verb study: build, serve, report."""
+"""Defines the verb study with its steps build, serve and report."""
 
 import argparse
 import sys
@@ -68,9 +68,9 @@ def _build(arguments: argparse.Namespace) -> None:
     from stillspeak.study.build import Information, build_study
 
     given = arguments.model or ["default=default"]
-    if wrong := [one for one in given if not all(one.partition("="))]:
+    if wrong := [model for model in given if not all(model.partition("="))]:
         raise DataError(f"--model wants NAME=MODEL, such as ours=default, not {wrong[0]}.")
-    models = dict(one.split("=", 1) for one in given)
+    models = dict(model.split("=", 1) for model in given)
     if len(models) < len(given):
         raise DataError("Two models have the same name.")
     information = Information(**{name: getattr(arguments, name).strip() for name in _INFORMATION})
@@ -87,14 +87,14 @@ def _build(arguments: argparse.Namespace) -> None:
         information=information,
     )
     if missing := information.missing:
-        wanted = ", ".join(f"--{name}" for name in missing)
-        told = f"The page on which visitors agree to take part says nothing of {wanted}; an ethics board will want it."
-        print(f"stillspeak: {told}", file=sys.stderr)
+        options = ", ".join(f"--{name}" for name in missing)
+        note = f"The page on which visitors agree to take part says nothing of {options}; an ethics board will want it."
+        print(f"stillspeak: {note}", file=sys.stderr)
     print(f"{len(study.films)} videos; next: stillspeak study serve {arguments.output}")
 
 
 def _shown(arguments: argparse.Namespace) -> tuple[int, int] | None:
-    """How many videos, or pairs, a visitor sees; None where nothing is said."""
+    """Returns how many videos, or pairs, a visitor sees; None if the option is not given."""
     from stillspeak.errors import DataError
 
     if not arguments.shown:

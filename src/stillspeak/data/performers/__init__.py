@@ -1,4 +1,4 @@
-"""Performers: synthetic speakers with real teeth, drawn from one still, a 3D head and a real performance. Ours.
+"""Makes performers: synthetic speakers with teeth, drawn from one still, a 3D head and a real performance. Ours.
 
 - ``make.py`` prepares the clips of every performer, and goes on where it stopped.
 - ``head.py`` reads the 3D head.

@@ -1,7 +1,7 @@
-"""From a real performance to the expressions of another head: its blendshapes, corrected until the lips' landmarks go as far.
+"""Turns a real performance into expressions of another head: its blendshapes, corrected until the lips move as far.
 
-A blendshape network damps lips and brows. So each frame's coefficients are those that bring the other head's lips, chin and
-brows, in outer-eye distances, to where the performer's go, and lie near what the network says: regularised least squares within
+A blendshape network damps lips and brows. So each frame's coefficients are those that move the other head's lips, chin and
+brows, in outer-eye distances, as far as the performer's, and that stay near the network's: regularised least squares within
 bounds.
 """
 
@@ -16,30 +16,30 @@ from stillspeak.data.performers.tracking import BLENDSHAPES, Tracked, Tracker
 from stillspeak.errors import FaceError
 
 _ENLARGED = 4  # ours: a prepared crop is small for the tracker
-_STEADY = np.r_[27:31, 36, 39, 42, 45]  # bridge of the nose, corners of the eyes: what speech does not move
+_STEADY = np.r_[27:31, 36, 39, 42, 45]  # bridge of the nose and corners of the eyes, which speech does not move
 _CHIN, _BROWS, _LIPS = np.r_[6:11], np.r_[17:27], np.r_[48:68]
 FOLLOWED = np.r_[_CHIN, _BROWS, _LIPS]
 _WEIGHTS = np.r_[np.full(5, 0.3), np.full(10, 0.3), np.full(12, 1.0), np.full(8, 1.5)]
-_WEIGHTS[[15, 21, 27, 31]] = 2.0  # the corners, by which a mouth is wide
-_NEAR_NETWORK = 2e-5  # ours: how dear a unit away from the network's is, against squared outer-eye distances
-_LEAST, _MOST = -0.15, 1.2  # ours: of a coefficient; a little below rest, since a photo's rest is seldom the head's
-_GAIN = 1.05  # fitted: what bounds and steadying take away, over eleven clips of eight performers on eleven people
+_WEIGHTS[[15, 21, 27, 31]] = 2.0  # the corners of the mouth, which say how wide it is
+_NEAR_NETWORK = 2e-5  # ours: the cost of a unit away from the network's, against squared outer-eye distances
+_LEAST, _MOST = -0.15, 1.2  # ours: bounds of a coefficient; a photo's rest is seldom the head's, so below 0 too
+_GAIN = 1.05  # makes up for bounds and steadying; fitted over eleven clips of eight performers on eleven people
 _SWEEPS = 40
-_CLOSED = 0.015  # ours, of the outer-eye distance: lips so near are closed
-_FEWEST_CLOSED = 4  # frames; of a mouth that is never closed, those with the least opening stand for it
-_SHUT_SCORE = 0.6  # ours: of the tracker's blinks, eyes that are shut
+_CLOSED = 0.015  # ours: lips are closed if they are so near, as a share of the outer-eye distance
+_FEWEST_CLOSED = 4  # if fewer frames are closed, so many with the least opening count as closed
+_SHUT_SCORE = 0.6  # ours: eyes are shut at this blink score of the tracker
 _UNUSED = ("cheekRaiser", "Pupil", "eyeLook", "eyeSquint", "eyeWide", "eyeBlink", "cheek", "noseSneer", "mouthRoll")
-_STEADYING = 0.1, 0.8, 0.1  # ours: over three frames
+_STEADYING = 0.1, 0.8, 0.1  # ours: the weights of three frames
 
 
 class Performance(NamedTuple):
-    """What a face does in a clip.
+    """Holds what a face does in a clip.
 
     Attributes:
         moved: how far the followed landmarks are from their place at rest, in outer-eye distances, ``(time, 35, 2)``.
-        blendshapes: from 0 to 1, less those at rest, ``(time, 52)``.
+        blendshapes: the tracker's scores from 0 to 1, less those at rest, ``(time, 52)``.
         shut: how far left and right eye are closed, 0 to 1, ``(time, 2)``.
-        opening, width: of the mouth, in outer-eye distances, ``(time,)``.
+        opening, width: the opening and the width of the mouth, in outer-eye distances, ``(time,)``.
     """
 
     moved: NDArray[np.float32]
@@ -50,7 +50,7 @@ class Performance(NamedTuple):
 
 
 def watch(frames: NDArray[np.uint8], tracker: Tracker) -> Performance:
-    """The performance of a clip's aligned frames ``(time, 128, 96, 3)``.
+    """Tracks a clip's aligned frames ``(time, 128, 96, 3)``, and returns the performance.
 
     Raises:
         FaceError: if the tracker finds no face in a frame.
@@ -73,7 +73,7 @@ def watch(frames: NDArray[np.uint8], tracker: Tracker) -> Performance:
 
 
 def steadied(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Landmarks ``(time, 68, 2)`` in outer-eye distances, with the head held still."""
+    """Returns landmarks ``(time, 68, 2)`` in outer-eye distances, with the head held still."""
     mean = landmarks.mean(axis=0)
     unit = np.linalg.norm(mean[45] - mean[36])
     out = []
@@ -87,13 +87,13 @@ def steadied(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def measured(landmarks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Opening between the inner lips and distance of the mouth's corners, ``(time,)`` each, in the landmarks' unit."""
+    """Returns the opening between the inner lips and the distance of the mouth's corners, ``(time,)`` each, in their unit."""
     gaps = np.linalg.norm(landmarks[:, [61, 62, 63]] - landmarks[:, [67, 66, 65]], axis=2).mean(axis=1)
     return gaps, np.linalg.norm(landmarks[:, 54] - landmarks[:, 48], axis=1)
 
 
 def _shut(blendshapes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far both eyes are closed, of the tracker's scores; eyes shut together, so both take the mean."""
+    """Returns how far both eyes are closed, by the mean of the tracker's two scores, for eyes shut together."""
     scores = blendshapes[:, [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]]
     both = scores.mean(axis=1)
     calm = float(np.median(both))
@@ -108,7 +108,7 @@ def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def network_names(names: tuple[str, ...]) -> list[int]:
-    """For each of the head's expressions, which of the tracker's blendshapes it is; -1 for those that it has not."""
+    """Returns for each of the head's expressions the number of the tracker's blendshape; -1 if it has none."""
     said = []
     for name in names:
         plain = name.replace("_L", "Left").replace("_R", "Right")
@@ -118,9 +118,9 @@ def network_names(names: tuple[str, ...]) -> list[int]:
 
 
 def coefficients(sitter: Sitter, performance: Performance) -> NDArray[np.float32]:
-    """How much of each of the head's expressions, frame by frame: ``(time, expressions)``; blinks are not among them.
+    """Solves for how much of each of the head's expressions each frame has, ``(time, expressions)``, without blinks.
 
-    They are exact where the sitter's own landmarks go as far as the performer's.
+    A solution is exact if the sitter's own landmarks move as far as the performer's.
     """
     said = network_names(sitter.names)
     used = [k for k, name in enumerate(sitter.names) if said[k] >= 0 and not name.startswith(_UNUSED)]
@@ -138,7 +138,7 @@ def coefficients(sitter: Sitter, performance: Performance) -> NDArray[np.float32
 def _bounded(
     normal: NDArray[np.float64], right: NDArray[np.float64], start: NDArray[np.floating]
 ) -> NDArray[np.float64]:
-    """Least squares within bounds, one problem a row of ``right``: coordinate by coordinate."""
+    """Solves least squares within bounds coordinate by coordinate, one problem for each row of ``right``."""
     found = start.clip(_LEAST, _MOST).astype(np.float64)
     for _ in range(_SWEEPS):
         for k in range(len(normal)):

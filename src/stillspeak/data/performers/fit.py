@@ -1,6 +1,6 @@
-"""A 3D head laid over the face of a photo: identity and pose by least squares, then a smooth warp of what is left.
+"""Lays a 3D head over the face of a photo: identity and pose by least squares, then a smooth warp for the remaining error.
 
-Pose is scaled orthographic: picture = scale * (the first two rows of a rotation) * head + shift, with y downwards. Given the
+The pose is scaled orthographic: picture = scale * (the first two rows of a rotation) * head + shift, with y downwards. Given the
 pose, the identity is a linear problem, and the other way round; a few rounds of both are enough.
 """
 
@@ -14,23 +14,23 @@ from stillspeak.errors import FaceError
 
 Points = NDArray[np.float32]
 _ROUNDS = 8
-_SMOOTHNESS = 0.35  # ours, of the outer-eye distance: how far a landmark's correction reaches
-_TRUST = 1e-2  # ours: of landmarks in the warp; 0 would follow each of them exactly
-_IDENTITY = 4e-4  # ours: how dear one unit of identity is, against squared errors in outer-eye distances
+_SMOOTHNESS = 0.35  # ours: a landmark's correction reaches this share of the outer-eye distance
+_TRUST = 1e-2  # ours: how much the warp smooths over the landmarks; 0 would follow each of them exactly
+_IDENTITY = 4e-4  # ours: the cost of one unit of identity, against squared errors in outer-eye distances
 _CONTOUR_WEIGHT = 0.3  # ours: the jaw's points slide along its edge
 _CONTOUR = slice(0, 17)
-_MOST_ERROR = 0.12  # ours, of the outer-eye distance
+_MOST_ERROR = 0.12  # ours: the largest error of a fit, as a share of the outer-eye distance
 EYE_CORNERS = 36, 45
 
 
 class Fit(NamedTuple):
-    """A head laid over a face.
+    """Holds a head that was laid over a face.
 
     Attributes:
-        points: where each vertex is in the picture, x and y in pixels and height towards the camera, float32 ``(26719, 3)``.
-        turn: from the head's directions to the picture's, times pixels a cm, float32 ``(3, 3)``: rows are x, y (down), nearness.
-        identity: how much of each identity direction, float32 ``(identities,)``.
-        error: median distance of its landmarks from the photo's before the warp, in outer-eye distances.
+        points: each vertex in the picture: x, y and height towards the camera in pixels, float32 ``(26719, 3)``.
+        turn: the rotation from head to picture, times pixels a cm, float32 ``(3, 3)``; its rows are x, y (down), nearness.
+        identity: how much of each identity direction the face has, float32 ``(identities,)``.
+        error: the median distance of its landmarks from the photo's before the warp, in outer-eye distances.
     """
 
     points: Points
@@ -68,16 +68,16 @@ def fit(head: Head, landmarks: Points) -> Fit:
 
 
 def eye_distance(landmarks: NDArray[np.floating]) -> float:
-    """Distance of the outer corners of the eyes, of landmarks ``(68, 2 or 3)``."""
+    """Returns the distance of the outer corners of the eyes in landmarks ``(68, 2 or 3)``."""
     return float(np.linalg.norm(landmarks[EYE_CORNERS[1], :2] - landmarks[EYE_CORNERS[0], :2]))
 
 
 def pose(
     shape: NDArray[np.floating], landmarks: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The scaled rotation ``(3, 3)`` and the shift ``(2,)`` that take a shape ``(n, 3)`` to points of a picture ``(n, 2)``.
+    """Finds the scaled rotation ``(3, 3)`` and the shift ``(2,)`` that take a shape ``(n, 3)`` to points of a picture ``(n, 2)``.
 
-    The rows are x, y (down) and nearness; their length is pixels a unit of the shape.
+    The rows of the rotation are x, y (down) and nearness; their length is the pixels in a unit of the shape.
     """
     weights = weights / weights.sum()
     middle, place = weights @ shape, weights @ landmarks
@@ -99,7 +99,7 @@ def _identity(
     weights: NDArray[np.float64],
     unit: float,
 ) -> NDArray[np.float64]:
-    """The identity that brings the shape's points nearest to the landmarks, the mean face where they say little."""
+    """Finds the identity that brings the shape's points nearest to the landmarks; where they say little, it is the mean face."""
     rest = (landmarks - neutral @ turn[:2].T - shift) / unit
     moves = (shapes @ turn[:2].T).reshape(len(shapes), -1).T / unit
     trusted = np.repeat(weights, 2)[:, None] * moves
@@ -110,7 +110,7 @@ def _identity(
 def _warp(
     found: NDArray[np.floating], wanted: Points, places: NDArray[np.floating], unit: float
 ) -> NDArray[np.floating]:
-    """How far a smooth field that takes the points found to those wanted moves other places, ``(n, 2)``."""
+    """Returns how far a smooth field that moves the found points to the wanted ones moves other places, ``(n, 2)``."""
     wide = _SMOOTHNESS * unit
 
     def near(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:

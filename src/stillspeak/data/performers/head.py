@@ -1,7 +1,7 @@
-"""The 3D head: ICT-FaceKit (MIT licence), as it is published (``FaceXModel/*.obj``) or packed into one ``.npz``.
+"""Reads the 3D head: ICT-FaceKit (MIT licence), as it is published (``FaceXModel/*.obj``) or packed into one ``.npz``.
 
-Li, Bladin, Zhao et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020. Its mesh always has the same
-vertices, so that its parts are known by their numbers.
+Source: Li, Bladin, Zhao et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020. The mesh always has the
+same vertices, so its parts are known by their numbers.
 """
 
 import json
@@ -24,13 +24,13 @@ _LANDMARKS = 68
 
 
 class Head(NamedTuple):
-    """A head that can be anybody's.
+    """Holds a head that can take anybody's shape.
 
     Attributes:
-        neutral: vertices in cm, float32 ``(26719, 3)``: x to the head's left, y up, z to the front.
-        identities: how each identity direction moves them, float16 ``(identities, 26719, 3)``.
-        expressions: how each expression moves them, float16 ``(expressions, 26719, 3)``.
-        names: of the expressions; ARKit's, with ``_L`` and ``_R``.
+        neutral: the vertices in cm, float32 ``(26719, 3)``: x to the head's left, y up, z to the front.
+        identities: how each identity direction moves the vertices, float16 ``(identities, 26719, 3)``.
+        expressions: how each expression moves the vertices, float16 ``(expressions, 26719, 3)``.
+        names: ARKit's names of the expressions, with ``_L`` and ``_R``.
         triangles: three vertices each, int32 ``(n, 3)``.
         landmarks: the vertex of each of the 68 points, int32 ``(68,)``.
     """
@@ -43,14 +43,14 @@ class Head(NamedTuple):
     landmarks: NDArray[np.int32]
 
     def within(self, *parts: slice) -> NDArray[np.int32]:
-        """The triangles all of whose corners lie in these parts, ``(n, 3)``."""
+        """Returns the triangles whose corners all lie in these parts, ``(n, 3)``."""
         inside = np.zeros(len(self.neutral), bool)
         for part in parts:
             inside[part] = True
         return self.triangles[inside[self.triangles].all(axis=1)]
 
     def expression(self, name: str) -> NDArray[np.float32]:
-        """How an expression moves the vertices, ``(26719, 3)``."""
+        """Returns how an expression moves the vertices, ``(26719, 3)``."""
         return self.expressions[self.names.index(name)].astype(np.float32)
 
 
@@ -85,7 +85,7 @@ def _read_packed(path: Path) -> Head:
 
 
 def _read_folder(folder: Path) -> Head:
-    """The head of a folder of meshes: the neutral one, ``identity000.obj`` and so on, all others are expressions."""
+    """Reads a folder of meshes: the neutral one, the identities ``identity000.obj`` and so on; all others are expressions."""
     missing = [name for name in (_NEUTRAL, _INDICES) if not (folder / name).is_file()]
     if missing:
         raise DataError(f"{folder} holds no {missing[0]}; it is no FaceXModel folder of ICT-FaceKit.")
@@ -117,10 +117,10 @@ def _moved(mesh: Path, neutral: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def read_obj(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Vertices ``(n, 3)`` and triangles ``(m, 3)`` of a Wavefront OBJ file; faces of more corners are cut from their first.
+    """Reads vertices ``(n, 3)`` and triangles ``(m, 3)`` of a Wavefront OBJ file; it cuts larger faces into triangles.
 
     Raises:
-        DataError: if it is damaged.
+        DataError: if the file is damaged.
     """
     lines = _lines(path)
     triangles: list[tuple[int, int, int]] = []

@@ -1,7 +1,7 @@
-"""Eyelids: the upper ones come down to the lower ones exactly, in skin that a photo of open eyes shows little of.
+"""Closes eyes: moves the upper lids down exactly to the lower ones, although a photo of open eyes hardly shows their skin.
 
-The head's own blink is made for its own eyes. Here each column of the lid goes as far as this eye is open there. It shows the
-skin between brow and fold, stretched; the lashes' line goes along with the edge.
+The head's own blink fits its own eyes. Here each column of the lid goes as far as this eye is open there. The lid shows the skin
+between brow and fold, stretched; the line of the lashes goes along with the edge.
 """
 
 from typing import NamedTuple
@@ -15,24 +15,24 @@ from stillspeak.data.performers.sitter import Sitter
 _UPPER, _LOWER = ((36, 37, 38, 39), (42, 43, 44, 45)), ((36, 41, 40, 39), (42, 47, 46, 45))
 BLINKS = "eyeBlink_R", "eyeBlink_L"  # the eye that is left in the picture is the head's right one
 _BROW = (17, 18, 19, 20, 21), (22, 23, 24, 25, 26)
-_BROW_HAIR = 0.09  # ours, of the outer-eye distance: from the brow's landmarks down to bare skin
-_TO_BROW = 0.8  # ours: of the bare skin between the lid's edge and the brow, what a shut lid stretches
-_CLEAN = 0.85, 0.5  # ours: most of a shut lid is the skin above the fold, the rest of that skin its last part
-_LASHES = 0.018  # ours, of the outer-eye distance: above the edge, a line that is not stretched
-_INTO_EYE = 0.004  # ours, of the outer-eye distance: below the edge, which lashes still colour
-_PAST = 0.02  # ours, of the outer-eye distance: the upper lid comes so far over the lower
-_AROUND = 0.09  # ours, of the outer-eye distance: columns so near go down alike
-_ASIDE = 0.4  # ours: of the most that a column goes down; those that go less keep more of their own colour
-_FORWARD = 0.01  # ours, of the outer-eye distance: it passes before it
-_GOES_DOWN = 0.3  # of the most that the head's own blink moves: what is folded behind the edge belongs to the upper lid
+_BROW_HAIR = 0.09  # ours: bare skin begins so far below the brow's landmarks, as a share of the outer-eye distance
+_TO_BROW = 0.8  # ours: a shut lid stretches this share of the bare skin between its edge and the brow
+_CLEAN = 0.85, 0.5  # ours: the upper 0.85 of a shut lid shows the upper half of that skin, which lies above the fold
+_LASHES = 0.018  # ours: a line so high above the edge is not stretched, as a share of the outer-eye distance
+_INTO_EYE = 0.004  # ours: lashes still colour so much below the edge, as a share of the outer-eye distance
+_PAST = 0.02  # ours: the upper lid comes so far over the lower one, as a share of the outer-eye distance
+_AROUND = 0.09  # ours: columns so near go down alike, as a share of the outer-eye distance
+_ASIDE = 0.4  # ours: columns that go down less than this share of the most keep more of their own colour
+_FORWARD = 0.01  # ours: the upper lid passes so far before the lower one, as a share of the outer-eye distance
+_GOES_DOWN = 0.3  # vertices that the head's own blink moves by more than this share of the most are the upper lid's
 
 
 class Lids(NamedTuple):
-    """The lids of a sitter.
+    """Holds the lids of a sitter.
 
     Attributes:
-        moves: how each vertex goes when the eyes shut, float32 ``(2, 21451, 3)``: right eye, left eye.
-        taken: how much higher each takes its colour from then, in pixels, float32 ``(21451,)``.
+        moves: how each vertex moves when the right or the left eye shuts, float32 ``(2, 21451, 3)``.
+        taken: how many pixels higher each vertex takes its colour from when the eye is shut, float32 ``(21451,)``.
     """
 
     moves: NDArray[np.float32]
@@ -40,7 +40,7 @@ class Lids(NamedTuple):
 
 
 def lids(sitter: Sitter) -> Lids:
-    """How a sitter's eyes shut."""
+    """Returns how a sitter's eyes shut."""
     points, marks = sitter.points, sitter.points[sitter.landmarks, :2]
     moves = np.zeros((2, len(points), 3), np.float32)
     taken = np.zeros(len(points), np.float32)
@@ -71,7 +71,7 @@ def _way(
     share: NDArray[np.float32],
     unit: float,
 ) -> NDArray[np.float32]:
-    """How far down each column goes: at the edge as far as the eye is open there, above it as far as around it."""
+    """Returns how far each column goes down: at the edge as far as the eye is open there, above it as far as around it."""
     grid = np.arange(x.min(), x.max(), 1.0, dtype=np.float32)
     inside = (grid > upper[:, 0].min()) & (grid < upper[:, 0].max())
     gap = np.where(inside, (_curve(lower, grid) - _curve(upper, grid)).clip(0) + _PAST * unit, 0)
@@ -82,7 +82,7 @@ def _way(
 
 
 def _curve(knots: NDArray[np.floating], x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cubic through four points, level beyond its ends."""
+    """Returns the cubic through four points; beyond its ends it is level."""
     inside = x.clip(knots[:, 0].min(), knots[:, 0].max())
     middle, half = knots[:, 0].mean(), np.ptp(knots[:, 0]) / 2
     through = np.polyfit((knots[:, 0] - middle) / half, knots[:, 1], 3)

@@ -1,7 +1,7 @@
-"""Prepares performers: for every photo of a folder some clips, each with another's performance. It goes on where it stopped.
+"""Prepares performers: every photo of a folder acts some clips of other people. It goes on where it was stopped.
 
-Beside what any prepared clip has lie ``NAME.large.mp4``, the same frames at three times the crop's size, and
-``NAME.motion.parquet``: what head, lids and mood do in each frame, and the landmarks of the drawn head.
+A performer's clip has two more files than any prepared clip. ``NAME.large.mp4`` holds the same frames at three times the crop's
+size, and ``NAME.motion.parquet`` holds what head, lids and mood do in each frame, and the landmarks of the drawn head.
 """
 
 import json
@@ -43,22 +43,22 @@ from stillspeak.whole import whole
 
 CORPUS = "performers"
 TASK = "face_landmarker.task"
-_VALIDATION_ONE_IN = 6  # of the people, by a checksum of the photo's name
+_VALIDATION_ONE_IN = 6  # one person in so many is for validation, by a checksum of the photo's name
 _PERFORMED = {"train": ("train",), "validation": ("validation", "heldout")}
 _EVENNESS = 0.5  # ours: a speaker with many clips performs more often, but not by as much
-_LARGE_CRF = 12  # ours
+_LARGE_CRF = 12  # ours: the quality of the large video in H.264
 _NO_SPEAKER = "of which no speaker is prepared."
 _NOBODY = "photo"  # the name under which a photo that cannot be used is recorded
 
 
 @dataclass(frozen=True)
 class Job:
-    """One person and what they perform.
+    """Describes one person and the clips that they act.
 
     Attributes:
-        photo: the person; what is recorded under this name says why a photo cannot be used.
-        clips: to be made.
-        performed: the prepared clips that they act, one for each.
+        photo: the person's photo; a record under its name says why a photo cannot be used.
+        clips: the clips to make.
+        performed: the prepared clips that the person acts, one for each of ``clips``.
     """
 
     photo: SourceClip
@@ -80,12 +80,12 @@ def prepare_performers(
 
     Args:
         head: ``ict_facekit.npz``, or ICT-FaceKit's folder ``FaceXModel``.
-        people: a folder of photos, one person each.
-        destination: a prepared folder, new or not; it may be ``prepared``.
-        prepared: the prepared folder whose clips are performed.
-        task: MediaPipe's ``face_landmarker.task``; looked for beside ``head`` and in ``models`` beside its folder if left out.
-        clips: of each person.
-        workers, cluster: as for ``prepare``.
+        people: a folder of photos; each shows one person.
+        destination: a prepared folder, which may be new, or ``prepared`` itself.
+        prepared: the prepared folder whose clips the people act.
+        task: MediaPipe's ``face_landmarker.task``; by default it is sought beside ``head``, and in ``models`` beside its folder.
+        clips: how many clips each person acts.
+        workers, cluster: the arguments of ``prepare``.
 
     Raises:
         DataError: if an input is missing or damaged, or holds nothing that can be used.
@@ -98,7 +98,7 @@ def prepare_performers(
     jobs = _jobs(people, prepared, clips)
     before = earlier_records(destination)
     require_same([clip for job in jobs for clip in (job.photo, *job.clips)], before, destination)
-    Tracker(task)  # LiteRT greets on stderr, so that every other refusal comes before it
+    Tracker(task)  # LiteRT prints a greeting on stderr, so every other check comes before it
     work = partial(perform, head=head, task=task, prepared=prepared, destination=destination)
     work_through(work, jobs, "person", workers, cluster)
     records = [load_record(path) for job in jobs for path in _records_of(destination, job)]
@@ -121,7 +121,7 @@ def _require_expressions(head: Head, path: Path) -> None:
 
 
 def _task(task: str | Path | None, head: Path) -> Path:
-    """The landmark model's file."""
+    """Returns the path of the landmark model's file."""
     places = [Path(task).resolve()] if task else [head.parent / TASK, head.parent.parent / "models" / TASK, head / TASK]
     for place in places:
         if place.is_file():
@@ -130,12 +130,12 @@ def _task(task: str | Path | None, head: Path) -> Path:
 
 
 def split_of(photo: str) -> str:
-    """Whether a person is trained on: train or validation, by a checksum of the photo's name."""
+    """Returns the split of a person, train or validation, by a checksum of the photo's name."""
     return "validation" if zlib.crc32(photo.encode()) % _VALIDATION_ONE_IN == 0 else "train"
 
 
 def _jobs(people: Path, prepared: Path, count: int) -> list[Job]:
-    """Every person with the clips that they perform, none of them twice."""
+    """Returns a job for every person; nobody acts a clip twice."""
     if count < 1:
         raise DataError(f"--clips must be at least 1, not {count}.")
     if not people.is_dir():
@@ -163,7 +163,7 @@ def _jobs(people: Path, prepared: Path, count: int) -> list[Job]:
 
 
 def _made(person: SourceClip, performed: ClipRecord) -> SourceClip:
-    """The clip of a person with a performance."""
+    """Returns the clip in which a person acts a performance."""
     words, spoken = tuple(performed.words), performed.spoken
     return replace(
         person, clip=f"{performed.speaker}_{performed.clip}", words=words, spoken=spoken, emotion=performed.emotion,
@@ -177,7 +177,7 @@ def _records_of(destination: Path, job: Job) -> list[Path]:
 
 
 def perform(job: Job, head: Path, task: Path, prepared: Path, destination: Path) -> None:
-    """Makes a person's clips that are not there yet; where the photo cannot be used, writes down why.
+    """Makes those of a person's clips that do not exist yet; if the photo cannot be used, it records why.
 
     Raises:
         OutputError: if there is no room.
@@ -186,7 +186,7 @@ def perform(job: Job, head: Path, task: Path, prepared: Path, destination: Path)
     todo = [(clip, performed) for clip, performed in pairs if not record_path(destination, clip).exists()]
     refused = record_path(destination, job.photo)
     if refused.exists() and todo and load_record(refused).dropped.endswith(_NO_SPEAKER):
-        refused.unlink()  # there are speakers now
+        refused.unlink()  # the photo was used after all
     if refused.exists() or (job.clips and not todo):
         return
     try:
@@ -263,7 +263,7 @@ def _perform(sitter: Sitter, clip: SourceClip, source: Path, destination: Path, 
 def _draw(
     head: Head, sitter: Sitter, performance: Performance, variety: Variety
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Large frames, their landmarks, those of the photo (crop pixels), and the expressions of each frame."""
+    """Returns large frames, their landmarks and the photo's in crop pixels, and the expressions of each frame."""
     stage = stage_of(head, relit(sitter, variety), variety.look)
     said = coefficients(stage.sitter, performance) + mood_coefficients(variety.moods, sitter.names)
     said[:, [sitter.names.index(name) for name in BLINKS]] = performance.shut[:, ::-1]

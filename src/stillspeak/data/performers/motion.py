@@ -1,4 +1,4 @@
-"""What a performer's head does, frame by frame, as a table beside the clip: for who trains on moods, eyes or heads."""
+"""Writes a performer's motion, frame by frame, as a table beside the clip, for training on moods, eyes or heads."""
 
 import json
 from pathlib import Path
@@ -21,15 +21,15 @@ def write_motion(
     shut: NDArray[np.float32],
     landmarks: NDArray[np.float32],
 ) -> None:
-    """Writes a row a frame, and what is the same in all frames as the file's metadata.
+    """Writes one row for each frame, and what is the same in all frames as the file's metadata.
 
     Args:
         path: the Parquet file.
         sitter: the person.
-        variety: the clip's.
-        said: of each expression how much, ``(time, expressions)``.
-        shut: how far the lids have come down, ``(time,)``.
-        landmarks: of the drawn head, in crop pixels, ``(time, 68, 2)``.
+        variety: the variety of the clip.
+        said: how much of each expression each frame has, ``(time, expressions)``.
+        shut: how far the lids have come down, 0 to 1, ``(time,)``.
+        landmarks: the landmarks of the drawn head in crop pixels, ``(time, 68, 2)``.
     """
     columns = dict(zip(sitter.names, said.T, strict=True))
     columns |= dict(zip(("yaw_degrees", "pitch_degrees", "roll_degrees"), variety.turns.T, strict=True))

@@ -1,4 +1,4 @@
-"""What lies between the lips: the colours of teeth, gums, tongue and the socket behind them, and how they are lit."""
+"""Gives teeth, gums, tongue and the socket behind them their colours and their light."""
 
 from typing import NamedTuple
 
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from stillspeak.data.performers.head import GUMS_AND_TONGUE, SOCKET, TEETH, Head
 from stillspeak.data.performers.sitter import MARGIN_PX, Sitter
 
-_FRONT_CM, _BACK_CM = 10.6, 5.0  # of the teeth, to the front
+_FRONT_CM, _BACK_CM = 10.6, 5.0  # where the row of teeth begins and ends, from front to back
 _FROM_CAMERA = np.array([0, -0.2, 0.9])  # ours: added to the light's direction, which skin overstates
 _DIRECTED = 0.1, 0.4
 _TURNED_HERE = 0.4  # ours: the least cosine to the camera of skin that says where light comes from
 _OVER_EYES, _OVER_SKIN = 1.5, (1.15, 2.6)  # ours: brightness of white in front of the mouth against eyes and skin
 _INCISORS = slice(18067, 18219)  # both upper middle ones
-_BEHIND_LIPS_CM = 0.25  # ours: so far behind the closed lips' line at least
+_BEHIND_LIPS_CM = 0.25  # ours: teeth lie at least so far behind the line of the closed lips
 
 
 class Look(NamedTuple):
-    """How somebody's mouth looks; colours are RGB from 0 to 1 in white light.
+    """Describes how somebody's mouth looks. Colours are RGB from 0 to 1 in white light.
 
     Attributes:
-        tooth, gum, tongue: colours.
+        tooth, gum, tongue: the colours.
         yellow: how much darker and yellower teeth are at the gums, 0 to 1.
         wide, long: factors on the teeth's width and length.
         shown: how far the upper teeth reach below the closed lips' line, in cm.
@@ -46,14 +46,14 @@ class Look(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """A mouth's inside, ready to be drawn.
+    """Holds the inside of a mouth, ready to be drawn.
 
     Attributes:
-        triangles: of teeth, gums, tongue and socket, ``(n, 3)``.
-        colours: of all vertices, before light, float32 ``(21451, 3)``.
-        depth: how much light reaches each at most, float32 ``(21451,)``.
-        wet: how much each reflects, float32 ``(21451,)``.
-        shift: how each vertex lies other than in the plain head, in cm, float32 ``(21451, 3)``.
+        triangles: the triangles of teeth, gums, tongue and socket, ``(n, 3)``.
+        colours: the colours of all vertices, before light, float32 ``(21451, 3)``.
+        depth: how much light reaches each vertex at most, float32 ``(21451,)``.
+        wet: how much each vertex reflects, float32 ``(21451,)``.
+        shift: how far each vertex is moved from its place in the plain head, in cm, float32 ``(21451, 3)``.
     """
 
     triangles: NDArray[np.int32]
@@ -64,7 +64,7 @@ class Inside(NamedTuple):
 
 
 def inside(head: Head, look: Look) -> Inside:
-    """The inside of a mouth of this look."""
+    """Makes the inside of a mouth with this look."""
     neutral = head.neutral[: TEETH.stop]
     lower = np.abs(head.expression("jawOpen")[: TEETH.stop, 1]) > 1.0
     colours = np.zeros_like(neutral)
@@ -90,7 +90,7 @@ def inside(head: Head, look: Look) -> Inside:
 
 
 def _tongue(neutral: NDArray[np.float32], lower: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """1 on the tongue, 0 on the gums, between where they meet; by how far inside the row of lower teeth a vertex lies."""
+    """Returns 1 on the tongue and 0 on the gums, by how far inside the row of lower teeth a vertex lies."""
     teeth = np.zeros(len(neutral), bool)
     teeth[TEETH] = True
     row = neutral[teeth & lower][::7, [0, 2]]
@@ -102,12 +102,12 @@ def _tongue(neutral: NDArray[np.float32], lower: NDArray[np.bool_]) -> NDArray[n
 
 
 def _rootward(neutral: NDArray[np.float32], lower: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """0 at the edges of the teeth, 1 at their gums."""
+    """Returns 0 at the edges of the teeth, rising to 1 at their gums."""
     return np.where(lower, (-3.4 - neutral[:, 1]) / 1.2, (neutral[:, 1] + 3.5) / 1.5).clip(0, 1).astype(np.float32)
 
 
 def placed(sitter: Sitter, mouth: Inside, look: Look) -> NDArray[np.float32]:
-    """A sitter's vertices at rest with this mouth in place, ``(21451, 3)``: teeth behind the lips, their edge at its height."""
+    """Returns a sitter's vertices at rest with this mouth behind the lips, ``(21451, 3)``."""
     points = sitter.points + mouth.shift @ sitter.turn.T
     scale = float(np.linalg.norm(sitter.turn[1]))
     line = sitter.points[sitter.landmarks[[62, 66]]].mean(axis=0)
@@ -120,12 +120,12 @@ def placed(sitter: Sitter, mouth: Inside, look: Look) -> NDArray[np.float32]:
 
 
 class Light(NamedTuple):
-    """The light of a photo.
+    """Holds the light of a photo.
 
     Attributes:
-        white: what white in the shade of the face looks like, RGB from 0 to 255.
-        towards: the direction most light comes from, of length 1: x, y (down), nearness.
-        directed: how much of it comes from there, 0 to 1.
+        white: the colour that white has in the shade of the face, RGB from 0 to 255.
+        towards: the direction that most light comes from, of length 1: x, y (down), nearness.
+        directed: the share of the light that comes from there, 0 to 1.
     """
 
     white: NDArray[np.float32]
@@ -134,13 +134,13 @@ class Light(NamedTuple):
 
 
 def light_of(sitter: Sitter) -> Light:
-    """The light of a photo: its direction by how the skin shades, its colour and strength by the whites of the eyes."""
+    """Estimates a photo's light: its direction by the shading of the skin, its colour and strength by the whites of the eyes."""
     facing = normals(sitter.points, sitter.skin)
     skin = _bare_skin(sitter, facing)
     colours = _sampled(sitter.texture, sitter.points[skin, :2] + MARGIN_PX).mean(axis=1)
     basis = np.column_stack([np.ones(len(skin)), facing[skin]])
     weights, said = np.ones(len(skin)), np.zeros(4)
-    for _ in range(5):  # hair, brows, lips, nostrils are no skin: what fits badly counts less
+    for _ in range(5):  # hair, brows, lips and nostrils are no skin, so points that fit badly count less
         said = np.linalg.lstsq(basis * weights[:, None], colours * weights, rcond=None)[0]
         weights = 1 / (1 + np.abs(basis @ said - colours) / 12)
     length = float(np.linalg.norm(said[1:]))
@@ -151,7 +151,7 @@ def light_of(sitter: Sitter) -> Light:
 
 
 def _bare_skin(sitter: Sitter, facing: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Vertices of forehead, cheeks, nose and chin that a photo shows, mostly skin."""
+    """Returns the vertices of forehead, cheeks, nose and chin that a photo shows, which are mostly skin."""
     skin = np.unique(sitter.skin)
     at, marks = sitter.points[skin], sitter.points[sitter.landmarks, :2]
     across, down = np.abs(at[:, 0] - marks[27, 0]), at[:, 1]
@@ -162,7 +162,7 @@ def _bare_skin(sitter: Sitter, facing: NDArray[np.float32]) -> NDArray[np.int32]
 
 
 def _white(sitter: Sitter, skin: float) -> NDArray[np.float32]:
-    """What white looks like: the brightest eighth of both eyes, within reason of the skin's brightness."""
+    """Returns the colour of white: the brightest eighth of both eyes, within bounds that the skin's brightness sets."""
     mask = np.zeros(sitter.texture.shape[:2], np.uint8)
     marks = sitter.points[sitter.landmarks, :2]
     for eye in (marks[36:42], marks[42:48]):
@@ -175,9 +175,9 @@ def _white(sitter: Sitter, skin: float) -> NDArray[np.float32]:
 
 
 def normals(points: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
-    """The direction each vertex faces, ``(n, 3)``, of length 1; x, y (down), nearness."""
+    """Returns the direction that each vertex faces, ``(n, 3)``, of length 1: x, y (down), nearness."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
-    faces = np.cross(c - a, b - a)  # y is down, so the order is turned round
+    faces = np.cross(c - a, b - a)  # y points down, so the order is reversed
     out = np.zeros_like(points)
     for k in range(3):
         np.add.at(out, triangles[:, k], faces)

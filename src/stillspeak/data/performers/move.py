@@ -1,4 +1,4 @@
-"""A sitter's head, frame by frame: expressions move the vertices, the head turns, the crop is held still as in any clip."""
+"""Moves a sitter's head frame by frame: expressions move the vertices, the head turns, and the crop is held still."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,8 @@ from stillspeak.data.performers.render import Stage
 from stillspeak.data.performers.sitter import CANVAS, Ground
 from stillspeak.media.faces import similarity, smooth
 
-_FIVE = np.array([45, 42, 36, 39, 33])  # of the 68 points, in the order of faces.CANONICAL
-_PIVOT = np.array([0.0, 0.55, -0.75])  # ours, outer-eye distances from the nose's base: where the neck turns
+_FIVE = np.array([45, 42, 36, 39, 33])  # among the 68 points, in the order of faces.CANONICAL
+_PIVOT = np.array([0.0, 0.55, -0.75])  # ours: where the neck turns, in outer-eye distances from the nose's base
 _NOSE_BASE = 33
 _PARTED = 0.003, 0.012  # ours, of the outer-eye distance: where the mouth's inside begins to show, and over how much
 _UPPER_LIDS, _LOWER_LIDS = np.array([37, 38, 43, 44]), np.array([41, 40, 47, 46])
@@ -21,10 +21,10 @@ _SEEN_SHUT, _SEEN_OPEN = 0.5, 0.9
 
 
 class Moved(NamedTuple):
-    """One frame.
+    """Holds the places of a sitter's vertices in one frame.
 
     Attributes:
-        points, ground: vertices on the canvas, ``(21451, 3)`` and ``(n, 3)``.
+        points, ground: the vertices of head and net on the canvas, ``(21451, 3)`` and ``(n, 3)``.
         landmarks: the 68 points in crop pixels, ``(68, 2)``, lids as the landmark predictor sees them.
         apart: how far the lips are parted, 0 to 1: 0 shows nothing of the mouth's inside.
         shut: how far the lids have come down, 0 to 1.
@@ -43,9 +43,9 @@ def move(
     """Moves a head.
 
     Args:
-        stage: who.
-        coefficients: of the head's expressions, blinks among them, ``(time, expressions)``.
-        shut: how far the lids have come down, ``(time,)``.
+        stage: the sitter and the light.
+        coefficients: how much of each of the head's expressions each frame has, with blinks, ``(time, expressions)``.
+        shut: how far the lids have come down, 0 to 1, ``(time,)``.
         turns: yaw, pitch and roll in degrees, ``(time, 3)``.
     """
     sitter = stage.sitter
@@ -71,7 +71,7 @@ def move(
 
 
 def _followed(ground: Ground, moved: NDArray[np.floating], turned: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The net where it is now: behind the face it turns with the head, around it it follows the face's edge."""
+    """Moves the net: behind the face it turns with the head, and around the face it follows the face's edge."""
     out = ground.points + ground.bound @ moved[ground.edge] * [1, 1, 0]
     out[ground.inside] = turned[ground.inside]
     return out
@@ -85,7 +85,7 @@ def _held(
     gap: float,
     shut: float,
 ) -> Moved:
-    """A frame with the crop in its place."""
+    """Returns a frame in which the crop keeps its place."""
     turn = crop[:, :2].astype(np.float32)
     shift = (CANVAS * crop[:, 2] + (np.eye(2) - crop[:, :2]) @ np.full(2, CANVAS / 2 - 0.5)).astype(np.float32)
     here, behind = points.astype(np.float32), ground.astype(np.float32)
@@ -99,12 +99,12 @@ def _held(
 def as_predicted(
     landmarks: NDArray[np.float32], still: NDArray[np.float32], shut: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Landmarks as the 68-point predictor would find them, whose labels the real clips have: it sees lips and lids move less far.
+    """Returns landmarks as the 68-point predictor, which labels the real clips, would find them: it damps lips and lids.
 
     Args:
-        landmarks: of the drawn head, ``(time, 68, 2)``.
-        still: of the photo, ``(68, 2)``.
-        shut: how far the lids have come down, ``(time,)``.
+        landmarks: the landmarks of the drawn head, ``(time, 68, 2)``.
+        still: the landmarks of the photo, ``(68, 2)``.
+        shut: how far the lids have come down, 0 to 1, ``(time,)``.
     """
     out = landmarks.copy()
     open_eyes = still[_LOWER_LIDS] - still[_UPPER_LIDS]
@@ -117,7 +117,7 @@ def as_predicted(
 
 
 def _rotation(degrees: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Yaw, pitch and roll in the canvas's axes: x to the right, y down, nearness."""
+    """Returns the rotation of yaw, pitch and roll in the canvas's axes: x to the right, y down, nearness."""
     yaw, pitch, roll = np.radians(degrees)
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])

@@ -1,4 +1,4 @@
-"""Triangles to pixels, the nearest in front: a z-buffer in Numba. It knows nothing of faces, photos or light."""
+"""Turns triangles into pixels, the nearest in front, with a z-buffer in Numba. It knows nothing of faces, photos or light."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ _FAR = -1e30
 
 
 class Drawn(NamedTuple):
-    """What was drawn.
+    """Holds a drawn picture.
 
     Attributes:
-        values: the triangles' attributes between their corners, float32 ``(height, width, attributes)``; 0 where nothing is.
-        nearness: of what is seen, float32 ``(height, width)``; very negative where nothing is.
+        values: the triangles' attributes between their corners, float32 ``(height, width, attributes)``; 0 without a triangle.
+        nearness: the nearness of each pixel, float32 ``(height, width)``; very negative without a triangle.
     """
 
     values: NDArray[np.float32]
@@ -22,7 +22,7 @@ class Drawn(NamedTuple):
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Where a triangle is, ``(height, width)``."""
+        """Returns which pixels a triangle covers, ``(height, width)``."""
         return self.nearness > _FAR
 
 
@@ -38,8 +38,8 @@ def draw(
     Args:
         points: x and y in pixels (the middle of the first pixel is 0, 0), and how near each is; ``(n, 3)``.
         triangles: three points each, ``(m, 3)``.
-        attributes: what is known at each point, ``(n, attributes)``.
-        height_px, width_px: the picture's size.
+        attributes: the values at each point, such as a colour, ``(n, attributes)``.
+        height_px, width_px: the size of the picture.
     """
     values = np.zeros((height_px, width_px, attributes.shape[1]), np.float32)
     nearness = np.full((height_px, width_px), _FAR, np.float32)

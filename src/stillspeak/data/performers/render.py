@@ -1,6 +1,6 @@
-"""A sitter's frame: the photo on the moved head, the net behind it, and between the lips the mouth.
+"""Draws a sitter's frame: the photo on the moved head, the net behind it, and the mouth between the lips.
 
-At rest every vertex lies where it took its colour from, so that the picture is the photo.
+At rest every vertex lies where it took its colour from, so the picture is the photo.
 """
 
 from dataclasses import replace
@@ -17,24 +17,24 @@ from stillspeak.data.performers.raster import Drawn, draw
 from stillspeak.data.performers.seams import Seams, closed, seams
 from stillspeak.data.performers.sitter import CANVAS_SIZE, MARGIN_PX, SMOOTH, Sitter
 
-_BEHIND = 1e6  # nearness that the net loses: the face is always in front of it
+_BEHIND = 1e6  # the net loses so much nearness, so that the face is always in front of it
 _INNER_LIP = 0.10  # ours, of the outer-eye distance: light fades so fast on what turns inwards
-_INNER_SHADE = 0.85  # ours: of its light that the lips' inner side loses
-_DEEP = np.array([0.24, 0.10, 0.09], np.float32)  # ours: of the gums' colour, where no light comes
+_INNER_SHADE = 0.85  # ours: the lips' inner side loses this share of its light
+_DEEP = np.array([0.24, 0.10, 0.09], np.float32)  # ours: the share of the gums' colour that stays without light
 _WARM = np.array([0.75, 1.05, 1.15], np.float32)  # ours: light that comes from red walls fades less
 _SHADOW = 0.05  # ours, of the outer-eye distance: width of the lips' shadow in the mouth
 
 
 class Stage(NamedTuple):
-    """Who is drawn, and in which light.
+    """Holds the person who is drawn, and the light.
 
     Attributes:
         sitter: the person.
-        points: their vertices at rest, with this mouth, float32 ``(21451, 3)``.
-        seams, lids: where their skin is taken from, once lips part and eyes shut.
+        points: the person's vertices at rest, with this mouth, float32 ``(21451, 3)``.
+        seams, lids: where the skin comes from when lips part and eyes shut.
         lit: how much light reaches each vertex of the skin when the lips are apart, float32 ``(21451,)``.
         facing: where each vertex faces at rest, float32 ``(21451, 3)``.
-        inside, look, light: of the mouth.
+        inside, look, light: the inside, the look and the light of the mouth.
     """
 
     sitter: Sitter
@@ -49,7 +49,7 @@ class Stage(NamedTuple):
 
 
 def stage_of(head: Head, sitter: Sitter, look: Look) -> Stage:
-    """A sitter with a mouth of this look."""
+    """Gives a sitter a mouth of this look."""
     light = light_of(sitter)
     sitter = replace(sitter, points=closed(head, sitter), moves=sitter.moves.copy())
     eyes = lids(sitter)
@@ -67,14 +67,14 @@ def frame(
     """Draws one frame.
 
     Args:
-        stage: who.
-        points: the vertices where they are now, ``(21451, 3)``, on the canvas.
-        ground: the net's vertices where they are now, ``(n, 3)``.
-        apart: how far the lips are parted, 0 to 1: how much of the mouth's inside is shown.
+        stage: the person and the light.
+        points: the vertices of the head in this frame, ``(21451, 3)``, on the canvas.
+        ground: the vertices of the net in this frame, ``(n, 3)``.
+        apart: how far the lips are parted, 0 to 1, and so how much of the mouth's inside is shown.
         shut: how far the lids have come, 0 to 1.
 
     Returns:
-        uint8 ``(384, 288, 3)``.
+        The frame, uint8 ``(384, 288, 3)``.
     """
     sitter, (height, width) = stage.sitter, CANVAS_SIZE
     taken = stage.seams.taken(stage.points[:, :2], apart)
@@ -99,7 +99,7 @@ def _from_texture(sitter: Sitter, places: NDArray[np.float32]) -> NDArray[np.flo
 def _put_mouth(
     stage: Stage, points: NDArray[np.float32], skin: Drawn, picture: NDArray[np.float32], apart: float
 ) -> None:
-    """Draws what is between the lips into the picture."""
+    """Draws the mouth's inside between the lips into the picture."""
     top, bottom, left, right = stage.seams.window(points)
     part = slice(top, bottom), slice(left, right)
     moved = points - np.array([left, top, 0], np.float32)
@@ -125,7 +125,7 @@ def _put_mouth(
 
 
 def _between_lips(stage: Stage, points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where the outer lips are around, ``(height, width)``."""
+    """Returns which pixels the outer lips enclose, ``(height, width)``."""
     mask = np.zeros(size, np.uint8)
     hull = cv2.convexHull(points[stage.seams.lips, :2].round().astype(np.int32))
     cv2.fillConvexPoly(mask, np.asarray(hull), 1)
@@ -133,7 +133,7 @@ def _between_lips(stage: Stage, points: NDArray[np.float32], size: tuple[int, in
 
 
 def _softened(sitter: Sitter, colours: NDArray[np.float32], fill: NDArray[np.float32]) -> NDArray[np.float32]:
-    """As unsharp as the photo is, which may have fewer pixels than the canvas."""
+    """Blurs colours as much as the photo is blurred, which may have fewer pixels than the canvas."""
     blur = max(0.7, 0.5 * SMOOTH / sitter.pixels)
     weight = cv2.GaussianBlur(fill, (0, 0), blur)[..., None]
     soft = cv2.GaussianBlur((colours * fill).astype(np.float32), (0, 0), blur)
@@ -141,7 +141,7 @@ def _softened(sitter: Sitter, colours: NDArray[np.float32], fill: NDArray[np.flo
 
 
 def _lit(stage: Stage, mouth: Drawn) -> NDArray[np.float32]:
-    """The colours of a mouth's inside in the photo's light."""
+    """Returns the colours of a mouth's inside in the photo's light."""
     colours, facing = mouth.values[..., :3], mouth.values[..., 3:6]
     depth, wet = mouth.values[..., 6:7], mouth.values[..., 7:8]
     facing = facing / np.maximum(np.linalg.norm(facing, axis=2, keepdims=True), 1e-6)

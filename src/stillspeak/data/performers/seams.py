@@ -1,7 +1,7 @@
-"""The lips' line: where a photo of a closed mouth shows one edge for two, and what belongs to which side of it.
+"""Splits the line of closed lips, which a photo shows as one edge, into the edges of the upper and the lower lip.
 
-The lips' inner side is hidden at rest and has no colour of its own in a photo. It takes that of the visible lip next to it, at a
-small distance from the line, where the photo is dark.
+The lips' inner side is hidden at rest, so a photo shows no colour of it. It takes the colour of the visible lip beside it, at a
+small distance from the line, because the photo is dark at the line.
 """
 
 from typing import NamedTuple
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from stillspeak.data.performers.head import FACE, SOCKET, Head
 from stillspeak.data.performers.sitter import CANVAS_SIZE, Sitter
 
-_LIP_MARGIN = 0.022  # ours, of the outer-eye distance
+_LIP_MARGIN = 0.022  # ours: how far the lips keep from their line, as a share of the outer-eye distance
 _CLOSING = 0.06  # ours, of the outer-eye distance: how far around the line a gap is closed
 _INNER_LINE = (60, 61, 62, 63, 64), (60, 67, 66, 65, 64)
 
 
 class Seams(NamedTuple):
-    """Edges of a sitter's skin.
+    """Holds the edges of a sitter's lips.
 
     Attributes:
-        upper, lower: how far each vertex belongs to upper or lower lip, float32 ``(21451,)``.
-        mouth: 1 near the lips, ``(21451,)``.
-        line_x, line_y: the closed lips' line.
-        margin: pixels that the lips keep from their line.
+        upper, lower: how far each vertex belongs to the upper or the lower lip, 0 to 1, float32 ``(21451,)``.
+        mouth: 1 near the lips and 0 elsewhere, ``(21451,)``.
+        line_x, line_y: the points of the closed lips' line.
+        margin: how many pixels the lips keep from their line.
         lips: the vertices of the landmarks of outer and inner lips, ``(20,)``.
-        unit: outer-eye distance in pixels.
+        unit: the outer-eye distance in pixels.
     """
 
     upper: NDArray[np.float32]
@@ -39,7 +39,7 @@ class Seams(NamedTuple):
     unit: float
 
     def taken(self, places: NDArray[np.float32], apart: float) -> NDArray[np.float32]:
-        """Where in the photo each vertex takes its colour from, ``(21451, 2)``, with the lips so far parted (0 to 1)."""
+        """Returns where in the photo each vertex takes its colour from, ``(21451, 2)``, when lips are ``apart`` (0 to 1)."""
         if apart <= 0:
             return places.copy()
         out = places.copy()
@@ -52,7 +52,7 @@ class Seams(NamedTuple):
         return out
 
     def window(self, points: NDArray[np.float32]) -> tuple[int, int, int, int]:
-        """First and last row, first and last column around the lips where they are now."""
+        """Returns the first and last row, and the first and last column, around the lips in a frame."""
         here = points[self.lips, :2]
         room = 0.15 * self.unit
         left, top = (here.min(axis=0) - room).astype(int)
@@ -62,7 +62,7 @@ class Seams(NamedTuple):
 
 
 def closed(head: Head, sitter: Sitter) -> NDArray[np.float32]:
-    """A sitter's vertices with the lips brought together where the fit left a gap, ``(21451, 3)``."""
+    """Returns a sitter's vertices with the lips brought together where the fit left a gap, ``(21451, 3)``."""
     points, marks = sitter.points.copy(), sitter.points[sitter.landmarks]
     upper, lower = (marks[list(numbers)] for numbers in _INNER_LINE)
     order = np.argsort(upper[:, 0])
@@ -78,7 +78,7 @@ def closed(head: Head, sitter: Sitter) -> NDArray[np.float32]:
 
 
 def seams(head: Head, sitter: Sitter) -> Seams:
-    """The edges of a sitter's skin."""
+    """Finds the edges of a sitter's lips."""
     points, marks = sitter.points, sitter.points[sitter.landmarks, :2]
     jaw = np.abs(head.expression("jawOpen")[: len(points), 1])
     upper_line, lower_line = (marks[list(numbers)] for numbers in _INNER_LINE)
@@ -98,7 +98,7 @@ def seams(head: Head, sitter: Sitter) -> Seams:
 
 
 def _share_of_jaw(head: Head, jaw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far each vertex goes with the jaw: 1 as the lower lip does, 0 as the upper lip."""
+    """Returns how far each vertex goes with the jaw: 1 like the lower lip, 0 like the upper lip."""
     marks = head.landmarks
     lower = float(jaw[marks[66]])
     upper = float(jaw[marks[62]])

@@ -1,7 +1,7 @@
-"""A sitter: one photo as a 3D head that can move. Everything about a person that is the same in all frames.
+"""Makes a sitter: one photo as a 3D head that can move. It holds everything about a person that is the same in all frames.
 
-All places are in pixels of a canvas: the aligned crop (``media/faces.py``) enlarged, x to the right, y down, nearness to the
-camera in the same unit. The canvas is drawn larger than what is kept of it, so that edges are smooth.
+All places are in pixels of a canvas, which is the enlarged aligned crop (``media/faces.py``): x to the right, y down, nearness to
+the camera in the same unit. The canvas is drawn larger than the frames, so that edges are smooth.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX, similarity
 from stillspeak.media.portrait import require_faces
 
 LARGE = 3  # large frames are so many times the crop: 288 x 384
-SMOOTH = 2  # and are drawn at so many times that
+SMOOTH = 2  # the canvas is drawn so many times larger than large frames
 CANVAS = LARGE * SMOOTH
 CANVAS_SIZE = HEIGHT_PX * CANVAS, WIDTH_PX * CANVAS
-MARGIN_PX = 96  # ours: of the texture around the canvas, for heads that turn
-_SMALLEST_EYES_PX = 45.0  # ours: outer-eye distance in the photo; in a crop they are 51 px apart
-_MOST_OPEN = 0.035  # ours, of the outer-eye distance: between the lips of a mouth that is closed
-_MOST_YAW = 0.35  # ours, radians
+MARGIN_PX = 96  # ours: the texture reaches so far around the canvas, for heads that turn
+_SMALLEST_EYES_PX = 45.0  # ours: the least outer-eye distance in the photo; in a crop it is 51 px
+_MOST_OPEN = 0.035  # ours: a mouth is closed if its opening is at most this share of the outer-eye distance
+_MOST_YAW = 0.35  # ours: a head may be turned so far, in radians
 VERTICES = TEETH.stop  # eyes and lashes are the photo's own
 _GRID_PX = 16
 _CHIN = 8
@@ -38,14 +38,14 @@ _FADES = 0.5  # ours, of the outer-eye distance: and less with distance
 
 
 class Ground(NamedTuple):
-    """A net of the photo behind the face, which shows eyes, hair, neck and what is around, and follows the face.
+    """Holds a net of the photo behind the face. It shows eyes, hair, neck and background, and follows the face.
 
     Attributes:
-        points: its vertices at rest, float32 ``(n, 3)``.
-        triangles: three of them each, ``(m, 3)``.
-        edge: vertices of the head at the face's edge, ``(k,)``.
-        bound: how far each vertex goes with each of those, ``(n, k)``.
-        inside: whether it lies behind the face and turns with the head, ``(n,)``.
+        points: the net's vertices at rest, float32 ``(n, 3)``.
+        triangles: the three vertices of each triangle, ``(m, 3)``.
+        edge: the vertices of the head at the face's edge, ``(k,)``.
+        bound: how far each vertex of the net goes with each of those, ``(n, k)``.
+        inside: whether a vertex lies behind the face and turns with the head, ``(n,)``.
     """
 
     points: NDArray[np.float32]
@@ -57,21 +57,21 @@ class Ground(NamedTuple):
 
 @dataclass(frozen=True)
 class Sitter:
-    """A person.
+    """Holds a person as a head that can move.
 
     Attributes:
         texture: the photo on the canvas and its margin, uint8 RGB.
         points: the head's vertices at rest, float32 ``(21451, 3)``.
-        moves: how each expression moves them, float32 ``(expressions, 21451, 3)``.
-        names: of the expressions.
+        moves: how each expression moves the vertices, float32 ``(expressions, 21451, 3)``.
+        names: the names of the expressions.
         landmarks: the vertices of the 68 points.
-        turn: from the head's directions to the canvas's, times pixels a cm, float32 ``(3, 3)``.
+        turn: the rotation from the head to the canvas, times pixels a cm, float32 ``(3, 3)``.
         five: the crop's five points at rest, in crop pixels, float32 ``(5, 2)``.
-        unit: outer-eye distance in canvas pixels.
-        pixels: of the photo in one of the large frames.
-        skin: triangles of the face.
-        hidden: how far behind what is seen at rest each vertex lies, float32 ``(21451,)``.
-        ground: what is behind the face.
+        unit: the outer-eye distance in canvas pixels.
+        pixels: how many pixels of the photo make one of a large frame.
+        skin: the triangles of the face.
+        hidden: how far behind the visible skin each vertex lies at rest, float32 ``(21451,)``.
+        ground: the net behind the face.
     """
 
     texture: NDArray[np.uint8]
@@ -89,7 +89,7 @@ class Sitter:
 
 
 def sit(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Sitter:
-    """Makes a sitter of a photo, RGB uint8 ``(height, width, 3)``; ``name`` is what an error calls it.
+    """Makes a sitter from a photo, RGB uint8 ``(height, width, 3)``, which an error calls ``name``.
 
     Raises:
         FaceError: if no face is found, or it is too small, turned too far, or shows its teeth.
@@ -123,7 +123,7 @@ def sit(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Si
 
 
 def _fitted(head: Head, image: NDArray[np.uint8], name: str, tracker: Tracker) -> Fit:
-    """The head over the face of a photo, in the photo's pixels."""
+    """Lays the head over the face of a photo, in the photo's pixels."""
     found = tracker.track(image)
     found = found and tracker.track(image, found)  # nearer to the face, once more
     if found is None:
@@ -147,12 +147,12 @@ def _require_calm(landmarks: NDArray[np.float32], name: str) -> None:
 
 
 def _texture(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The photo on the canvas with its margin."""
+    """Returns the photo on the canvas with its margin."""
     shifted = matrix[:2].copy()
     shifted[:, 2] += MARGIN_PX
     height, width = CANVAS_SIZE
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < 1:  # a photo larger than the canvas would alias
+    if scale < 1:  # else a photo larger than the canvas would alias
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5 / scale), np.uint8)
     size = width + 2 * MARGIN_PX, height + 2 * MARGIN_PX
     return np.asarray(
@@ -161,7 +161,7 @@ def _texture(image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[n
 
 
 def _hidden(points: NDArray[np.float32], skin: NDArray[np.int32]) -> NDArray[np.float32]:
-    """How far behind the skin that is seen at rest each vertex lies."""
+    """Returns how far behind the visible skin each vertex lies at rest."""
     height, width = CANVAS_SIZE
     seen = draw(points, skin, points[:, 2:], height, width).nearness
     x, y = points[:, 0].round().astype(int), points[:, 1].round().astype(int)
@@ -171,10 +171,10 @@ def _hidden(points: NDArray[np.float32], skin: NDArray[np.int32]) -> NDArray[np.
 
 
 def _core(head: Head, points: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Triangles of the face that a photo shows from the front, without ears and neck."""
+    """Returns the triangles of the face that a photo shows from the front, without ears and neck."""
     triangles, neutral = head.within(FACE), head.neutral
     a, b, c = (points[triangles[:, k]] for k in range(3))
-    facing = np.cross(c - a, b - a)  # y is down, so the order is turned round
+    facing = np.cross(c - a, b - a)  # y points down, so the order is reversed
     front = facing[:, 2] > _TURNED_AWAY * np.linalg.norm(facing, axis=1)
     middle = neutral[triangles].mean(axis=1)
     face = (middle[:, 2] > _EARS_CM) & (middle[:, 1] > neutral[head.landmarks[_CHIN], 1] - _BELOW_CHIN_CM)
@@ -182,12 +182,12 @@ def _core(head: Head, points: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def _features(places: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether places of the plain head lie about eyes, nose and mouth, where skin turns every way."""
+    """Returns whether places of the plain head lie about eyes, nose and mouth, where skin faces all directions."""
     return np.asarray((np.abs(places - _MIDDLE_CM) < _FEATURES_CM).all(axis=1))
 
 
 def _ground(head: Head, points: NDArray[np.float32], core: NDArray[np.int32], unit: float) -> Ground:
-    """A net over canvas and margin, bound to the edge of the face."""
+    """Makes a net over canvas and margin, and binds it to the edge of the face."""
     height, width = (side + 2 * MARGIN_PX for side in CANVAS_SIZE)
     shifted = points + np.array([MARGIN_PX, MARGIN_PX, 0], np.float32)
     whole = draw(shifted, core, points[:, 2:], height, width)
@@ -212,7 +212,7 @@ def _ground(head: Head, points: NDArray[np.float32], core: NDArray[np.int32], un
 
 
 def _edge(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The vertices of edges that only one triangle has."""
+    """Returns the vertices of edges that only one triangle has."""
     edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     alone, counts = np.unique(edges, axis=0, return_counts=True)
     return np.unique(alone[counts == 1]).astype(np.int32)

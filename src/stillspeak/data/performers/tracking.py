@@ -1,8 +1,8 @@
-"""Where a face is and what it does: MediaPipe's Face Landmarker, 478 points and 52 blendshapes of one face in a picture.
+"""Finds 478 points and 52 blendshapes of one face in a picture, with MediaPipe's Face Landmarker.
 
-The three networks of ``face_landmarker.task`` (Apache-2.0) run in LiteRT; what MediaPipe does between them is written out here:
-anchors and decoding of the detector, the turned square that the landmark network looks at, the 146 points that the
-blendshape network reads. ``mediapipe`` itself is not needed, which would bring a second OpenCV.
+The three networks of ``face_landmarker.task`` (Apache-2.0) run in LiteRT. This module repeats what MediaPipe does between them:
+the anchors and the decoding of the detector, the turned square that the landmark network looks at, and the 146 points that the
+blendshape network reads. It does not need ``mediapipe`` itself, which would bring a second OpenCV.
 """
 
 import zipfile
@@ -20,11 +20,11 @@ Image = NDArray[np.uint8]  # (height, width, 3), RGB
 POINTS = 478
 _NETWORKS = "face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite"
 _DETECTOR_PX, _LANDMARKS_PX = 128, 256
-_GRIDS = ((16, 2), (8, 6))  # cells of a side and anchors of each: face_detector_graph.cc, strides 8, 16, 16, 16
+_GRIDS = ((16, 2), (8, 6))  # cells of a side, and anchors of a cell: face_detector_graph.cc, strides 8, 16, 16, 16
 _LEAST_SCORE, _SAME_FACE = 0.5, 0.3
-_ENLARGED = 1.5  # of the box: face_landmarker_graph.cc
-_EYES = 33, 263  # outer corners, by which the square is turned level
-_LEAST_PRESENCE = 0.0  # logit
+_ENLARGED = 1.5  # the factor that enlarges the box; face_landmarker_graph.cc
+_EYES = 33, 263  # the outer corners of the eyes, by which the square is turned level
+_LEAST_PRESENCE = 0.0  # the least logit of the presence of a face
 # MediaPipe, face_blendshapes_graph.cc: what the blendshape network reads, and the names of what it says.
 # fmt: off
 _READ_BY_BLENDSHAPES = np.array([
@@ -58,7 +58,7 @@ _PAIRED = np.array([_AND.get(number, point) for number, point in enumerate(_AS_6
 
 
 class Tracked(NamedTuple):
-    """A face as it was found.
+    """Holds a face as it was found.
 
     Attributes:
         points: x, y and depth (smaller is nearer) in pixels of the picture, float32 ``(478, 3)``.
@@ -69,12 +69,12 @@ class Tracked(NamedTuple):
     blendshapes: NDArray[np.float32]
 
     def as_68(self) -> NDArray[np.float32]:
-        """The 68 points, x and y in pixels of the picture, ``(68, 2)``."""
+        """Returns the 68 points, x and y in pixels of the picture, ``(68, 2)``."""
         return ((self.points[_AS_68, :2] + self.points[_PAIRED, :2]) / 2).astype(np.float32)
 
 
 class _Square(NamedTuple):
-    """A turned square of a picture: middle, side and angle (radians, clockwise as pixels count)."""
+    """Describes a turned square of a picture: middle, side and angle (radians, clockwise in the picture)."""
 
     x: float
     y: float
@@ -89,7 +89,7 @@ class Tracker:
         task: the file ``face_landmarker.task``.
 
     Raises:
-        DataError: if the file is missing or is none.
+        DataError: if the file is missing, or is no such file.
     """
 
     def __init__(self, task: str | Path) -> None:
@@ -101,11 +101,11 @@ class Tracker:
             raise DataError(f"{task} is no face_landmarker.task of MediaPipe, or is missing.") from error
 
     def track(self, image: Image, before: Tracked | None = None) -> Tracked | None:
-        """The face of a picture; None if there is none.
+        """Finds the face of a picture; returns None if there is none.
 
         Args:
             image: RGB, uint8 ``(height, width, 3)``.
-            before: the same face in the frame before, near which it is looked for; else it is searched for.
+            before: the face in the frame before, near which the tracker looks; without it, it searches the whole picture.
         """
         square = self._find(image) if before is None else _around(before.points)
         if square is None:
@@ -124,7 +124,7 @@ class Tracker:
         return Tracked(points.astype(np.float32), blendshapes.astype(np.float32))
 
     def _find(self, image: Image) -> _Square | None:
-        """The square around the clearest face."""
+        """Finds the square around the clearest face."""
         height, width = image.shape[:2]
         side = max(height, width)
         back = _to_picture(_Square(width / 2, height / 2, side, 0.0), _DETECTOR_PX)
@@ -144,7 +144,7 @@ class Tracker:
 
 
 class _Graph:
-    """A network of the task: one array in, the arrays that it gives out, in its own order."""
+    """Runs a network of the task: it takes one array, and returns arrays in the network's own order."""
 
     def __init__(self, interpreter: Any) -> None:
         interpreter.allocate_tensors()
@@ -159,9 +159,9 @@ class _Graph:
 
 
 def _decoded(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Left, top, right, bottom and both eyes (x, y) of the clearest face, in the detector's pixels; None if there is none.
+    """Returns left, top, right, bottom and both eyes (x, y) of the clearest face, in the detector's pixels; None without one.
 
-    Boxes that overlap it are averaged by their scores, as MediaPipe's weighted suppression does.
+    It averages the boxes that overlap by their scores, as MediaPipe's weighted suppression does.
     """
     chances = 1 / (1 + np.exp(-scores.astype(np.float64).clip(-100, 100)))
     kept = chances >= _LEAST_SCORE
@@ -180,7 +180,7 @@ def _decoded(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray
 
 
 def _anchors() -> NDArray[np.float64]:
-    """Middles of the detector's 896 anchors, x and y from 0 to 1."""
+    """Returns the middles of the detector's 896 anchors, x and y from 0 to 1."""
     grids = []
     for cells, each in _GRIDS:
         y, x = np.mgrid[:cells, :cells]
@@ -189,7 +189,7 @@ def _anchors() -> NDArray[np.float64]:
 
 
 def _square(corners: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]) -> _Square:
-    """The enlarged square around a box, turned so that the line between two points is level."""
+    """Returns the enlarged square around a box, turned so that the line between two points is level."""
     x, y = corners.mean(axis=0)
     across = second - first
     side = float((corners[1] - corners[0]).max()) * _ENLARGED
@@ -197,13 +197,13 @@ def _square(corners: NDArray[np.float64], first: NDArray[np.float64], second: ND
 
 
 def _around(points: NDArray[np.float32]) -> _Square:
-    """The square around the landmarks of the frame before."""
+    """Returns the square around the landmarks of the frame before."""
     flat = points[:, :2].astype(np.float64)
     return _square(np.stack([flat.min(axis=0), flat.max(axis=0)]), flat[_EYES[0]], flat[_EYES[1]])
 
 
 def _to_picture(square: _Square, size_px: int) -> NDArray[np.float64]:
-    """The 2 x 3 matrix from pixels of an upright square of ``size_px`` to the picture's."""
+    """Returns the 2 x 3 matrix from pixels of an upright square of ``size_px`` to those of the picture."""
     scale, cos, sin = square.side / size_px, np.cos(square.angle), np.sin(square.angle)
     turn = scale * np.array([[cos, -sin], [sin, cos]])
     middle = np.array([square.x, square.y])

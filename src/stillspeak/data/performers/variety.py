@@ -1,4 +1,4 @@
-"""What makes two performers differ beside their faces: teeth, light, camera, how they hold their heads, their mood.
+"""Draws by chance what makes performers differ beside their faces: teeth, light, camera, moves of the head, mood.
 
 Every number is drawn from a generator that is seeded by the names of the person and of the clip, so that a clip is the same
 whenever it is made.
@@ -19,28 +19,28 @@ from stillspeak.data.performers.sitter import CANVAS_SIZE, MARGIN_PX, Sitter
 
 Random = np.random.Generator
 FPS = 25
-_TURNS = np.array([3.5, 2.0, 1.5])  # ours, degrees: spread of yaw, pitch and roll
+_TURNS = np.array([3.5, 2.0, 1.5])  # ours: the standard deviations of yaw, pitch and roll in degrees
 _SLOW_SECONDS = 0.7  # ours: heads and moods change over such a time
-_MOODY = 0.6  # ours: share of clips with a mood
-_MOODS = {  # expressions of one unit of each mood, by ARKit's names
+_MOODY = 0.6  # ours: the share of clips with a mood
+_MOODS = {  # the expressions of one unit of each mood, by ARKit's names
     "smile": {"mouthSmile": 0.45, "cheekSquint": 0.25},
     "frown": {"mouthFrown": 0.35, "browDown": 0.5},
     "brows": {"browInnerUp": 0.45, "browOuterUp": 0.35},
     "grin": {"mouthSmile": 0.8, "mouthUpperUp": 0.4, "mouthLowerDown": 0.25, "jawOpen": 0.06, "cheekSquint": 0.35},
 }
 MOODS = tuple(_MOODS)
-_HELD = 3  # moods that last a whole clip; a grin only begins one
-_GRINS = 0.5  # ours: share of clips that begin with a grin, from which a photo's open smile learns to close
+_HELD = 3  # the first moods, so many, last a whole clip; the fourth, a grin, only begins it
+_GRINS = 0.5  # ours: the share of clips that begin with a grin, so that a model learns to close an open smile
 _GRIN_SECONDS, _FADE_SECONDS = (0.3, 0.8), (0.2, 0.5)  # ours: how long it is held, and how long it takes to go
 
 
 class Camera(NamedTuple):
-    """How a clip is filmed.
+    """Describes the camera that films a clip.
 
     Attributes:
-        blur_px: of a large frame, a Gaussian's spread.
-        noise: spread of the sensor's noise, of 255.
-        quality: of JPEG, 1 to 100; 0 is none.
+        blur_px: the standard deviation of a Gaussian blur, in pixels of a large frame.
+        noise: the standard deviation of the sensor's noise, of 255.
+        quality: the quality of JPEG compression, 1 to 100; 0 means no compression.
     """
 
     blur_px: float
@@ -49,17 +49,17 @@ class Camera(NamedTuple):
 
 
 class Variety(NamedTuple):
-    """What is drawn for one clip.
+    """Holds what was drawn by chance for one clip.
 
     Attributes:
-        look: the person's mouth.
-        relight: a light beside the photo's own: x, y (down), nearness, times its strength.
-        exposure: factors on red, green and blue.
-        gamma: of the picture.
+        look: the look of the person's mouth.
+        relight: the direction of a light beside the photo's own, x, y (down), nearness, times its strength.
+        exposure: the factors on red, green and blue.
+        gamma: the gamma of the picture.
         lip_gloss: by how much the lips' contrast grows.
-        camera: how it is filmed.
+        camera: the camera that films the clip.
         turns: yaw, pitch and roll in degrees, frame by frame, ``(time, 3)``.
-        moods: how much of smile, frown, raised brows and grin, frame by frame, ``(time, 4)``.
+        moods: how strong smile, frown, raised brows and grin are, frame by frame, ``(time, 4)``.
     """
 
     look: Look
@@ -73,7 +73,7 @@ class Variety(NamedTuple):
 
 
 def draw_variety(person: str, clip: str, time: int) -> Variety:
-    """The variety of a clip of ``time`` frames: teeth by the person, the rest by person and clip."""
+    """Draws the variety of a clip of ``time`` frames: the teeth depend on the person, the rest on person and clip."""
     random = np.random.default_rng([zlib.crc32(person.encode()), zlib.crc32(clip.encode())])
     angle, strength = random.uniform(-np.pi, 0.2 * np.pi), abs(random.normal(0, 0.13))
     light = strength * np.array([np.cos(angle), 0.7 * np.sin(angle), 0.2])
@@ -102,14 +102,14 @@ def draw_variety(person: str, clip: str, time: int) -> Variety:
 
 
 def _grin(time: int, random: Random) -> NDArray[np.float64]:
-    """A grin that begins a clip and fades before the speech, ``(time,)``."""
+    """Draws a grin that begins a clip and fades before the speech, ``(time,)``."""
     held, fading = random.uniform(*_GRIN_SECONDS) * FPS, random.uniform(*_FADE_SECONDS) * FPS
     left = (1 - (np.arange(time) - held) / fading).clip(0, 1)
     return random.uniform(0.7, 1.15) * left * left * (3 - 2 * left)
 
 
 def draw_look(person: str) -> Look:
-    """A person's teeth, gums and tongue."""
+    """Draws the look of a person's teeth, gums and tongue."""
     random = np.random.default_rng([zlib.crc32(person.encode()), 0])
     white, warm = random.uniform(0.84, 1.0), random.uniform(0.0, 1.0)
     tooth = white * (np.array([1.0, 0.985, 0.95]) * (1 - warm) + np.array([1.0, 0.93, 0.79]) * warm)
@@ -137,7 +137,7 @@ def _colour(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def _drift(time: int, random: Random) -> NDArray[np.float64]:
-    """A slow wander of spread 1, ``(time,)``."""
+    """Draws a slow random curve with standard deviation 1, ``(time,)``."""
     steps = _SLOW_SECONDS * FPS
     wander = cv2.GaussianBlur(random.normal(0, 1, (1, time + 8 * int(steps))), (0, 0), steps)[0]
     part = wander[4 * int(steps) : 4 * int(steps) + time]
@@ -145,7 +145,7 @@ def _drift(time: int, random: Random) -> NDArray[np.float64]:
 
 
 def mood_coefficients(moods: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.float32]:
-    """Moods ``(time, 4)`` as expressions of the head, ``(time, expressions)``."""
+    """Turns moods ``(time, 4)`` into expressions of the head, ``(time, expressions)``."""
     rows = np.zeros((len(MOODS), len(names)), np.float32)
     for row, expressions in zip(rows, _MOODS.values(), strict=True):
         for k, name in enumerate(names):
@@ -154,7 +154,7 @@ def mood_coefficients(moods: NDArray[np.float32], names: tuple[str, ...]) -> NDA
 
 
 def relit(sitter: Sitter, variety: Variety) -> Sitter:
-    """A sitter whose photo was taken in another light, by another exposure, with glossier lips."""
+    """Returns a sitter whose photo has another light, another exposure and glossier lips."""
     texture = sitter.texture.astype(np.float32)
     texture *= (1 + _shading(sitter, np.array(variety.relight, np.float32))).clip(0.3, 2)[..., None]
     if variety.lip_gloss:
@@ -164,7 +164,7 @@ def relit(sitter: Sitter, variety: Variety) -> Sitter:
 
 
 def _shading(sitter: Sitter, light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much a light from there adds to each pixel of the texture; none behind the face."""
+    """Returns how much a light adds to each pixel of the texture; behind the face it adds nothing."""
     height, width = (side + 2 * MARGIN_PX for side in CANVAS_SIZE)
     shifted = sitter.points + np.array([MARGIN_PX, MARGIN_PX, 0], np.float32)
     facing = draw(shifted, sitter.skin, normals(sitter.points, sitter.skin), height, width).values
@@ -183,7 +183,7 @@ def _glossy(sitter: Sitter, texture: NDArray[np.float32], gain: float) -> NDArra
 
 
 def filmed(frame: NDArray[np.uint8], camera: Camera, random: Random) -> NDArray[np.uint8]:
-    """A large frame as the camera gives it, ``(384, 288, 3)`` in and out."""
+    """Changes a large frame as the camera would film it, ``(384, 288, 3)`` in and out."""
     picture = frame.astype(np.float32)
     if camera.blur_px > 0.2:  # noqa: PLR2004 - less does nothing
         picture = cv2.GaussianBlur(picture, (0, 0), camera.blur_px)
