@@ -13,6 +13,7 @@ The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vo
 - ``batch.py`` makes a list of videos.
 - ``job_list.py`` reads such a list as people and spreadsheets write it.
 - ``config.py`` holds every number of the method.
+- ``judge_config.py`` holds every number of the judges and of the phoneme-to-viseme model.
 - ``presets.py`` holds the named configurations.
 - ``errors.py`` holds the exceptions that a user can meet.
 - ``whole.py`` writes files that appear whole or not at all.

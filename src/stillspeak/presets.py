@@ -14,20 +14,18 @@ from stillspeak.config import (
     FrameDiscriminatorConfig,
     GeneratorConfig,
     IdentityConfig,
-    JudgeConfig,
     LabelsConfig,
-    LipReaderConfig,
     LossConfig,
     MouthDiscriminatorConfig,
     NoiseConfig,
     PictureStage,
     SequenceDiscriminatorConfig,
     SoundStage,
-    SyncConfig,
     SyncDiscriminatorConfig,
     TrainConfig,
     WarpingConfig,
 )
+from stillspeak.judge_config import JudgeConfig, LipReaderConfig, SyncConfig
 
 
 def paper() -> Config:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from stillspeak.cli import main
-from stillspeak.config import ContextConfig, DataConfig, TeacherConfig
+from stillspeak.config import ContextConfig, DataConfig
 from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.manifest import read_manifest
@@ -19,6 +19,7 @@ from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.data.phonemes import PHONEMES, NothingToSayError, occupancy, phonemes_along, read_sentence
 from stillspeak.data.sentences import Sentences, phonemes_path, read_lines, read_phonemes, write_sentences
 from stillspeak.errors import DataError
+from stillspeak.judge_config import TeacherConfig
 from stillspeak.training.teacher import Lesson, fit, tell
 
 RATE_HZ = 16_000

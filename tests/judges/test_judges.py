@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 
 from helpers import launch
 from stillspeak.cli import main
-from stillspeak.config import JudgeConfig
 from stillspeak.errors import RunError
 from stillspeak.evaluation.sync import SyncScorer
 from stillspeak.evaluation.words import GRID_WORDS, LipReader
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.judges.build import build_judge, make_network
 from stillspeak.judges.export import export_judge
 from stillspeak.judges.phase import JudgePhase

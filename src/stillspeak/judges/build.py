@@ -8,10 +8,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stillspeak.config import ContextConfig, JudgeConfig, LipReaderConfig, SyncConfig
+from stillspeak.config import ContextConfig
 from stillspeak.data.clips import Clips
 from stillspeak.errors import DataError, RunError
 from stillspeak.evaluation.words import GRID_WORDS
+from stillspeak.judge_config import JudgeConfig, LipReaderConfig, SyncConfig
 from stillspeak.judges.lessons import Lesson, LipReading, Open, Syncing
 from stillspeak.judges.lipreader import LipReader
 from stillspeak.judges.phase import JudgePhase

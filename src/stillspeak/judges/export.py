@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stillspeak.config import JudgeConfig
 from stillspeak.errors import ModelError, RunError
 from stillspeak.evaluation.words import GRID_WORDS
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.judges.build import Figures, make_network
 from stillspeak.judges.lipreader import LipReader
 from stillspeak.judges.sync import SyncScorer

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stillspeak.config import LipReaderConfig
+from stillspeak.judge_config import LipReaderConfig
 from stillspeak.media.mouths import MOUTH_PX
 
 

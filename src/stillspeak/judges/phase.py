@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stillspeak.config import JudgeConfig
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.judges.lessons import Lesson
 from stillspeak.training.phase import Part, Phase, mean_scalars
 from stillspeak.training.team import Share, Team

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stillspeak.config import SyncConfig
+from stillspeak.judge_config import SyncConfig
 from stillspeak.media.mouths import MOUTH_PX, WINDOW_FRAMES
 from stillspeak.media.spectrum import BANDS, WINDOW_STEPS
 

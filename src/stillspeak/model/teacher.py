@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from stillspeak.config import TeacherConfig
+from stillspeak.judge_config import TeacherConfig
 
 
 class Teacher(nn.Module):

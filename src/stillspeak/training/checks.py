@@ -3,10 +3,11 @@
 import math
 from dataclasses import asdict
 
-from stillspeak.config import AdversarialStage, Config, ContextConfig, JudgeConfig, PictureStage
+from stillspeak.config import AdversarialStage, Config, ContextConfig, PictureStage
 from stillspeak.data.drawer import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.training.runs import flat, stage_names
 
 _MOST_LAYERS = 4  # of a judge; each halves the mouth's 48 pixels

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import torch
 
-from stillspeak.config import Config, JudgeConfig
+from stillspeak.config import Config
 from stillspeak.errors import RunError
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.training.build import build as build_generator
 from stillspeak.training.build import chosen_device, prepare_device
 from stillspeak.training.interrupts import held_interrupts

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import tyro
 
-from stillspeak.config import AdversarialStage, Config, JudgeConfig, PictureStage, SoundStage
+from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage
 from stillspeak.errors import RunError
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.presets import JUDGES, PRESETS
 from stillspeak.training.checks import checked, checked_judge
 from stillspeak.training.former import KEPT, MOUTHS, NAMES

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from stillspeak.config import Config, JudgeTrainConfig, TrainConfig
+from stillspeak.config import Config, TrainConfig
 from stillspeak.data.drawer import Drawer
+from stillspeak.judge_config import JudgeTrainConfig
 from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
 

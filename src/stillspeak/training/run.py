@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stillspeak.config import Config, JudgeConfig
+from stillspeak.config import Config
 from stillspeak.errors import RunError
+from stillspeak.judge_config import JudgeConfig
 from stillspeak.training.checks import checked, checked_judge
 from stillspeak.training.former import modernised
 from stillspeak.training.runs import CONFIG, METRICS

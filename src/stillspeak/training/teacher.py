@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from stillspeak.config import TeacherConfig
 from stillspeak.data.landmarks import mouth_opening
 from stillspeak.data.manifest import ClipRecord, read_manifest, speaker_weights
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code, mirrored
@@ -21,6 +20,7 @@ from stillspeak.data.phonemes import PHONEMES, STEPS_PER_FRAME, occupancy
 from stillspeak.data.sentences import Sentence, phonemes_path, read_phonemes, write_sentences
 from stillspeak.errors import DataError, OutputError
 from stillspeak.evaluation.mouth import match
+from stillspeak.judge_config import TeacherConfig
 from stillspeak.model.teacher import Teacher
 from stillspeak.training.warm_start import CODE_SCALE, code_loss, cosine
 
