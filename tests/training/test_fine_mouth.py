@@ -27,7 +27,7 @@ from stillspeak.training.export import export
 from stillspeak.training.loop import Trainer, train
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
 from stillspeak.training.team import Team
-from stillspeak.training.weights import Trained
+from stillspeak.training.weights import Trained, load_generator, write_generator
 
 FINE = replace(
     tiny(),
@@ -110,6 +110,15 @@ def test_a_run_with_large_mouths_is_exported_and_starts_from_a_model_without(pre
     joined = Layers.joined([layers, layers])
     assert joined.mouth_mask is not None
     assert len(joined.mouth_mask) == 6
+
+
+def test_a_run_without_a_mouth_decoder_starts_from_a_model_with_one(tmp_path: Path):
+    torch.manual_seed(0)
+    fine, plain = Generator(FINE.generator), Generator(tiny().generator)
+    code = MouthCode(np.eye(4, 58, dtype=np.float32), 1.0)
+    write_generator(tmp_path / "generator.safetensors", Trained(FINE, fine.state_dict(), code, []))
+    load_generator(tmp_path, plain)
+    torch.testing.assert_close(plain.decoder.first.weight, fine.decoder.first.weight, atol=1e-3, rtol=1e-2)
 
 
 def test_a_blend_keeps_a_mouth_decoder_that_the_other_model_lacks():

@@ -99,7 +99,8 @@ def load_generator(model: Path, generator: Generator) -> Trained:
     """Fills a generator from a run or a model of the same sizes.
 
     A Context Encoder that hears otherwise (other bands, rate or layers) stays as it is. Then the training learns sound
-    anew, and the history says so (``ANEW``).
+    anew, and the history says so (``ANEW``). A mouth decoder that only the model has is left out; one that only the generator
+    has is new.
 
     Raises:
         ModelError: if there are no weights or they are of other sizes.
@@ -112,6 +113,10 @@ def load_generator(model: Path, generator: Generator) -> Trained:
     if generator.mouth is not None and trained.config.generator.mouth is None:  # the mouth decoder is new
         begun = {name: value for name, value in generator.state_dict().items() if name.startswith(MOUTH)}
         trained = trained._replace(weights=trained.weights | begun)
+    elif generator.mouth is None:  # the run trains none
+        trained = trained._replace(
+            weights={n: value for n, value in trained.weights.items() if not n.startswith(MOUTH)}
+        )
     try:
         fill_generator(generator, trained)
     except ModelError as error:
