@@ -1,7 +1,6 @@
 """Trains the next ``default``: pictures of real speakers and of performers, with mouths at three times the resolution.
 
-The weights of ``default`` were not made by it yet, those of ``sharp`` in part: their ``CARD.md`` says how. The mouth decoder that
-it trains stops learning after some hundred steps (``docs/diary.md``, 2026-11-28).
+The weights of ``default`` were not made by it yet, those of ``sharp`` in part: their ``CARD.md`` says how.
 
     stillspeak prepare grid GRID prepared
     stillspeak prepare performers HEAD PEOPLE prepared --from prepared

@@ -75,6 +75,19 @@ def test_the_mouth_follows_a_real_sentence_never_trained_on(
     assert frozen.correlation == 0
 
 
+def test_the_mouth_decoder_paints_where_the_mouth_is_open(astronaut: np.ndarray):
+    animator = stillspeak.load("sharp")
+    _, layers = animator.push(animator.begin(astronaut), read_audio(HELLO).at(animator.rate_hz).samples)
+    assert layers.mouth_mask is not None
+    assert layers.mouth_paint is not None
+    opened = opening(layers.frames)
+    wide, shut = layers.mouth_mask[opened.argmax()], layers.mouth_mask[opened.argmin()]
+    assert np.quantile(wide, 0.98) > 0.5
+    assert wide.mean() > 1.5 * shut.mean()
+    inside = wide > 0.5
+    assert layers.mouth_paint[opened.argmax()][inside].std() > 10  # a mask over one colour would be a blur
+
+
 def jaw_dropped(crop: np.ndarray, times: float) -> np.ndarray:
     """A face whose open mouth is so many times as high; what lies below it moves down."""
     points = crop_landmarks(crop[None])[0]
