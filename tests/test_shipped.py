@@ -17,6 +17,7 @@ from stillspeak.runtime.scene import still
 from stillspeak.training.weights import read_generator
 
 HELLO = Path(__file__).parent.parent / "examples" / "hello.flac"
+STORED = Path(__file__).parent / "frames_of_default.npy"
 
 
 MODELS = pytest.mark.parametrize("name", ["default", "sharp"])
@@ -53,6 +54,13 @@ def test_speech_opens_the_mouth_and_silence_does_not(name: str, astronaut: np.nd
     silent = opening(animator(astronaut, Sound(np.zeros_like(speech.samples), speech.rate_hz), crop=True).frames)
     assert talking.std() > 3 * silent[10:].std()
     assert talking.max() - np.median(silent) > 1.5
+
+
+def test_default_draws_what_it_drew_when_its_weights_came(astronaut: np.ndarray):
+    """Means of blocks of three frames: a change of the code that changes a picture shows here. New weights need a new file."""
+    frames = stillspeak.load("default", threads=1)(astronaut, read_audio(HELLO), crop=True).frames[[0, 15, 30]]
+    blocks = frames.reshape(3, 32, 4, 24, 4, 3).mean(axis=(2, 4))
+    assert np.abs(blocks - np.load(STORED)).max() < 2
 
 
 @MODELS

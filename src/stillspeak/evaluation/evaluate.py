@@ -59,11 +59,11 @@ def evaluate(
     Args:
         model: a shipped model's name or an exported folder.
         data: a prepared folder.
-        destination: made if it is not there; finished clips are kept under ``clips/`` and not judged again.
-        split: train, heldout, validation or test; by default as ``choose_split`` says.
-        speakers: only these, if given.
-        clips: at most so many, evenly from the whole list.
-        workers: processes; one a core by default.
+        destination: the folder for the results; finished clips are kept under ``clips/`` and not judged again.
+        split: train, heldout, validation or test; by default ``choose_split`` chooses.
+        speakers: the speakers whose clips are judged; None for all.
+        clips: the most clips to judge, spread evenly over the list; None for all.
+        workers: how many processes judge; by default one for each core.
         seed: the first seed of the model's noise.
         noise_seeds: how many seeds there are; the model's figures are means over them.
 
@@ -78,12 +78,19 @@ def evaluate(
     done = Done(destination, _fingerprint(folder, everyone), data)
     left = [job for job in jobs if done.figures(job) is None]
     skipped = _judge(left, data, folder, _strangers(data, everyone), done, workers) if left else {}
+    about = {"model": str(model), "split": split, **({"noise_seeds": noise_seeds} if noise_seeds > 1 else {})}
+    return _reported(jobs, done, destination, about, skipped)
+
+
+def _reported(
+    jobs: list[Job], done: Done, destination: Path, about: dict[str, Any], skipped: dict[str, str]
+) -> dict[str, Any]:
+    """Writes the results of all clips that were judged. Raises DataError if there are none."""
     figures = {job.name: kept for job in jobs if (kept := done.figures(job)) is not None}
     if not figures:
         raise DataError(f"No clip could be judged: {next(iter(skipped.values()))}")
     speakers = sorted({job.record.speaker for job in jobs if job.name in figures})
-    about = {"model": str(model), "split": split, "clips": len(figures), "speakers": speakers, "judges": _accuracies()}
-    about |= {"noise_seeds": noise_seeds} if noise_seeds > 1 else {}
+    about |= {"clips": len(figures), "speakers": speakers, "judges": _accuracies()}
     return report.write(destination, figures, about | ({"skipped": skipped} if skipped else {}))
 
 

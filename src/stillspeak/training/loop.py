@@ -237,8 +237,7 @@ def train(
         return
     if not team.leads:
         team.wait()
-        Trainer(folder, init, say, team, build).run()
-        return
+        return Trainer(folder, init, say, team, build).run()
     with ExitStack() as held:
         folder.make()
         held.enter_context(folder.held())

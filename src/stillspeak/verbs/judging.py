@@ -21,12 +21,8 @@ def _add_evaluate(verbs: Verbs) -> None:
         verbs, "evaluate", "Measure a model on prepared clips, or one video against another.", example, _evaluate
     )
     parser.add_argument("model", nargs="?", default=None, help="a shipped model's name, or an exported folder")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=None,
-        help="the prepared folder with the clips; required for a MODEL (default: none)",
-    )
+    data = "the prepared folder with the clips; required for a MODEL (default: none)"
+    parser.add_argument("--data", type=Path, default=None, help=data)
     choose_clips(parser)
     parser.add_argument(
         "--clips", type=int, default=None, help="the most clips to measure, spread evenly over the list (default: all)"
