@@ -344,7 +344,8 @@ def test_a_section_that_nobody_knows_is_said(finished: Path, tmp_path: Path, cap
 _BAD = [
     case.strip()
     for case in """
-tiny train.seed 99999999999999999999; tiny train.threads 100000; tiny train.ema 2; tiny adversarial.taught -1; tiny adversarial.decay -1
+tiny train.seed 99999999999999999999; tiny train.threads 100000; tiny train.ema 2
+tiny adversarial.taught -1; tiny adversarial.decay -1
 tiny data.face-jitter -1; tiny data.face-jitter 1e9; tiny data.voice-jitter 50; tiny data.evenness -1000; tiny loss.mouth -1
 tiny generator.noise.variance -1; tiny generator.context.rate-hz 1000000000; tiny generator.context.bands 100000
 tiny sequence.layers 0; tiny sequence.hidden -1; tiny sequence.code 0; sharp mouth.channels 0; sharp mouth.weight -1
