@@ -8,7 +8,7 @@ The weights of ``default`` were not made by it yet, those of ``sharp`` in part: 
 
 The sound comes from the model that ``--init`` names. A first picture stage teaches the mouth decoder alone, a second one the
 Identity Encoder and the Frame Decoder with it. The run goes on until its steps or its hours are over, and where it was stopped
-when the command is given again.
+when the command is given again. It does not calibrate how far the mouth opens.
 """
 
 import argparse

@@ -307,7 +307,7 @@ def options_of_ours() -> set[str]:
 
 def is_setting(option: str) -> bool:
     """Whether a preset has the field that ``--section.field`` names."""
-    name = option[2:].replace("-", "_")
+    name = re.sub(r"^([a-z]+)\d+\.", r"\1.", option[2:].replace("-", "_"))  # picture2 is a second picture stage
     return any(NAMES.get(name, name) in flat(asdict(preset())) for preset in PRESETS.values())
 
 

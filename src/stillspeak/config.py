@@ -130,14 +130,14 @@ class MouthDiscriminatorConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Eq. 2 and 3."""
+    """Weights of pixels (upper, mouth, eyes, interior) and of losses (reconstruction, code). Eq. 2 and 3."""
 
     reconstruction: float = 400.0  # lambda, section 3.3; on the mean over the pixels, architecture.md
     upper: float = 0.0  # weight of the upper half beside the lower half's 1; the paper's is 0
-    mouth: float = 0.0  # ours: extra weight around the mouth
-    eyes: float = 0.0  # ours: extra weight around eyes and brows
+    mouth: float = 0.0  # ours: extra weight of the pixels around the mouth
+    eyes: float = 0.0  # ours: extra weight of the pixels around eyes and brows
     interior: float = 0.0  # ours: extra weight between the lips, where a photo with a shut mouth has nothing to warp
-    code: float = 0.0  # ours: keeps the first elements of z_c the mouth's shape
+    code: float = 0.0  # ours: times reconstruction, the weight of the loss that keeps the mouth's shape in z_c
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class TrainConfig:
     ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
     seed: int = 0
     log_every: int = 20
-    sample_every: int = 500  # 0: at the end of a phase alone
+    sample_every: int = 500  # 0: at the end of a stage alone
     save_every_seconds: float = 180.0
     threads: int = 0  # of the CPU; 0 leaves PyTorch's own choice
     device: str = "auto"  # cpu, cuda, or auto: CUDA where there is one

@@ -58,6 +58,8 @@ def test_what_was_kept_is_said_by_what_learns():
 def test_a_stage_that_a_preset_lacks_cannot_be_set():
     with pytest.raises(RunError, match="The preset paper has no sound stage"):
         overridden("paper", ["--sound.steps", "5"])
+    with pytest.raises(RunError, match="The preset default has no picture2 stage"):
+        overridden("default", ["--picture2.steps", "5"])
 
 
 def test_the_help_names_stages_by_their_kinds(capsys: pytest.CaptureFixture[str]):

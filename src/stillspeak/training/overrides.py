@@ -49,7 +49,7 @@ def _read(kind: type[Read], default: Read, arguments: list[str]) -> Read:
 def _translated(setting: list[str], default: Config | JudgeConfig) -> list[str]:
     """Returns an option as tyro names it, which knows a stage by its place: ``--sound.steps`` is ``--stages.0.steps``.
 
-    ``--train.steps`` and what else were the adversarial stage's settings once stay names for them.
+    Names of old, such as ``--train.steps`` for ``--adversarial.steps``, go on working (``former.py``).
     """
     if not isinstance(default, Config) or not setting[0].startswith("--"):
         return setting
@@ -60,7 +60,7 @@ def _translated(setting: list[str], default: Config | JudgeConfig) -> list[str]:
     section, _, field = NAMES.get(name, name).partition(".")
     section, field = ("picture", f"{section}.{field}") if section in MOUTHS else (section, field)
     names = stage_names([stage.kind for stage in default.stages])
-    if section in _KINDS and section not in names:
+    if section.rstrip("0123456789") in _KINDS and section not in names:
         raise RunError(f"The preset {default.name} has no {section} stage, so that {option} sets nothing.")
     place = f"stages.{names.index(section)}" if section in names else section
     return [f"--{place}.{field}".replace("_", "-").rstrip(".") + equals + value, *setting[1:]]

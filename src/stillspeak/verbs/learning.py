@@ -192,7 +192,7 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _add_train(verbs: Verbs) -> None:
-    example = "stillspeak train default --data prepared --run runs/mine --train.steps 20000"
+    example = "stillspeak train default --data prepared --run runs/mine --adversarial.steps 20000"
     parser = verb(verbs, "train", "Train a preset; --section.field VALUE changes any number of it.", example, _train)
     parser.add_argument(
         "preset",
