@@ -467,7 +467,7 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
     qualities = iter([30.0, 31.0, 30.5, 30.5, 30.5])
     monkeypatch.setattr(made.watch.monitor, "quality", lambda _: {"psnr": next(qualities)})
     made.run()
-    epoch = made.watch.epoch_steps
+    epoch = made.watch.epoch_steps(2)
     assert epoch == -(-len(Clips(prepared, "train", made.state.config.generator.context)) // 2)
     rows = [json.loads(line) for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "psnr" in row] == [epoch * k for k in (1, 2, 3, 4)]

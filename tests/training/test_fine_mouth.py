@@ -140,6 +140,8 @@ def test_settings_that_do_not_fit_a_mouth_decoder_are_refused():
     assert config_from_dict(config_to_dict(FINE)) == FINE
     with pytest.raises(RunError, match="picture stage"):
         checked(replace(FINE, stages=(*FINE.stages, AdversarialStage(steps=1))))
+    with pytest.raises(RunError, match=r"picture\.fine-mouth\.channels must be numbers of at least 1"):
+        checked(FINE.with_stages(PictureStage, fine_mouth=MouthDiscriminatorConfig((4, 0))))
     with pytest.raises(RunError, match="whose windows"):
         checked(replace(tiny(), stages=FINE.stages))
 

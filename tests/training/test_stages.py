@@ -16,12 +16,12 @@ from stillspeak.training.former import modernised
 from stillspeak.training.loop import Trainer
 from stillspeak.training.overrides import overridden
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
-from stillspeak.training.runs import flat, stage_names
+from stillspeak.training.runs import flat, numbered
 from stillspeak.training.weights import read_generator
 
 
 def test_a_stage_is_named_after_its_kind_and_the_second_of_a_kind_has_a_number():
-    assert stage_names(["sound", "picture", "picture", "adversarial"]) == [
+    assert numbered(["sound", "picture", "picture", "adversarial"]) == [
         "sound",
         "picture",
         "picture2",

@@ -1,4 +1,4 @@
-"""What lip reader and sync scorer learn: batches, losses, and figures on clips that they never learn from. Ours.
+"""Says what lip reader and sync scorer learn: batches, losses, and figures on clips that they never learn from. Ours.
 
 Both look at grey mouths of aligned crops.
 """
@@ -36,7 +36,7 @@ Open = Callable[[str], Clips]  # opens the clips of a split; raises DataError if
 
 
 class Lesson(Protocol):
-    """How a judge's network learns.
+    """Describes how a judge's network learns.
 
     Attributes:
         network: the network that learns.
@@ -55,7 +55,7 @@ class Lesson(Protocol):
         ...
 
     def loss(self, outputs: tuple[Tensor, ...], part: Part, progress: float) -> dict[str, Tensor]:
-        """The ``loss`` of what the network made of a part, and more scalars. ``progress``: share of the steps that are done."""
+        """Returns the ``loss`` of what the network made of a part, and more scalars. ``progress``: the share of steps done."""
         ...
 
     def figures(self, network: nn.Module, split: str) -> dict[str, float]:
@@ -64,7 +64,7 @@ class Lesson(Protocol):
 
 
 class Mouths:
-    """The grey mouths of all clips of a split with a margin, in memory, and the clips themselves."""
+    """Holds the grey mouths of all clips of a split with a margin, in memory, and the clips themselves."""
 
     def __init__(self, clips: Clips, evenness: float) -> None:
         self.clips = clips
@@ -73,8 +73,10 @@ class Mouths:
         self.pieces = [grey_faces(clips.frames(i)[:, rows, columns]) for i in range(len(clips))]
         self.weights = clips.speaker_weights(evenness)
 
-    def keep(self, chosen: NDArray[np.bool_]) -> None:
-        """From now on draws only from the chosen clips."""
+    def keep(self, chosen: Sequence[bool], what: str) -> None:
+        """Draws only from the chosen clips from now on. Raises DataError, naming ``what`` they are, if there are none."""
+        if not any(chosen):
+            raise DataError(f"{self.clips.folder} holds no {what} to learn from.")
         self.weights = self.weights * chosen / (self.weights * chosen).sum()
 
     def choose(self, count: int, random: Random) -> list[int]:
@@ -110,10 +112,8 @@ class LipReading:
     def __init__(self, network: LipReader, clips: Open, evenness: float) -> None:
         self.network: nn.Module = network
         self.open, self.mouths = clips, Mouths(clips("train"), evenness)
-        known = np.array([len(_known_words(record.text)) > 0 for record in self.mouths.clips.records])
-        if not known.any():
-            raise DataError(f"{self.mouths.clips.folder} holds no clips with GRID's words to learn from.")
-        self.mouths.keep(known)
+        known = [len(_known_words(record.text)) > 0 for record in self.mouths.clips.records]
+        self.mouths.keep(known, "clips with GRID's words")
         self.time = max(record.frames for record in self.mouths.clips.records)
 
     def draw(self, clips: Sequence[tuple[int, Random]]) -> Part:
@@ -139,7 +139,7 @@ class LipReading:
         return targets, torch.from_numpy(np.stack(labels)), sounds(np.stack(looks))
 
     def outputs(self, part: Part) -> tuple[Tensor, ...]:
-        """The log-probabilities of words in each frame."""
+        """Returns the log-probabilities of words in each frame."""
         return (self.network(part[-1]),)
 
     def loss(self, outputs: tuple[Tensor, ...], part: Part, progress: float) -> dict[str, Tensor]:
@@ -156,7 +156,7 @@ class LipReading:
 
     @torch.no_grad()
     def figures(self, network: nn.Module, split: str) -> dict[str, float]:
-        """Word error rate over a split, in percent of the words said, and that of letters alone."""
+        """Returns word error rate over a split, in percent of the words said, and that of letters alone."""
         clips = self.open(split)
         errors, letters, said, sentences = 0, 0, 0, 0
         for index, record in enumerate(clips.records):
@@ -193,10 +193,8 @@ class Syncing:
         self.network: nn.Module = network
         self.compare = network.loss
         self.open, self.mouths = clips, Mouths(clips("train"), evenness)
-        long = np.array([record.frames >= _LEAST_FRAMES for record in self.mouths.clips.records])
-        if not long.any():
-            raise DataError(f"{self.mouths.clips.folder} holds no clip of {_LEAST_FRAMES} frames to learn from.")
-        self.mouths.keep(long)
+        long = [record.frames >= _LEAST_FRAMES for record in self.mouths.clips.records]
+        self.mouths.keep(long, f"clip of {_LEAST_FRAMES} frames")
         self.time = min(record.frames for record in self.mouths.clips.records if record.frames >= _LEAST_FRAMES)
 
     def draw(self, clips: Sequence[tuple[int, Random]]) -> Part:
@@ -212,18 +210,18 @@ class Syncing:
         return sounds(np.stack(heard)), sounds(np.stack(looks))
 
     def outputs(self, part: Part) -> tuple[Tensor, ...]:
-        """The embeddings of mouths and sounds, ``(clips, time - 4, size)`` each."""
+        """Returns the embeddings of mouths and sounds, ``(clips, time - 4, size)`` each."""
         heard, looks = part
         mouth, sound = self.network(looks.flatten(0, 1), heard.flatten(0, 1))
         return mouth.unflatten(0, looks.shape[:2]), sound.unflatten(0, looks.shape[:2])
 
     def loss(self, outputs: tuple[Tensor, ...], part: Part, progress: float) -> dict[str, Tensor]:
-        """The cross-entropy of true pairs among all pairs of a clip."""
+        """Returns the cross-entropy of true pairs among all pairs of a clip."""
         return {"loss": self.compare(*outputs)}
 
     @torch.no_grad()
     def figures(self, network: nn.Module, split: str) -> dict[str, float]:
-        """Share of shifts of -8 to 8 frames that are found within one frame, in percent, and the mean confidence."""
+        """Returns share of shifts of -8 to 8 frames that are found within one frame, in percent, and the mean confidence."""
         assert isinstance(network, SyncScorer)
         clips = self.open(split)
         found, confidences = [], []
@@ -241,6 +239,6 @@ class Syncing:
 
 
 def _known_words(text: str) -> list[str]:
-    """The words of a sentence, or none if one of them is not GRID's."""
+    """Returns the words of a sentence, or none if one of them is not GRID's."""
     words = text.split()
     return words if all(word in GRID_WORDS for word in words) else []

@@ -23,7 +23,7 @@ from stillspeak.training.memory import keep_memory
 from stillspeak.training.patience import Patience
 from stillspeak.training.phase import GeneratorPhase, Phase
 from stillspeak.training.run import CHECKPOINT
-from stillspeak.training.runs import stage_names
+from stillspeak.training.runs import numbered
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.subject import Built, Place
 from stillspeak.training.team import Team
@@ -95,7 +95,7 @@ def _state(config: Config, generator: Generator, clips: Clips, beginning: _Begin
 def make_phases(config: Config, generator: Generator, drawer: Drawer, team: Team) -> list[GeneratorPhase]:
     """Returns what the stages of a config do, in their order. Raises RunError if a batch cannot be shared."""
     phases: list[GeneratorPhase] = []
-    for name, stage in zip(stage_names([stage.kind for stage in config.stages]), config.stages, strict=True):
+    for name, stage in zip(numbered([stage.kind for stage in config.stages]), config.stages, strict=True):
         phase: GeneratorPhase
         match stage:
             case SoundStage():
@@ -105,7 +105,7 @@ def make_phases(config: Config, generator: Generator, drawer: Drawer, team: Team
             case AdversarialStage():
                 phase = AdversarialPhase(config, stage, generator, drawer, team)
         phase.name, phase.repeat = name, sum(before.kind == phase.kind for before in phases)
-        phase.steps, phase.batch = stage.steps, (stage.clips, f"{name}.clips")
+        phase.batch = stage.clips, f"{name}.clips"
         phase.require_shares()
         phases.append(phase)
     return phases
@@ -118,7 +118,7 @@ def _notes(init: Path, state: GeneratorState, hears_anew: bool) -> list[str]:
 
 
 def prepare_device(device: torch.device) -> None:
-    """Before the first step: a CPU's memory is kept; full precision on a GPU is full, for the mel bands' sake (not TF32)."""
+    """Prepares a device: a CPU's memory is kept; full precision on a GPU is full, for the mel bands' sake (not TF32)."""
     if device.type == "cpu":
         keep_memory()
     else:
@@ -126,7 +126,7 @@ def prepare_device(device: torch.device) -> None:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device of a name: cpu, cuda, or auto. Raises RunError if it is not there."""
+    """Returns the device of a name: cpu, cuda, or auto. Raises RunError if it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):

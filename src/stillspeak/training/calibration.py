@@ -1,4 +1,4 @@
-"""After training: the mouth of the model opens, and its eyes shut, as far as real ones do. Ours.
+"""Widens motion after training: the mouth of the model opens, and its eyes shut, as far as real ones do. Ours.
 
 A reconstruction loss rewards moving a little less than the truth, and landmarks are noisy labels, which shrinks what is
 learnt from them. The remedy is one factor on the decoder's first weights of the mouth code, and one on those of the eyes'
@@ -24,7 +24,7 @@ _BLINKS = 0.5  # ours: closing that a clip must reach to say something about eye
 
 
 class Factors(NamedTuple):
-    """What the decoder's weights of the mouth code, and of the eyes' closing, were multiplied with."""
+    """Says what the decoder's weights of the mouth code, and of the eyes' closing, were multiplied with."""
 
     mouth: float
     eyes: float

@@ -41,7 +41,7 @@ def model_card(config: Config, history: list[Stage], worst: int) -> str:
 
 
 def listed_corpora(corpora: Iterable[str]) -> list[str]:
-    """A line for each corpus, with its licence if it is known."""
+    """Returns a line for each corpus, with its licence if it is known."""
     return [f"- `{corpus}`: {_CORPORA.get(corpus, 'see its own terms')}." for corpus in corpora]
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run's phases, as named tensors: networks and optimisers.
+"""Says what a checkpoint holds of a run's phases, as named tensors: networks and optimisers.
 
 Of optimisers it holds only those of the phase in hand, because every phase begins with new ones.
 """
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stillspeak.training.phase import Phase
 from stillspeak.training.run import CHECKPOINT, load_tensors
+from stillspeak.training.runs import numbered
 
 
 def pack(phases: Sequence[Phase], index: int) -> dict[str, Tensor]:
@@ -75,23 +76,19 @@ def unpack_optimiser(prefix: str, optimiser: torch.optim.Optimizer, tensors: dic
 
 
 def prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
-    """A network's weights, with ``prefix`` before each name."""
+    """Returns a network's weights, with ``prefix`` before each name."""
     return {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
 
 
 def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with ``prefix``, under the rest of their names."""
+    """Returns the tensors whose names begin with ``prefix``, under the rest of their names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _networks(phases: Sequence[Phase]) -> dict[str, nn.Module]:
-    """The networks of the phases that take steps, by name."""
-    named: dict[str, nn.Module] = {}
-    for phase in phases:
-        for name, network in phase.networks.items() if phase.steps else ():
-            number = sum(known.rstrip("0123456789") == name for known in named) + 1
-            named[name if number == 1 else f"{name}{number}"] = network
-    return named
+    """Returns the networks of the phases that take steps, by name."""
+    pairs = [pair for phase in phases if phase.steps for pair in phase.networks.items()]
+    return dict(zip(numbered([name for name, _ in pairs]), (network for _, network in pairs), strict=True))
 
 
 def _optimisers(phases: Sequence[Phase], index: int) -> dict[str, torch.optim.Optimizer]:

@@ -1,4 +1,4 @@
-"""What a configuration must be to be trained with: bounds of its numbers, and what must fit together. Ours."""
+"""Says what a configuration must be to be trained with: bounds of its numbers, and what must fit together. Ours."""
 
 import math
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from stillspeak.data.drawer import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
 from stillspeak.judge_config import JudgeConfig
-from stillspeak.training.runs import flat, stage_names
+from stillspeak.training.runs import flat, numbered
 
 _MOST_LAYERS = 4  # of a judge; each halves the mouth's 48 pixels
 _HALVINGS = 5  # of a crop's sides, down to 4 x 3
@@ -64,6 +64,10 @@ def checked(config: Config) -> Config:
         ("sequence.channels", config.sequence and config.sequence.channels, _HALVINGS),
         ("sync.channels", config.sync and config.sync.channels, 0),
         *((f"{name}.mouth.channels", stage.mouth and stage.mouth.channels, 0) for name, stage in _pictures(config)),
+        *(
+            (f"{name}.fine-mouth.channels", stage.fine_mouth and stage.fine_mouth.channels, 0)
+            for name, stage in _pictures(config)
+        ),
         ("sync.sound-channels", config.sync and config.sync.sound_channels, 0),
     ):
         if channels is not None and (min(channels, default=0) < 1 or len(channels) != (layers or len(channels))):
@@ -104,14 +108,14 @@ def _require_purpose(config: Config) -> None:
 
 
 def _pictures(config: Config) -> list[tuple[str, PictureStage]]:
-    """The picture stages of a config, with their names."""
-    names = stage_names([stage.kind for stage in config.stages])
+    """Returns the picture stages of a config, with their names."""
+    names = numbered([stage.kind for stage in config.stages])
     pairs = zip(names, config.stages, strict=True)
     return [(name, stage) for name, stage in pairs if isinstance(stage, PictureStage)]
 
 
 def checked_judge(config: JudgeConfig) -> JudgeConfig:
-    """The config. Raises RunError if its numbers cannot be trained with."""
+    """Returns the config. Raises RunError if its numbers cannot be trained with."""
     _require_numbers(config)
     layers = config.network.channels
     if min(layers, default=0) < 1 or len(layers) > _MOST_LAYERS:
@@ -139,5 +143,5 @@ def _require_numbers(config: Config | JudgeConfig) -> None:
 
 
 def _said(name: str) -> str:
-    """A setting's name as it is written on the command line."""
+    """Returns a setting's name as it is written on the command line."""
     return name.replace("_", "-")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-# Section of old, then old name and new.
-_LABELS = {"code": "code", "expression": "expression", "blinks_per_s": "blinks_per_s"}
+# Names of old, and new ones where they differ.
+_LABELS = "code", "expression", "blinks_per_s"
 _SOUND = {"sound_steps": "steps", "sound_clips": "clips", "sound_learning_rate": "learning_rate"}
 _PICTURE = {
     "picture_steps": "steps", "picture_clips": "clips", "picture_frames": "frames", "picture_learning_rate": "learning_rate",
@@ -14,7 +14,7 @@ _ADVERSARIAL = (
     "calibrate",
 )  # fmt: skip
 NAMES = {
-    **{f"warm.{old}": f"labels.{new}" for old, new in _LABELS.items()},
+    **{f"warm.{name}": f"labels.{name}" for name in _LABELS},
     **{f"warm.{old}": f"sound.{new}" for old, new in _SOUND.items()},
     **{f"warm.{old}": f"picture.{new}" for old, new in _PICTURE.items()},
     **{f"train.{name}": f"adversarial.{name}" for name in _ADVERSARIAL},
@@ -36,5 +36,5 @@ def modernised(table: dict[str, Any]) -> dict[str, Any]:
     sound = {new: warm[old] for old, new in _SOUND.items() if old in warm}
     stages = [{"kind": "sound", **sound}, {"kind": "picture", **picture}, {"kind": "adversarial", **adversarial}]
     rest = {name: value for name, value in table.items() if name not in ("warm", *MOUTHS)}
-    labels = {new: warm[old] for old, new in _LABELS.items() if old in warm}
+    labels = {name: warm[name] for name in _LABELS if name in warm}
     return rest | {"labels": labels, "stages": [stage for stage in stages if stage.get("steps")], "train": train}

@@ -1,4 +1,4 @@
-"""A generator's run in memory: the generator, its running average, its mouth code, and the patience with it. Ours."""
+"""Holds a generator's run in memory: the generator, its running average, its mouth code, and the patience with it. Ours."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ from stillspeak.training.weights import describe_generator
 
 @dataclass
 class GeneratorState(State):
-    """The state of a run that trains a generator.
+    """Holds the state of a run that trains a generator.
 
     Attributes:
         config: the settings of the run.
@@ -40,20 +40,20 @@ class GeneratorState(State):
 
     @property
     def networks(self) -> list[nn.Module]:
-        """The generator, and every discriminator."""
+        """Returns the generator, and every discriminator."""
         return [self.generator, *super().networks]
 
     def tensors(self) -> dict[str, Tensor]:
-        """The generator, its running average and its mouth code."""
+        """Returns the generator, its running average and its mouth code."""
         tensors = prefixed("generator.", self.generator) | prefixed("average.", self.average)
         return tensors | {"mouth_code.basis": torch.from_numpy(self.code.basis)}
 
     def description(self) -> dict[str, str]:
-        """What ``read_generator`` wants beside the tensors."""
+        """Returns what ``read_generator`` wants beside the tensors."""
         return describe_generator(self.config, self.code, self.history)
 
     def progress(self) -> dict[str, Any]:
-        """How far the run is, and how long validation has not gained."""
+        """Returns how far the run is, and how long validation has not gained."""
         return super().progress() | {"patience": self.patience.state()}
 
     def load(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -63,7 +63,7 @@ class GeneratorState(State):
         self.patience.restore(json.loads(metadata["progress"]).get("patience"))
 
     def is_over(self, phase: Phase) -> bool:
-        """Whether patience has ended the adversarial phase."""
+        """Returns whether patience has ended the adversarial phase."""
         return isinstance(phase, AdversarialPhase) and self.patience.over
 
     def step_done(self) -> None:
@@ -72,7 +72,7 @@ class GeneratorState(State):
         super().step_done()
 
     def average_here(self) -> Generator:
-        """The running average on the CPU, where the monitor draws."""
+        """Returns the running average on the CPU, where the monitor draws."""
         on_cpu = next(self.average.parameters()).device.type == "cpu"
         return self.average if on_cpu else copy.deepcopy(self.average).cpu()
 

@@ -1,4 +1,4 @@
-"""What a user sees of a generator's run: figures, strips and videos, the best epoch, and a mouth that stands still."""
+"""Shows a user a generator's run: figures, strips and videos, the best epoch, and a mouth that stands still."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from stillspeak.config import AdversarialStage, Config
+from stillspeak.config import Config
 from stillspeak.errors import RunError
 from stillspeak.training.calibration import Factors
 from stillspeak.training.generator_state import GeneratorState
@@ -38,9 +38,7 @@ class GeneratorWatch(Watch[GeneratorState]):
         super().__init__(folder, say, leads, train.sample_every, train.on_trouble == "stop")
         self.monitor = Monitor(config, data, folder.path / "samples", self.board) if leads else None
         self.collapse = Collapse()
-        adversarial = config.stage(AdversarialStage)
-        patient = adversarial is not None and adversarial.patience_epochs > 0
-        self.epoch_steps = math.ceil(clips / adversarial.clips) if adversarial and patient else 0
+        self.clips = clips
 
     def figures(self, phase: Phase, state: GeneratorState) -> dict[str, float]:
         """Measures the running average on clips never trained on; after the sound phase, writes strips and videos too."""
@@ -50,16 +48,21 @@ class GeneratorWatch(Watch[GeneratorState]):
         return self.monitor.sample(state.average_here(), state.code, phase.name, state.step)
 
     def trouble(self, phase: Phase, values: Mapping[str, float]) -> str:
-        """A sentence about a discriminator that is always right, or in the end about a mouth that stands still."""
+        """Returns a sentence about a discriminator that is always right, or in the end about a mouth that stands still."""
         still = standing_mouth(values) if isinstance(phase, AdversarialPhase) else ""
         return self.collapse.sees(values) or still
 
     def ends_epoch(self, phase: Phase, step: int) -> bool:
-        """Whether a step of the adversarial phase ends an epoch, where patience asks for it."""
-        return isinstance(phase, AdversarialPhase) and bool(self.epoch_steps) and step % self.epoch_steps == 0
+        """Returns whether a step of the adversarial phase ends an epoch, where patience asks for it."""
+        patient = isinstance(phase, AdversarialPhase) and phase.stage.patience_epochs > 0
+        return patient and step % self.epoch_steps(phase.stage.clips) == 0
+
+    def epoch_steps(self, clips_a_step: int) -> int:
+        """Returns how many steps an epoch has."""
+        return math.ceil(self.clips / clips_a_step)
 
     def validate(self, state: GeneratorState) -> bool:
-        """Whether the paper's end has come: no gain in PSNR or SSIM on validation clips for so many epochs. Section 3.3.
+        """Returns whether the paper's end has come: no gain in PSNR or SSIM on validation clips for so many epochs. Section 3.3.
 
         The generator of the best epoch is kept beside the checkpoint.
         """

@@ -147,7 +147,7 @@ class Trainer:
         return False
 
     def _due(self, phase: Phase, stopping: bool) -> _Due:
-        """What is due after the step that was just taken."""
+        """Returns what is due after the step that was just taken."""
         step, figures_every = self.state.step, self.watch.figures_every
         late = self._out_of_time()
         samples = late or step == phase.steps or bool(figures_every and step % figures_every == 0)
@@ -165,11 +165,11 @@ class Trainer:
         return over
 
     def _is_over(self, phase: Phase) -> bool:
-        """Whether a phase takes no step any more: the time of the run is used up, or patience ended before it was stopped."""
+        """Returns whether a phase takes no step any more: the time of the run is up, or patience ended before it was stopped."""
         return self.team.any(self.state.is_over(phase)) or self._out_of_time()
 
     def _out_of_time(self) -> bool:
-        """Whether the run has trained for ``train.hours``."""
+        """Returns whether the run has trained for ``train.hours``."""
         hours = self.settings.hours
         return bool(hours) and self.team.any(self.state.seconds > 3600 * hours)
 
@@ -182,7 +182,7 @@ class Trainer:
             raise RunError(f"{sentence} Saved; go on with: {self.folder.command('resume')}")
 
     def _backs_off(self, phase: Phase, values: Mapping[str, float]) -> bool:
-        """Whether a value was no number and the run is back at its last checkpoint, which is always good.
+        """Returns whether a value was no number and the run is back at its last checkpoint, which is always good.
 
         Raises:
             RunError: if it may not go back, or not again.

@@ -14,7 +14,7 @@ from stillspeak.training.weights import Trained
 
 
 def learnt_code(trained: Trained) -> int:
-    """How many elements of z_c are the mouth code; 0 if the model never had a warm start, as the paper's has none."""
+    """Returns how many elements of z_c are the mouth code; 0 if the model never had a warm start, as the paper's has none."""
     config, kinds = trained.config, (SoundPhase.kind, PicturePhase.kind)
     learnt = any(stage["phase"].startswith(kinds) for stage in trained.history if stage["steps"])
     warmed = learnt or config.stage(SoundStage) or config.stage(PictureStage)

@@ -14,7 +14,7 @@ from stillspeak.judge_config import JudgeConfig
 from stillspeak.presets import JUDGES, PRESETS
 from stillspeak.training.checks import checked, checked_judge
 from stillspeak.training.former import KEPT, MOUTHS, NAMES
-from stillspeak.training.runs import stage_names
+from stillspeak.training.runs import numbered
 
 _KINDS = tuple(stage.kind for stage in (SoundStage, PictureStage, AdversarialStage))
 
@@ -59,7 +59,7 @@ def _translated(setting: list[str], default: Config | JudgeConfig) -> list[str]:
         return _translated(["--adversarial.learns", KEPT[name]], default) if answer == "True" else []
     section, _, field = NAMES.get(name, name).partition(".")
     section, field = ("picture", f"{section}.{field}") if section in MOUTHS else (section, field)
-    names = stage_names([stage.kind for stage in default.stages])
+    names = numbered([stage.kind for stage in default.stages])
     if section.rstrip("0123456789") in _KINDS and section not in names:
         raise RunError(f"The preset {default.name} has no {section} stage, so that {option} sets nothing.")
     place = f"stages.{names.index(section)}" if section in names else section
@@ -88,7 +88,7 @@ def _renamed(help_text: str, default: Config | JudgeConfig) -> str:
     """Returns tyro's help with the names of stages in place of their numbers."""
     if not isinstance(default, Config):
         return help_text
-    names = stage_names([stage.kind for stage in default.stages])
+    names = numbered([stage.kind for stage in default.stages])
     return re.sub(r"stages\.(\d+)", lambda found: names[int(found[1])], help_text)
 
 

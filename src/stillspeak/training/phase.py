@@ -1,4 +1,4 @@
-"""What the phases of a training have in common: a batch in parts, an update, mixed precision. Ours."""
+"""Holds what the phases of a training have in common: a batch in parts, an update, mixed precision. Ours."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, tim
 
 
 class Phase(ABC):
-    """One phase of a training: how many steps it takes, what a step needs, and what a step does.
+    """Describes one phase of a training: how many steps it takes, what a step needs, and what a step does.
 
     Args:
         settings: the settings of the training.
@@ -55,7 +55,7 @@ class Phase(ABC):
         """Makes one update from all parts of this process; returns its scalars."""
 
     def draw(self, step: int) -> list[Part]:
-        """This process's parts of a step's batch."""
+        """Draws this process's parts of a step's batch."""
         return [self.draw_part(step, share) for share in self.team.shares(self.settings.accumulate)]
 
     def begin(self) -> None:
@@ -69,7 +69,7 @@ class Phase(ABC):
             self.team.shares(self.settings.accumulate)[0].of(*self.batch)
 
     def seed(self, step: int) -> tuple[int, int, int]:
-        """The seed of everything random in a step."""
+        """Returns the seed of everything random in a step."""
         return self.settings.seed, self.number, step
 
     def precision(self) -> Any:
@@ -88,7 +88,7 @@ class Phase(ABC):
 
 
 class GeneratorPhase(Phase):
-    """A stage of a generator's training at work.
+    """Trains a generator in one stage.
 
     Attributes:
         kind: the kind of the stage.
@@ -111,7 +111,7 @@ class GeneratorPhase(Phase):
         self.kept: list[nn.Module] = []
 
     def seed(self, step: int) -> tuple[int, int, int]:
-        """The seed of everything random in a step."""
+        """Returns the seed of everything random in a step."""
         return self.settings.seed, self.number + _KINDS * self.repeat, step
 
     def begin(self) -> None:

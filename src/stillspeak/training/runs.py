@@ -88,18 +88,18 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key == "stages":
-            for name, stage in zip(stage_names([stage["kind"] for stage in value]), value, strict=True):
+            for name, stage in zip(numbered([stage["kind"] for stage in value]), value, strict=True):
                 found |= flat({field: of for field, of in stage.items() if field != "kind"}, f"{name}.")
         else:
             found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
 
 
-def stage_names(kinds: Sequence[str]) -> list[str]:
-    """Returns a name for each stage of a run: its kind, and from the second of a kind on a number behind it."""
+def numbered(names: Sequence[str]) -> list[str]:
+    """Returns each name, and from the second of its kind on with a number behind it: ``picture``, ``picture2``."""
     before = Counter[str]()
-    names = []
-    for kind in kinds:
-        before[kind] += 1
-        names.append(kind if before[kind] == 1 else f"{kind}{before[kind]}")
-    return names
+    different = []
+    for name in names:
+        before[name] += 1
+        different.append(name if before[name] == 1 else f"{name}{before[name]}")
+    return different

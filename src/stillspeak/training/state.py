@@ -1,4 +1,4 @@
-"""A run in memory: what a checkpoint holds of it, whatever it trains. ``loop.py`` moves it on. Ours."""
+"""Holds a run in memory, and says what a checkpoint keeps of it, whatever it trains. ``loop.py`` moves it on. Ours."""
 
 import json
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ _PROGRESS = ("phase_index", "step", "updates", "frames_seen", "seconds", "backed
 
 @dataclass
 class State(ABC):
-    """The phases of a run, where its networks come from, and how far they are.
+    """Holds the phases of a run, where its networks come from, and how far they are.
 
     Attributes:
         phases: what the run trains, in order, each with its networks and optimisers.
@@ -46,11 +46,11 @@ class State(ABC):
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors of a checkpoint, except for the phases' networks and optimisers."""
+        """Returns the tensors of a checkpoint, except for the phases' networks and optimisers."""
 
     @abstractmethod
     def description(self) -> dict[str, str]:
-        """The metadata of a checkpoint, except for the progress."""
+        """Returns the metadata of a checkpoint, except for the progress."""
 
     @abstractmethod
     def load(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -58,7 +58,7 @@ class State(ABC):
 
     @property
     def networks(self) -> list[nn.Module]:
-        """Every network that the run trains."""
+        """Returns every network that the run trains."""
         return [network for phase in self.phases for network in phase.networks.values()]
 
     @property
@@ -68,15 +68,15 @@ class State(ABC):
 
     @property
     def finite(self) -> bool:
-        """Whether all weights are numbers. The losses show what a step does to the weights at the next step at the earliest."""
+        """Returns whether all weights are numbers. The losses show what a step did to them one step later at the earliest."""
         return all_numbers(weight for network in self.networks for weight in network.parameters())
 
     def progress(self) -> dict[str, Any]:
-        """How far the run is, for a checkpoint."""
+        """Returns how far the run is, for a checkpoint."""
         return {key: getattr(self, key) for key in _PROGRESS}
 
     def packed(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """The tensors and the metadata of a checkpoint."""
+        """Returns the tensors and the metadata of a checkpoint."""
         tensors = self.tensors() | pack(self.phases, self.phase_index)
         return tensors, {"progress": json.dumps(self.progress()), **self.description()}
 
@@ -96,7 +96,7 @@ class State(ABC):
         unpack(tensors, self.phases, self.phase_index)
 
     def is_over(self, phase: Phase) -> bool:
-        """Whether a phase has nothing more to gain, and takes no step any more."""
+        """Returns whether a phase has nothing more to gain, and takes no step any more."""
         return False
 
     def step_done(self) -> None:

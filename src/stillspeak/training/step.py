@@ -22,7 +22,7 @@ _STEEPEST = 200.0  # norm of the generator's gradient, beyond which it is shorte
 
 
 class View(NamedTuple):
-    """One part of a batch.
+    """Holds one part of a batch.
 
     Attributes:
         scene: the still, and the sound of just the frames.
@@ -42,7 +42,7 @@ class View(NamedTuple):
 
 
 class AdversarialPhase(GeneratorPhase):
-    """Generator against its adversaries, with the reconstruction loss. Eq. 1, 2 and 3."""
+    """Trains the generator against its adversaries, with the reconstruction loss. Eq. 1, 2 and 3."""
 
     kind = "adversarial"
     number = 3
@@ -73,7 +73,7 @@ class AdversarialPhase(GeneratorPhase):
         return stills, frames, sounds(batch.windows), interior, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """One update of every network; returns its scalars."""
+        """Makes one update of every network; returns its scalars."""
         self.hold()
         active = self.adversaries if step >= self.stage.adversaries_from else []
         rows = []
@@ -86,7 +86,7 @@ class AdversarialPhase(GeneratorPhase):
         return {**mean_scalars(rows), "gradient": gradient}
 
     def _learn(self, active: list[Adversary], view: View, draws: Draws) -> dict[str, Tensor]:
-        """The gradients of one part, in all networks."""
+        """Returns the gradients of one part, in all networks."""
         fake, context = self._generate(view, draws)
         real, codes, time = view.real, view.codes, view.real.shape[1]
         l1 = reconstruction_loss(real, fake, frame_weights(self.config.loss, view.interior))
@@ -106,7 +106,7 @@ class AdversarialPhase(GeneratorPhase):
         }
 
     def _generate(self, view: View, draws: Draws) -> tuple[Tensor, Tensor]:
-        """The frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating.
+        """Returns the frames that have codes, and z_c as heard; z_c and z_n are run from the clip's start as when animating.
 
         Where z_n was taught blinks it says the real ones: others than those of the real frames would be called errors.
         """
@@ -138,7 +138,7 @@ class AdversarialPhase(GeneratorPhase):
 
 
 def _view(part: Part) -> View:
-    """A part's bytes as the networks want them."""
+    """Returns a part's bytes as the networks want them."""
     stills, frames, windows, *labels = part
     return View(Scene(images(stills), windows[:, -frames.shape[1] :]), images(frames), windows, *labels)
 

@@ -1,4 +1,4 @@
-"""What the training loop asks of whatever it trains: a generator (``build.py``) or a judge (``stillspeak.judges``)."""
+"""Says what the training loop asks of whatever it trains: a generator (``build.py``) or a judge (``stillspeak.judges``)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from stillspeak.training.watch import Say, Watch
 
 
 class Place(NamedTuple):
-    """Where a run is trained.
+    """Says where a run is trained.
 
     Attributes:
         folder: the folder of the run.
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 
 class Built(NamedTuple):
-    """A run that can be trained.
+    """Holds a run that can be trained.
 
     Attributes:
         state: the networks, their phases, and how far they are.

@@ -116,7 +116,7 @@ def let_blink(generator: Generator, blinks_per_s: float) -> None:
 
 
 def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
-    """The GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
+    """Returns the GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
     memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
     if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
         raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set labels.expression False.")
@@ -126,7 +126,7 @@ def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
 
 
 def _chance_of_blink(blinks_per_s: float, fps: int) -> float:
-    """The chance that a blink begins in a frame. Raises ModelError if there cannot be so many."""
+    """Returns the chance that a blink begins in a frame. Raises ModelError if there cannot be so many."""
     chance = blinks_per_s / fps
     if not 0 <= chance < _MOST_BLINKS:
         raise ModelError(f"labels.blinks_per_s must be from 0 to {_MOST_BLINKS * fps:g}, not {blinks_per_s:g}.")
@@ -138,13 +138,13 @@ def _logit(share: float) -> float:
 
 
 def cosine(done: int, steps: int) -> float:
-    """Learning-rate factor: a short rise, then half a cosine down to 2 %."""
+    """Returns the factor of the learning rate: a short rise, then half a cosine down to 2 %."""
     rise = min(1.0, (done + 1) / min(30, max(1, steps // 10)))
     return rise * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(1.0, done / max(1, steps)))))
 
 
 def concordance_loss(real: Float[Tensor, "clips time"], fake: Float[Tensor, "clips time"]) -> Float[Tensor, ""]:
-    """1 - Lin's concordance correlation, per clip: unlike a squared error it does not reward moving less. Lin 1989."""
+    """Returns 1 - Lin's concordance correlation, per clip: unlike a squared error it does not reward moving less. Lin 1989."""
     real_mean, fake_mean = real.mean(1, keepdim=True), fake.mean(1, keepdim=True)
     covariance = ((real - real_mean) * (fake - fake_mean)).mean(1)
     spread = real.var(1, unbiased=False) + fake.var(1, unbiased=False)
@@ -154,7 +154,7 @@ def concordance_loss(real: Float[Tensor, "clips time"], fake: Float[Tensor, "cli
 def code_loss(
     context: Float[Tensor, "clips time size"], codes: Float[Tensor, "clips time code"], opening: Float[Tensor, " code"]
 ) -> Float[Tensor, ""]:
-    """How far the first elements of z_c are from the mouth's shape: squared error, and concordance of the opening.
+    """Returns how far the first elements of z_c are from the mouth's shape: squared error, and concordance of the opening.
 
     ``opening`` says how far each element of the code opens the mouth.
     """
@@ -186,7 +186,7 @@ class SoundPhase(GeneratorPhase):
         return sounds(windows), sounds(codes)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """One update; returns its scalars."""
+        """Makes one update; returns its scalars."""
         losses = []
         for windows, codes in parts:
             with self.precision():
@@ -201,7 +201,7 @@ class SoundPhase(GeneratorPhase):
 def motion_loss(
     motion: Float[Tensor, "n 2 height width"], stills: Float[Tensor, "n points 2"], frames: Float[Tensor, "n points 2"]
 ) -> Float[Tensor, ""]:
-    """How far, in pixels, the motion field is from taking each landmark of a frame to where the still has it."""
+    """Returns how far, in pixels, the motion field is from taking each landmark of a frame to where the still has it."""
     size = torch.tensor([motion.shape[3], motion.shape[2]], device=motion.device)
     grid = (2 * frames + 1) / size - 1
     found = functional.grid_sample(motion, grid[:, None], align_corners=False)[:, :, 0].transpose(1, 2)
@@ -244,7 +244,7 @@ class PicturePhase(GeneratorPhase):
         return stills, frames, points, interior, *fine, sounds(batch.codes), sounds(batch.expressions)
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """One update; returns its scalars."""
+        """Makes one update; returns its scalars."""
         self.hold()
         shares = self.team.shares(len(parts))
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
@@ -256,7 +256,7 @@ class PicturePhase(GeneratorPhase):
         return {**mean_scalars(rows), "gradient": norm}
 
     def _learn(self, part: Part, draws: Draws) -> dict[str, Tensor]:
-        """The gradient of one part."""
+        """Returns the gradient of one part."""
         stills, frames, points, interior, *fine, codes, expressions = part
         stills, frames = images(stills), images(frames)
         clips, time = frames.shape[:2]

@@ -1,4 +1,4 @@
-"""What a user sees of a run: a line a tick with the time left, figures on clips never trained on, and what goes wrong.
+"""Shows a user a run: a line a tick with the time left, figures on clips never trained on, and what goes wrong.
 
 Only the leading process measures and speaks. The ``Watch`` of the others does nothing.
 """
@@ -38,11 +38,11 @@ class Watch(ABC, Generic[Watched]):
         """Measures the networks on clips that they never learn from; empty if there are none."""
 
     def trouble(self, phase: Phase, values: Mapping[str, float]) -> str:
-        """A sentence about what the scalars of a step or the figures show, or an empty one."""
+        """Returns a sentence about what the scalars of a step or the figures show, or an empty one."""
         return ""
 
     def ends_epoch(self, phase: Phase, step: int) -> bool:
-        """Whether a step ends an epoch after which the networks are to be validated."""
+        """Returns whether a step ends an epoch after which the networks are to be validated."""
         return False
 
     def validate(self, state: Watched) -> bool:
