@@ -105,10 +105,16 @@ def whole_job(threads: int, folder: Path) -> Job:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    threads = parser.parse_args().threads
+    parser.add_argument("--models", nargs="+", default=["default"], help="whose exported graphs are timed (default)")
+    arguments = parser.parse_args()
+    threads = arguments.threads
     torch.set_num_threads(threads)
-    engine = Engine(find_model("default"), threads)
-    jobs: list[Job] = [(f"default, ONNX Runtime, {n} a call", n, graph(engine, n)) for n in (1, 5, 25, 75)]
+    engines = {name: Engine(find_model(name), threads) for name in arguments.models}
+    jobs: list[Job] = [
+        (f"{name}, ONNX Runtime, {n} a call", n, graph(engine, n))
+        for name, engine in engines.items()
+        for n in (1, 5, 25, 75)
+    ]
     jobs.append(("default, PyTorch eager, 75 a call", 75, eager(default(), 75, joined=False)))
     jobs.append(("paper, PyTorch eager, skips computed once, 75 a call", 75, eager(paper(), 75, joined=False)))
     jobs.append(("paper, PyTorch eager, concatenated skips, 75 a call", 75, eager(paper(), 75, joined=True)))
