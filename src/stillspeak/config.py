@@ -1,4 +1,4 @@
-"""Every number of the method, in frozen dataclasses: one per section of the paper. Presets are made in ``presets.py``.
+"""Holds every number of the method, in frozen dataclasses: one per section of the paper. Presets are made in ``presets.py``.
 
 Defaults are the paper's; a comment names the section, or says that the choice is ours. A network takes its own section and
 nothing else.
@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 @dataclass(frozen=True)
 class ContextConfig:
-    """Context Encoder: section 3.1.2, appendix A.3, figure 10."""
+    """Sizes the Context Encoder: section 3.1.2, appendix A.3, figure 10."""
 
     rate_hz: int = 50_000  # figure 10: 8000 samples in 0.16 s
     fps: int = 25  # section 4
@@ -32,7 +32,7 @@ class ContextConfig:
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """Noise Generator: section 3.1.3, appendix A.3.1, figure 11."""
+    """Sizes the Noise Generator: section 3.1.3, appendix A.3.1, figure 11."""
 
     size: int = 10
     variance: float = 0.6
@@ -41,7 +41,7 @@ class NoiseConfig:
 
 @dataclass(frozen=True)
 class IdentityConfig:
-    """Identity Encoder: section 3.1.1, figure 12. ``channels`` from 64x48 down to 4x3; the skips have these sizes."""
+    """Sizes the Identity Encoder: section 3.1.1, figure 12. ``channels`` from 64x48 down to 4x3; the skips have these sizes."""
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     size: int = 50  # z_id
@@ -49,14 +49,14 @@ class IdentityConfig:
 
 @dataclass(frozen=True)
 class PaintingConfig:
-    """The paper's last stage: every pixel is painted. Figure 12."""
+    """Chooses the paper's last stage: every pixel is painted. Figure 12."""
 
     kind: Literal["painting"] = "painting"
 
 
 @dataclass(frozen=True)
 class WarpingConfig:
-    """Our last stage: frame = (1 - mask) * warp(still, motion) + mask * paint."""
+    """Chooses our last stage: frame = (1 - mask) * warp(still, motion) + mask * paint."""
 
     kind: Literal["warping"] = "warping"
     furthest_px: float = 12.0  # ours: no pixel of a lip travels further in a 96 x 128 crop
@@ -64,14 +64,14 @@ class WarpingConfig:
 
 @dataclass(frozen=True)
 class MouthDecoderConfig:
-    """The mouth's window at three times the resolution, beside a decoder that warps; ours."""
+    """Adds the mouth's window at three times the resolution, beside a decoder that warps; ours."""
 
     channels: tuple[int, int] = (48, 32)  # at 24 x 24 and at 48 x 48
 
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Generator: section 3.1, figure 3a."""
+    """Sizes the generator: section 3.1, figure 3a."""
 
     context: ContextConfig = field(default_factory=ContextConfig)
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -81,13 +81,13 @@ class GeneratorConfig:
 
     @property
     def latent(self) -> int:
-        """Size of the latent: z_c, z_n, z_id in this order."""
+        """Returns the size of the latent: z_c, z_n, z_id in this order."""
         return self.context.size + self.noise.size + self.identity.size
 
 
 @dataclass(frozen=True)
 class FrameDiscriminatorConfig:
-    """Frame Discriminator: section 3.2.1; sizes ours, the mirror of the identity encoder."""
+    """Sizes the Frame Discriminator: section 3.2.1; sizes ours, the mirror of the identity encoder."""
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     learning_rate: float = 1e-3  # section 3.3
@@ -96,7 +96,7 @@ class FrameDiscriminatorConfig:
 
 @dataclass(frozen=True)
 class SequenceDiscriminatorConfig:
-    """Sequence Discriminator: section 3.2.2, figure 3b; sizes ours beyond the paper's words."""
+    """Sizes the Sequence Discriminator: section 3.2.2, figure 3b; sizes ours beyond the paper's words."""
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     code: int = 256
@@ -107,7 +107,7 @@ class SequenceDiscriminatorConfig:
 
 @dataclass(frozen=True)
 class SyncDiscriminatorConfig:
-    """Synchronisation Discriminator of the authors' follow-up (IJCV 2019; architecture.md): 0.2 s of mouth and of sound."""
+    """Sizes the authors' later Synchronisation Discriminator (IJCV 2019; architecture.md): 0.2 s of mouth and of sound."""
 
     channels: tuple[int, ...] = (64, 128, 256, 512)  # of the mouth's convolutions; ours
     sound_channels: tuple[int, ...] = (32, 64, 128, 256)  # ours
@@ -130,7 +130,7 @@ class MouthDiscriminatorConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of pixels (upper, mouth, eyes, interior) and of losses (reconstruction, code). Eq. 2 and 3."""
+    """Holds weights of pixels (upper, mouth, eyes, interior) and of losses (reconstruction, code). Eq. 2 and 3."""
 
     reconstruction: float = 400.0  # lambda, section 3.3; on the mean over the pixels, architecture.md
     upper: float = 0.0  # weight of the upper half beside the lower half's 1; the paper's is 0
@@ -142,7 +142,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class LabelsConfig:
-    """What the first elements of z_c and of z_n stand for, where stages teach them; ours."""
+    """Says what the first elements of z_c and of z_n stand for, where stages teach them; ours."""
 
     code: int = 12  # principal components of the lips' and chin's landmarks that z_c starts with
     expression: bool = False  # z_n starts with the eyes' closing and the brows' height; pictures learn to follow
@@ -198,7 +198,7 @@ AnyStage = TypeVar("AnyStage", SoundStage, PictureStage, AdversarialStage)
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How clips are drawn and varied. Mirroring: section 4.1; the rest ours."""
+    """Says how clips are drawn and varied. Mirroring: section 4.1; the rest ours."""
 
     mirror: bool = True
     evenness: float = 0.0  # speakers are drawn with weight clips ** (1 - evenness); 1 is even over speakers
@@ -218,7 +218,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a run trains, whatever its stages; ours."""
+    """Says how a run trains, whatever its stages; ours."""
 
     hours: float = 0.0  # of training, all stages together, after which a run ends; 0 is no limit
     accumulate: int = 1  # parts a process cuts its share of the batch into, to save memory
@@ -237,7 +237,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A preset: all sections."""
+    """Holds all sections of a preset."""
 
     name: str
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)

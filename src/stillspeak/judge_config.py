@@ -1,4 +1,4 @@
-"""Every number of the judges and of the phoneme-to-viseme model, in frozen dataclasses like those of ``config.py``."""
+"""Holds every number of the judges and of the phoneme-to-viseme model, in frozen dataclasses like those of ``config.py``."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class LipReaderConfig:
-    """The judge of words: spatio-temporal convolutions, recurrence, CTC, after LipNet (Assael et al. 2016). Sizes ours."""
+    """Sizes the judge of words: spatio-temporal convolutions, recurrence, CTC, after LipNet (Assael et al. 2016). Sizes ours."""
 
     kind: Literal["lipreader"] = "lipreader"
     channels: tuple[int, ...] = (24, 48, 64)
@@ -16,7 +16,7 @@ class LipReaderConfig:
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """The judge of timing: one embedding of 0.2 s of mouth, one of 0.2 s of sound, after SyncNet (Chung, Zisserman 2016).
+    """Sizes the judge of timing: one embedding of 0.2 s of mouth, one of 0.2 s of sound, after SyncNet (Chung, Zisserman 2016).
 
     Sizes ours.
     """
@@ -30,7 +30,7 @@ class SyncConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Phonemes -> mouth code, and its training; all ours."""
+    """Sizes the model from phonemes to the mouth code, and says how it is trained; all ours."""
 
     inputs: int = 64
     hidden: int = 96  # of each direction
@@ -45,7 +45,7 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class JudgeTrainConfig:
-    """The training of a judge; all ours."""
+    """Says how a judge is trained; all ours."""
 
     steps: int = 4000
     hours: float = 0.0  # as ``TrainConfig.hours``
@@ -66,7 +66,7 @@ class JudgeTrainConfig:
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """A preset of a judge."""
+    """Holds a preset of a judge."""
 
     name: str
     network: LipReaderConfig | SyncConfig

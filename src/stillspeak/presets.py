@@ -29,12 +29,12 @@ from stillspeak.judge_config import JudgeConfig, LipReaderConfig, SyncConfig
 
 
 def paper() -> Config:
-    """The paper's sizes and schedule: 50 kHz, 54.0 M generator parameters, every pixel painted."""
+    """Has the paper's sizes and schedule: 50 kHz, 54.0 M generator parameters, every pixel painted."""
     return Config(name="paper", stages=(AdversarialStage(patience_epochs=10),))
 
 
 def default() -> Config:
-    """What ships: 16 kHz heard in mel bands, half the width, a decoder that starts from the photo's pixels, a warm start."""
+    """Makes what ships: 16 kHz heard in mel bands, half the width, a decoder that starts from the photo, a warm start."""
     context = ContextConfig(
         rate_hz=16_000, bands=48, kernel_seconds=0.025, stride_seconds=0.01, channels=(128, 128, 192)
     )
@@ -61,18 +61,18 @@ def default() -> Config:
 
 
 def l1() -> Config:
-    """Table 2, first row: L1 on the entire face and no adversary; all else as ``default``."""
+    """Makes the first row of Table 2: L1 on the entire face and no adversary; all else as ``default``."""
     loss = LossConfig(upper=1.0)
     return replace(default(), name="l1", frame=None, sequence=None, loss=loss)
 
 
 def l1_frame() -> Config:
-    """Table 2, second row: the Frame Discriminator alone; all else as ``default``."""
+    """Makes the second row of Table 2: the Frame Discriminator alone; all else as ``default``."""
     return replace(default(), name="l1_frame", sequence=None)
 
 
 def static() -> Config:
-    """Table 3's baseline: every frame from its own window of sound, no memory, no Sequence Discriminator. Section 4.4."""
+    """Makes Table 3's baseline: every frame from its own window of sound, no memory, no Sequence Discriminator. Section 4.4."""
     full = default()
     context = replace(full.generator.context, recurrent=False)
     generator = replace(full.generator, context=context, noise=NoiseConfig(recurrent=False))
@@ -85,21 +85,21 @@ def static() -> Config:
 
 
 def synchronised() -> Config:
-    """``default`` with the third adversary of the authors' follow-up, the Synchronisation Discriminator."""
+    """Makes ``default`` with the third adversary of the authors' follow-up, the Synchronisation Discriminator."""
     full = default()
     third = SyncDiscriminatorConfig((32, 64, 128, 192), (64, 128), 128)
     return replace(full, name="synchronised", sync=third)
 
 
 def sharp() -> Config:
-    """``default`` with a discriminator of mouths: teeth and dark gaps for a little less correlation. docs/training.md."""
+    """Makes ``default`` with a discriminator of mouths: teeth and dark gaps for a little less correlation. docs/training.md."""
     full = default()
     varied = replace(full, name="sharp", data=replace(full.data, blinks=0.3, openings=0.4))
     return varied.with_stages(PictureStage, mouth=MouthDiscriminatorConfig())
 
 
 def tiny() -> Config:
-    """For tests and first tries: trains a step in well under a second on one core; not for watching."""
+    """Serves tests and first tries: trains a step in well under a second on one core; not for watching."""
     context = ContextConfig(rate_hz=8_000, channels=(4, 4, 8, 8, 8, 16), features=16, size=32)
     channels = (4, 8, 8, 16, 16)
     return Config(
@@ -127,12 +127,12 @@ PRESETS: dict[str, Callable[[], Config]] = {
 
 
 def lipreader() -> JudgeConfig:
-    """The lip reader behind the word error rate."""
+    """Makes the lip reader behind the word error rate."""
     return JudgeConfig(name="lipreader", network=LipReaderConfig())
 
 
 def sync() -> JudgeConfig:
-    """The scorer behind audio-video offset and confidence."""
+    """Makes the scorer behind audio-video offset and confidence."""
     return JudgeConfig(name="sync", network=SyncConfig())
 
 

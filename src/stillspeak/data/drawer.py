@@ -60,14 +60,14 @@ class Batch:
 
 
 class Order(NamedTuple):
-    """Where a batch stands in the epochs: their seed, and how many clips were drawn before it."""
+    """Says where a batch stands in the epochs: their seed, and how many clips were drawn before it."""
 
     seed: tuple[int, ...]
     first: int
 
 
 class Picture(NamedTuple):
-    """One clip's part of a batch: still and frames, their landmarks, the frames' mouth codes and expressions from the still.
+    """Holds one clip's part of a batch: still and frames, landmarks, the frames' mouth codes and expressions from the still.
 
     ``large`` are still and frames at three times the resolution, ``(1 + time, 384, 288, 3)``, where the clip has them.
     """
@@ -110,7 +110,7 @@ class Drawer:
         self._shortest_sentence = min(map(len, self.sentence_codes), default=math.inf)
 
     def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
-        """``count`` pieces of ``time`` frames with all their sound from the clip's start.
+        """Draws ``count`` pieces of ``time`` frames with all their sound from the clip's start.
 
         All pieces end as far into their clips as each other, as a share of what a clip allows, so that the endings of long clips
         are drawn too. Silence precedes the sound of the shorter ones. With ``order``, and clips that are drawn alike, every epoch
@@ -129,7 +129,7 @@ class Drawer:
         return _batch(pictures, np.stack(windows))
 
     def pictures(self, count: int, time: int, random: Random, share: slice = _ALL, fine: bool = False) -> Batch:
-        """``count`` clips, ``time`` single frames of each from anywhere; no sound. With ``fine``, larger mouths too."""
+        """Draws ``count`` clips, ``time`` single frames of each from anywhere; no sound. With ``fine``, larger mouths too."""
         pictures = []
         for index, own in list(zip(self._choose(count, random), random.spawn(count), strict=True))[share]:
             pictures.append(self._picture(index, self._any_frames(index, time, own), own))
@@ -138,7 +138,7 @@ class Drawer:
     def sounds(
         self, count: int, time: int, random: Random, quiet: int = 0, share: slice = _ALL
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``.
+        """Draws sound and mouth codes alone, both at a changed speed: ``(count, time, samples)`` and ``(count, time, code)``.
 
         The first ``quiet`` are silence or faint noise and a mouth at rest. Where a clip is too short for ``time`` frames at the
         fastest speed, all are shorter.
@@ -166,7 +166,7 @@ class Drawer:
         return np.stack(windows), np.stack(codes).astype(np.float32)
 
     def in_turn(self, count: int, random: Random, order: Order) -> NDArray[np.int64]:
-        """The next ``count`` clips of shuffled epochs, each in an order of its own; by chance if some clips are favoured."""
+        """Draws the next ``count`` clips of shuffled epochs, each in its own order; by chance if some clips are favoured."""
         if self.config.evenness:
             return self._choose(count, random)
         places = order.first + np.arange(count)
@@ -205,7 +205,7 @@ class Drawer:
         return self.clips.heard(self._voice(index, self._voice_strength(random), random), frames)
 
     def _voice_strength(self, random: Random) -> float:
-        """How much a voice is changed: as the config says, or for a share of them not at all."""
+        """Returns how much a voice is changed: as the config says, or for a share of them not at all."""
         return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
 
     def _voice(self, index: int, strength: float, random: Random) -> NDArray[np.float32]:
@@ -220,7 +220,7 @@ class Drawer:
         return jitter_voice(samples, rate_hz, strength, random) if strength else samples
 
     def _spoken(self, index: int, random: Random) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
-        """A clip's sound, or for a share of them a sentence read aloud; its mouth codes; how much it is changed."""
+        """Returns a clip's sound, or for a share of them a sentence read aloud; its mouth codes; how much it is changed."""
         if self.sentences and random.random() < self.config.sentences:
             number, strength = int(random.integers(len(self.sentences))), self.config.voice_jitter
             return self._varied(self.sentences.sounds(number), strength, random), self.sentence_codes[number], strength

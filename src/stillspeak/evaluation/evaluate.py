@@ -103,7 +103,7 @@ def judgeable(
     seed: int = 0,
     noise_seeds: int = 1,
 ) -> list[ClipRecord]:
-    """The clips that ``evaluate`` would choose from. Raises DataError if it would refuse."""
+    """Returns the clips that ``evaluate`` would choose from. Raises DataError if it would refuse."""
     numbers = ("--workers", workers, 1), ("--clips", clips, 1), ("--seed", seed, 0), ("--noise-seeds", noise_seeds, 1)
     for name, count, least in numbers:
         if count is not None and count < least:
@@ -241,7 +241,7 @@ def _animator(model: Path) -> Animator:
 
 @cache
 def _without_noise(model: Path) -> Animator:
-    """The model whose noise is zero: its eyes neither blink nor drift."""
+    """Returns the model whose noise is zero: its eyes neither blink nor drift."""
     engine = copy.copy(_animator(model).engine)
     engine.description = replace(engine.description, noise_variance=0.0)
     return Animator(engine)

@@ -13,7 +13,7 @@ from stillspeak.whole import make_folder, whole
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to judge.
+    """Describes one clip to judge.
 
     Attributes:
         record: the clip.
@@ -69,7 +69,7 @@ class Done:
 
 
 def list_jobs(records: list[ClipRecord], clips: int | None, seed: int, noise_seeds: int = 1) -> list[Job]:
-    """Each clip, with the next one in the list that says something else; every clip blinks at times of its own."""
+    """Returns each clip, with the next one in the list that says something else; every clip blinks at times of its own."""
     if clips is not None:
         records = evenly(records, clips)
     jobs = []

@@ -31,7 +31,7 @@ Figures = dict[str, dict[str, float]]  # by split
 
 @dataclass
 class JudgeState(State):
-    """The state of a run that trains a judge.
+    """Holds the state of a run that trains a judge.
 
     Attributes:
         figures: the last figures of each split that the network never learns from.
@@ -40,11 +40,11 @@ class JudgeState(State):
     figures: Figures = field(default_factory=dict, kw_only=True)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Nothing: the phase keeps the network."""
+        """Returns nothing, because the phase keeps the network."""
         return {}
 
     def description(self) -> dict[str, str]:
-        """The history and the figures, for the exported model and its card."""
+        """Returns the history and the figures, for the exported model and its card."""
         return {"history": json.dumps(self.history), "figures": json.dumps(self.figures)}
 
     def load(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ Graphs = dict[str, tuple[nn.Module, str, str, Tensor]]  # name: module, input, o
 
 
 class TrainedJudge(NamedTuple):
-    """What the training of a judge leaves behind.
+    """Holds what the training of a judge leaves behind.
 
     Attributes:
         config: the settings of the run.
@@ -97,7 +97,7 @@ def export_judge(run: str | Path, destination: str | Path) -> Path:
 
 
 def graphs(network: LipReader | SyncScorer) -> Graphs:
-    """The parts of a network that are exported."""
+    """Returns the parts of a network that are exported."""
     if isinstance(network, LipReader):
         return {"reader": (network, "mouths", "words", torch.zeros(1, 75, MOUTH_PX, MOUTH_PX))}
     return {

@@ -1,4 +1,4 @@
-"""The network of the lip reader, which turns mouths into log-probabilities of words. Ours, after LipNet (Assael et al. 2016).
+"""Holds the lip reader's network, which turns mouths into log-probabilities of words. Ours, after LipNet (Assael et al. 2016).
 
 It has spatio-temporal convolutions, two bidirectional GRUs, and one output a frame for CTC (Graves et al. 2006). Class 0 is
 CTC's blank.

@@ -1,4 +1,4 @@
-"""The one phase of a judge's training: a network, a lesson, AdamW."""
+"""Trains a judge, in one phase: a network, a lesson, AdamW."""
 
 from collections.abc import Sequence
 
@@ -39,13 +39,13 @@ class JudgePhase(Phase):
         self.networks, self.optimisers = {self.name: lesson.network}, {self.name: adam}
 
     def draw_part(self, step: int, share: Share) -> Part:
-        """The examples of this share. Each clip has a random generator of its own, so all shares together are one batch."""
+        """Draws the examples of this share. Each clip has a random generator of its own, so all shares together are one batch."""
         chosen = self.lesson.mouths.choose(self.train.clips, np.random.default_rng(self.seed(step)))
         randoms = [np.random.default_rng((*self.seed(step), place)) for place in range(self.train.clips)]
         return self.lesson.draw([*zip(chosen, randoms, strict=True)][share.of(self.train.clips)])
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
-        """One update of the network; returns its scalars."""
+        """Makes one update of the network; returns its scalars."""
         self.lesson.network.train()
         rows = []
         for part, share in zip(parts, self.team.shares(len(parts)), strict=True):

@@ -1,4 +1,4 @@
-"""The network of the sync scorer, which embeds a mouth and a sound close to each other where both belong together.
+"""Holds the network of the sync scorer, which embeds a mouth and a sound close to each other where both belong together.
 
 Ours, after SyncNet (Chung and Zisserman 2016). It compares 5 frames of a mouth with the same 0.2 s of sound, and learns from the
 cross-entropy of the true pair among all pairs of a clip (van den Oord et al. 2018).
@@ -74,7 +74,7 @@ class SyncScorer(nn.Module):
     def loss(
         self, mouth: Float[Tensor, "clips time size"], sound: Float[Tensor, "clips time size"]
     ) -> Float[Tensor, ""]:
-        """The cross-entropy with which each mouth finds its sound, and each sound its mouth, among all of its clip.
+        """Returns the cross-entropy with which each mouth finds its sound, and each sound its mouth, among all of its clip.
 
         Neighbours share four of five frames, so they count neither as right nor as wrong.
         """

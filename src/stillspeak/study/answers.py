@@ -32,7 +32,7 @@ _MOST_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Question:
-    """One question to a visitor, with their answer.
+    """Holds one question to a visitor, with their answer.
 
     Attributes:
         number: its place among the visitor's questions, from 1.
@@ -50,7 +50,7 @@ class Question:
 
 
 def is_right(question: Question, study: Study) -> bool:
-    """Whether an answer is right. For a pair, whether it is what the attention check asked for."""
+    """Returns whether an answer is right. For a pair, whether it is what the attention check asked for."""
     left = study.film(question.left)
     if question.right:
         return study.film(question.left if question.answer == "left" else question.right).check == "this"
@@ -58,7 +58,7 @@ def is_right(question: Question, study: Study) -> bool:
 
 
 class Answers:
-    """The answers of a study. Several threads may use it at once.
+    """Keeps the answers of a study. Several threads may use it at once.
 
     Args:
         folder: the folder of the study.

@@ -38,7 +38,7 @@ _ENLARGED = 3  # ours: 96 x 128 pixels are small on a screen; real and generated
 
 @dataclass(frozen=True)
 class Film:
-    """One video of a study.
+    """Describes one video of a study.
 
     Attributes:
         name: the random name of its file.
@@ -55,7 +55,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Information:
-    """What the researcher tells visitors before they agree to take part. The page leaves out what is empty.
+    """Holds what the researcher tells visitors before they agree to take part. The page leaves out what is empty.
 
     Attributes:
         researcher: who does the study, and for whom.
@@ -83,13 +83,13 @@ class Information:
 
     @property
     def missing(self) -> list[str]:
-        """The names of the attributes that are empty."""
+        """Returns the names of the attributes that are empty."""
         return [name for name, text in asdict(self).items() if not text]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study as ``study.json`` describes it.
+    """Holds a study as ``study.json`` describes it.
 
     Attributes:
         kind: ``turing`` or ``preference``.
@@ -110,7 +110,7 @@ class Study:
 
     @property
     def answers(self) -> tuple[str, str]:
-        """The two answers that a visitor can give."""
+        """Returns the two answers that a visitor can give."""
         return ("real", "generated") if self.kind == "turing" else ("left", "right")
 
     def film(self, name: str) -> Film:

@@ -31,7 +31,7 @@ _DRAWS = 2000  # of the bootstrap
 
 @dataclass(frozen=True)
 class Share:
-    """A share of answers with its exact 95 % interval.
+    """Holds a share of answers with its exact 95 % interval.
 
     Attributes:
         count: how many answers were of the kind that is counted.
@@ -131,7 +131,7 @@ def _turing(asked: Sequence[Sequence[Question]], study: Study) -> dict[str, Any]
 
 
 def _told_apart(questions: Sequence[Question], study: Study) -> float | None:
-    """How much more often a visitor calls real videos real than generated ones: 0 is chance, 1 is perfect.
+    """Returns how much more often a visitor calls real videos real than generated ones: 0 is chance, 1 is perfect.
 
     A visitor who did not see both kinds has None.
     """

@@ -33,7 +33,7 @@ _CHECKS = 1  # attention checks that a visitor sees
 
 
 class About(BaseModel):
-    """What a visitor reads before they agree: what they will see, and what the researcher tells. Empty texts are not shown."""
+    """Holds what a visitor reads before they agree: what they will see and what the researcher tells. Empty texts stay hidden."""
 
     kind: Literal["turing", "preference"]
     questions: int
@@ -45,13 +45,13 @@ class About(BaseModel):
 
 
 class Consent(BaseModel):
-    """The request of a visitor who agrees to take part."""
+    """Holds the request of a visitor who agrees to take part."""
 
     consent: Literal[True]
 
 
 class Asked(BaseModel):
-    """A question as the page sees it: whether it has two videos, and whether it was answered."""
+    """Holds a question as the page sees it: whether it has two videos, and whether it was answered."""
 
     number: int
     pair: bool
@@ -59,7 +59,7 @@ class Asked(BaseModel):
 
 
 class Visit(BaseModel):
-    """How far a visitor is. ``right`` and ``of`` are the score of a Turing test, once everything is answered."""
+    """Says how far a visitor is. ``right`` and ``of`` are the score of a Turing test, once everything is answered."""
 
     visitor: str
     kind: Literal["turing", "preference"]
@@ -69,7 +69,7 @@ class Visit(BaseModel):
 
 
 class Answer(BaseModel):
-    """A visitor's answer, and how many seconds they took."""
+    """Holds a visitor's answer, and how many seconds they took."""
 
     answer: str = Field(max_length=16)
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
