@@ -40,5 +40,9 @@ class RunError(StillspeakError):
     """A training run cannot start or go on."""
 
 
+class StoppedError(RunError):
+    """A training run was interrupted; its checkpoint holds all that it learnt, and it can go on."""
+
+
 class StillspeakWarning(UserWarning):
     """Something works, but perhaps not as it was meant. The command line prints the sentence on stderr and goes on."""

@@ -130,7 +130,6 @@ def test_adversaries_leave_the_noise_generator_as_it_was_set(prepared: Path, tmp
         assert torch.equal(was, now)
 
 
-def test_the_static_baseline_does_not_blink():
-    assert [name for name, preset in PRESETS.items() if preset().labels.expression] == [
-        "default", "l1", "l1_frame", "synchronised", "sharp", "tiny"
-    ]  # fmt: skip
+def test_no_row_of_the_ablation_is_taught_to_blink():
+    taught = [name for name, preset in PRESETS.items() if preset().labels.expression]
+    assert taught == ["default", "synchronised", "sharp", "tiny"]

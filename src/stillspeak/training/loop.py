@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from stillspeak.config import Config
-from stillspeak.errors import RunError
+from stillspeak.errors import RunError, StoppedError
 from stillspeak.judge_config import JudgeConfig
 from stillspeak.training.build import build as build_generator
 from stillspeak.training.build import chosen_device, prepare_device
@@ -141,7 +141,7 @@ class Trainer:
                 self._trouble(self.watch.tick(phase, state, values, pace))
                 over = self._look(phase, due)
             if due.stopping:
-                raise RunError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
+                raise StoppedError(f"Stopped and saved; go on with: {self.folder.command('resume')}")
             if over or due.late:
                 break
         return False
