@@ -235,6 +235,9 @@ class TrainConfig:
     back_off: int = 0  # times that not-a-number goes back to the last checkpoint at half the learning rate
 
 
+DISCRIMINATORS = ("frame", "sequence", "sync")  # sections that a preset may do without
+
+
 @dataclass(frozen=True)
 class Config:
     """Holds all sections of a preset."""

@@ -1,72 +1,58 @@
 """Makes Tables 2 and 3 with one command: trains or takes the rows, judges them on the same clips, and adds the paper's figures.
 
-Every step leaves a file, and a finished step is not repeated. So after a stop at any moment, the same command goes on.
+A row is a variant of one base preset. It differs from the base in what ``tables.py`` says of it, and in nothing else. Every step
+leaves a file, and a finished step is not repeated. So after a stop at any moment, the same command goes on.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from stillspeak.config import Config
+import pyarrow.parquet as pq
+
+from stillspeak import variants
+from stillspeak.config import AdversarialStage, Config
 from stillspeak.data.manifest import choose_split
-from stillspeak.errors import OutputError, RunError
+from stillspeak.errors import RunError, StoppedError
+from stillspeak.evaluation import report
 from stillspeak.evaluation.evaluate import evaluate, judgeable
 from stillspeak.evaluation.measure import METRICS
+from stillspeak.experiments.tables import MEASURED, ROWS, write_tables
+from stillspeak.presets import PRESETS
 from stillspeak.runtime.engine import DESCRIPTION, find_model
 from stillspeak.training.export import export
 from stillspeak.training.loop import resume, train
-from stillspeak.training.overrides import overridden
+from stillspeak.training.overrides import changed
 from stillspeak.training.run import RunFolder
-from stillspeak.whole import whole
+from stillspeak.training.weights import GENERATOR, read_generator
 
-_COLUMNS = ("psnr", "ssim", "fdbm", "cpbd", "acd", "acd_ratio", "wer", "opening_correlation", "opening_spread")
-_TABLE_2, _TABLE_3 = ("ground_truth", "l1", "l1_frame", "full"), ("ground_truth", "full", "static_baseline")
-
-
-@dataclass(frozen=True)
-class Row:
-    """Describes a row of the tables.
-
-    Attributes:
-        preset: the preset that is trained for the row.
-        title: the paper's name of the row.
-        paper: the paper's figures on GRID, Tables 2 and 3.
-    """
-
-    preset: str
-    title: str
-    paper: dict[str, float]
-
-
-ROWS = {
-    "ground_truth": Row("", "Ground truth videos", {"fdbm": 0.121, "cpbd": 0.281, "acd_ratio": 1.0, "wer": 0.214}),
-    "l1": Row(
-        "l1", "L1", {"psnr": 28.47, "ssim": 0.859, "fdbm": 0.101, "cpbd": 0.210, "acd_ratio": 1.22, "wer": 0.279}
-    ),
-    "l1_frame": Row(
-        "l1_frame",
-        "L1 + Adv img",
-        {"psnr": 27.71, "ssim": 0.840, "fdbm": 0.114, "cpbd": 0.274, "acd_ratio": 1.41, "wer": 0.2794},
-    ),
-    "full": Row(
-        "default",
-        "L1 + Adv img + Adv seq",
-        {"psnr": 27.98, "ssim": 0.844, "fdbm": 0.114, "cpbd": 0.277, "acd_ratio": 1.38, "wer": 0.2545},
-    ),
-    "static_baseline": Row(
-        "static",
-        "Static baseline",
-        {"psnr": 27.39, "ssim": 0.831, "fdbm": 0.113, "cpbd": 0.280, "acd_ratio": 1.45, "wer": 0.372},
-    ),
+_VARIANTS: dict[str, Callable[[Config], Config]] = {
+    "l1": variants.l1,
+    "l1_frame": variants.l1_frame,
+    "full": lambda base: base,
+    "static_baseline": variants.static,
 }
+
+
+@dataclass
+class _Found:
+    """Holds what is judged so far: models, and figures of each clip, by row and training seed."""
+
+    models: dict[str, dict[int, str]] = field(default_factory=dict)
+    clips: dict[str, dict[str, report.Figures]] = field(
+        default_factory=dict
+    )  # row -> clip -> row of evaluate -> figures
 
 
 def ablate(
     data: Path,
     destination: Path,
     *,
+    base: str = "default",
+    repeats: int = 1,
     overrides: Sequence[str] = (),
     taken: Mapping[str, str] | None = None,
     split: str | None = None,
@@ -74,62 +60,77 @@ def ablate(
     clips: int | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Trains and judges every row; writes ``results.json``, ``results.md``, ``table2.tex``, ``table3.tex``.
+    """Trains and judges every row; writes ``results.json``, ``results.md``, ``table2.tex``, ``table3.tex`` after each.
 
     Args:
         data: a prepared folder.
         destination: the folder for runs, models, evaluations and tables.
+        base: the preset that all rows are variants of.
+        repeats: how often each row is trained, each time from another training seed.
         overrides: options ``--section.field value`` for all rows alike, such as ``--train.hours 2``.
         taken: a model (a name, an exported folder, or a run) for each row that is not trained.
         split, speakers, clips, workers: the arguments of ``evaluate``.
 
     Returns:
-        The content of ``results.json``: ``rows`` as ``evaluate`` makes them, ``paper``, and ``models`` of the rows.
+        The content of ``results.json``: ``rows`` as ``evaluate`` makes them, with ``repeats_sd`` where a row was trained more
+        than once; ``paper``; ``about``; and for each row its ``models``, and in ``trained`` how much it learnt.
 
     Raises:
         StillspeakError: as training, export and evaluation do.
     """
     taken = dict(taken or {})
     _require_models(taken)
+    configs = rows_of(base, overrides)
+    if repeats < 1:
+        raise RunError(f"--repeats must be at least 1, not {repeats}.")
     split = choose_split(data, split, speakers)
     judgeable(data, split, speakers, clips, workers)  # raises before a row is trained if the clips cannot be judged
-    how = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
-    models, found = _judged(data, destination, overrides, taken, how)
-    results = {"rows": {name: found[name] for name in ROWS}, "paper": {name: row.paper for name, row in ROWS.items()}}
-    results["about"] = {"data": str(data), "split": split, "overrides": list(overrides), "taken": taken}
-    results["models"] = models
-    _write(destination, results)
+    first = configs["full"].train.seed
+    about = {"base": base, "training seeds": [*range(first, first + repeats)], "data": str(data), "split": split}
+    about |= {"overrides": list(overrides), "taken": taken}
+    found, results = _Found(), {}
+    for seed in about["training seeds"]:
+        for row, config in configs.items():
+            if row in taken and seed != first:
+                continue
+            seeded = replace(config, train=replace(config.train, seed=seed))
+            model = _model(f"{row}-seed{seed}", taken.get(row), seeded, data, destination)
+            folder = destination / "evaluations" / f"{row}-seed{seed}"
+            evaluate(model, data, folder, split=split, speakers=speakers, clips=clips, workers=workers)
+            _add(found, row, seed, model, folder)
+            results = _results(found, about)
+            write_tables(destination, results)
     return results
+
+
+def rows_of(base: str, overrides: Sequence[str] = ()) -> dict[str, Config]:
+    """Returns the config of every row that is trained: a variant of one base preset, with options for all alike.
+
+    Raises:
+        RunError: if there is no such preset, a setting is none, or the base has not all that the rows leave out.
+    """
+    if base not in PRESETS:
+        raise RunError(f"There is no preset {base} to take as a base; there are: {', '.join(PRESETS)}.")
+    full = changed(variants.open_to_adversaries(PRESETS[base]()), list(overrides))
+    if full.frame is None or full.sequence is None or not full.generator.context.recurrent:
+        wants = "a Frame Discriminator, a Sequence Discriminator and memory, which its rows leave out"
+        raise RunError(f"The base of an ablation needs {wants}; {base} has not all of them.")
+    if full.stage(AdversarialStage) is None:
+        raise RunError("The base of an ablation needs an adversarial stage: set adversarial.steps above 0.")
+    return {row: replace(variant(full), name=f"{base}_{row}") for row, variant in _VARIANTS.items()}
 
 
 def _require_models(taken: Mapping[str, str]) -> None:
     """Raises RunError if a row does not exist, and ModelError if a given model does not."""
-    if unknown := [row for row in taken if row not in ROWS or row == "ground_truth"]:
-        raise RunError(f"There is no row {unknown[0]}; there are {', '.join(list(ROWS)[1:])}.")
+    if unknown := [row for row in taken if row not in _VARIANTS]:
+        raise RunError(f"There is no row {unknown[0]}; there are {', '.join(_VARIANTS)}.")
     for given in taken.values():
         if not RunFolder(given).exists:
             find_model(given)
 
 
-def _judged(
-    data: Path, destination: Path, overrides: Sequence[str], taken: Mapping[str, str], how: Mapping[str, Any]
-) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """Returns the models of all rows, trained unless one is given, and the result of ``evaluate``, which gets ``how``."""
-    models: dict[str, str] = {}
-    found: dict[str, dict[str, Any]] = {}
-    for name in list(ROWS)[1:]:
-        model = _model(name, taken.get(name), data, destination, overrides)
-        models[name] = str(model)
-        judged = evaluate(model, data, destination / "evaluations" / name, **how)["rows"]
-        found.setdefault("ground_truth", judged["ground_truth"])
-        found[name] = judged["model"]
-    return models, found
-
-
-def _model(name: str, taken: str | None, data: Path, destination: Path, overrides: Sequence[str]) -> str | Path:
+def _model(name: str, taken: str | None, config: Config, data: Path, destination: Path) -> str | Path:
     """Returns the model of a row: the given one, or one that is trained here."""
-    config = overridden(ROWS[name].preset, list(overrides))
-    assert isinstance(config, Config)
     if taken is None:
         return _trained(config, name, data, destination)
     return export(taken, destination / "models" / name) if RunFolder(taken).exists else taken  # a run may have gone on
@@ -142,65 +143,60 @@ def _trained(config: Config, name: str, data: Path, destination: Path) -> Path:
         raise RunError(f"{run.path} was begun with other settings or data; give this ablation another folder.")
     if (model / DESCRIPTION).is_file():
         return model
-    if run.began:
-        resume(run.path)
-    else:
-        train(config, data, run.path)
+    with _said_to_go_on():
+        if run.began:
+            resume(run.path)
+        else:
+            train(config, data, run.path)
     return export(run.path, model)
 
 
-def _write(destination: Path, results: dict[str, Any]) -> None:
-    files = {
-        "results.json": json.dumps(results, indent=2) + "\n",
-        "results.md": _markdown(results),
-        "table2.tex": _latex(results, _TABLE_2, "Ablation (the paper's Table 2)."),
-        "table3.tex": _latex(results, _TABLE_3, "Against the static baseline (the paper's Table 3)."),
-    }
+@contextmanager
+def _said_to_go_on() -> Iterator[None]:
+    """Says of a training that the user stops that the ablation goes on as a whole."""
     try:
-        for name, text in files.items():
-            with whole(destination / name) as part:
-                part.write_text(text, "utf-8")
-    except OSError as error:
-        raise OutputError(f"{destination} cannot be written: {error.strerror}.") from error
+        yield
+    except StoppedError as stopped:
+        raise StoppedError(
+            "Stopped and saved; the same command goes on, and keeps the rows that are done."
+        ) from stopped
 
 
-def _markdown(results: dict[str, Any]) -> str:
-    lines = ["# The paper's Tables 2 and 3, on these clips", ""]
-    lines += [f"- {name}: {value}" for name, value in results["about"].items() if value]
-    lines += [
-        "",
-        "Mean over clips and 95 % interval; the paper's own figure on GRID in brackets. Its ACD is in a unit never",
-        "",
-    ]
-    lines[-2] += " explained: hold the ratio to the real videos' against it. Its WER is LipNet's."
-    for title, names in (("Table 2: ablation", _TABLE_2), ("Table 3: the static baseline", _TABLE_3)):
-        lines += [f"## {title}", "", "| method | " + " | ".join(METRICS[m].title for m in _COLUMNS) + " |"]
-        lines.append("|---" * (len(_COLUMNS) + 1) + "|")
-        for name in names:
-            cells = [_cell(results, name, metric) for metric in _COLUMNS]
-            lines.append(f"| {ROWS[name].title} | " + " | ".join(cells) + " |")
-        lines.append("")
-    return "\n".join(lines)
+def _add(found: _Found, row: str, seed: int, model: str | Path, evaluation: Path) -> None:
+    """Adds what ``evaluate`` wrote of a model to what is found; a row's trainings are seeds of one model."""
+    found.models.setdefault(row, {})[seed] = str(model)
+    clips = found.clips.setdefault(row, {})
+    for line in pq.read_table(evaluation / "results.parquet").to_pylist():
+        figures = {metric: line[metric] for metric in METRICS if line[metric] is not None}
+        name = report.seed_row(seed) if line["row"] == "model" else line["row"]
+        clips.setdefault(line["clip"], {}).setdefault(name, figures)
 
 
-def _cell(results: dict[str, Any], name: str, metric: str) -> str:
-    figure, paper = results["rows"][name].get(metric), results["paper"][name].get(metric)
-    if figure is None:
-        return ""
-    low, high = figure["ci95"]
-    between = f" ({low:.3f} to {high:.3f})" if figure["n"] > 1 else ""
-    return f"{figure['mean']:.3f}{between}" + (f" [{paper:g}]" if paper is not None else "")
+def _results(found: _Found, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content of ``results.json`` for the rows that are judged so far."""
+    rows: dict[str, Any] = {}
+    for row, clips in found.clips.items():
+        judged = report.summary({clip: report.over_seeds(figures) for clip, figures in clips.items()})
+        for name in MEASURED:
+            rows.setdefault(name, judged[name])
+        rows[row] = judged["model"]
+        for cell in rows[row].values():
+            if "seeds_sd" in cell:
+                cell["repeats_sd"] = cell.pop("seeds_sd")
+    return {
+        "rows": {name: rows[name] for name in ROWS if name in rows},
+        "paper": {name: row.paper for name, row in ROWS.items()},
+        "about": dict(about),
+        "models": {row: [*models.values()] for row, models in found.models.items()},
+        "trained": {row: _learnt(next(iter(models.values()))) for row, models in found.models.items()},
+    }
 
 
-def _latex(results: dict[str, Any], names: Sequence[str], caption: str) -> str:
-    """Returns a LaTeX table (booktabs) with means and half intervals."""
-    lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{l" + "r" * len(_COLUMNS) + "}", r"\toprule"]
-    lines += [" & ".join(["Method", *(METRICS[m].title.replace("%", r"\%") for m in _COLUMNS)]) + r" \\", r"\midrule"]
-    for name in names:
-        cells = []
-        for metric in _COLUMNS:
-            figure = results["rows"][name].get(metric)
-            half = 0.0 if figure is None else (figure["ci95"][1] - figure["ci95"][0]) / 2
-            cells.append("" if figure is None else rf"${figure['mean']:.3f} \pm {half:.3f}$")
-        lines.append(" & ".join([ROWS[name].title, *cells]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table}", ""])
+def _learnt(model: str) -> dict[str, Any]:
+    """Returns how large a model is, and how much each of its stages learnt; of a model without weights nothing is known."""
+    weights = find_model(model) / GENERATOR
+    if not weights.is_file():
+        return {}
+    trained = read_generator(weights)
+    stages = [{name: stage[name] for name in ("phase", "steps", "frames")} for stage in trained.history]
+    return {"parameters": sum(prod(tensor.shape) for tensor in trained.weights.values()), "stages": stages}

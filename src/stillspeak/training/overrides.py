@@ -3,12 +3,13 @@
 import contextlib
 import io
 import re
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
 import tyro
 
-from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage
+from stillspeak.config import DISCRIMINATORS, AdversarialStage, Config, PictureStage, SoundStage
 from stillspeak.errors import RunError
 from stillspeak.judge_config import JudgeConfig
 from stillspeak.presets import JUDGES, PRESETS
@@ -29,7 +30,25 @@ def overridden(preset: str, arguments: list[str]) -> Config | JudgeConfig:
         return checked_judge(_read(JudgeConfig, JUDGES[preset](), arguments))
     if preset not in PRESETS:
         raise RunError(f"There is no preset {preset}; there are: {', '.join([*PRESETS, *JUDGES])}.")
-    return checked(_read(Config, PRESETS[preset](), arguments))
+    return changed(PRESETS[preset](), arguments)
+
+
+def changed(config: Config, arguments: list[str]) -> Config:
+    """Returns a generator's config with fields changed.
+
+    ``--frame None``, ``--sequence None`` and ``--sync None`` leave a discriminator out.
+
+    Raises:
+        RunError: if there is no such field, or a value is of the wrong type.
+    """
+    kept: list[str] = []
+    for setting in _settings(arguments):
+        option, _, value = " ".join(setting).replace("=", " ", 1).partition(" ")
+        if option.removeprefix("--") in DISCRIMINATORS and value == "None":
+            config = replace(config, **{option.removeprefix("--"): None})
+        else:
+            kept += setting
+    return checked(_read(Config, config, kept))
 
 
 Read = TypeVar("Read", Config, JudgeConfig)

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stillspeak.config import Config
+from stillspeak.config import DISCRIMINATORS, Config
 from stillspeak.errors import RunError
 from stillspeak.judge_config import JudgeConfig
 from stillspeak.training.checks import checked, checked_judge
@@ -28,7 +28,6 @@ from stillspeak.training.former import modernised
 from stillspeak.training.runs import CONFIG, METRICS
 from stillspeak.whole import whole
 
-_MAY_LACK = ("frame", "sequence", "sync")  # discriminators
 _STAGES = "stages"
 _NETWORK = "network"  # the section that a judge's config has and a generator's has not
 CHECKPOINT = "checkpoint.safetensors"
@@ -55,7 +54,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 def config_from_dict(table: dict[str, Any]) -> Config:
     """Reads the tables of ``config_to_dict``. Raises RunError if a value is missing, of the wrong type or out of bounds."""
     try:
-        return checked(TypeAdapter(Config).validate_python({**dict.fromkeys(_MAY_LACK), **modernised(table)}))
+        return checked(TypeAdapter(Config).validate_python({**dict.fromkeys(DISCRIMINATORS), **modernised(table)}))
     except ValidationError as error:
         raise RunError(_what_is_wrong(error)) from error
 
@@ -155,7 +154,7 @@ class RunFolder:
             config = config_from_dict(table)
         except RunError as error:
             raise RunError(f"{self.path / CONFIG}: {error}") from error
-        known = {*config_to_dict(config), *_MAY_LACK}
+        known = {*config_to_dict(config), *DISCRIMINATORS}
         if unknown := [name for name in modernised(table) if name not in known]:
             raise RunError(f"{self.path / CONFIG}: there is no section {unknown[0]}.")
         return config, data

@@ -97,15 +97,28 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _add_ablate(verbs: Verbs) -> None:
-    example = "stillspeak ablate --data prepared -o ablation --train.hours 2"
+    example = "stillspeak ablate --base paper_half --repeats 2 --data prepared -o ablation --train.hours 2"
     what = (
-        "Train and measure l1, l1_frame, full and static for the paper's Tables 2 and 3 and figures 4 to 8; goes on "
-        "where it was stopped."
+        "Train the rows of the paper's Tables 2 and 3, each a variant of one preset, measure them, and draw figures 4 to 8; "
+        "goes on where it was stopped. --section.field VALUE changes any number in all rows."
     )
     parser = verb(verbs, "ablate", what, example, _ablate)
     parser.add_argument("--data", type=Path, required=True, help="the prepared folder to train on and to measure on")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="the folder for runs, models, evaluations, tables and figures"
+    )
+    parser.add_argument(
+        "--base",
+        default="default",
+        metavar="PRESET",
+        help="the preset that every row is a variant of, such as paper, paper_half or tiny (default: default)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how often each row is trained, each time from another seed; the tables give mean and spread (default: 1)",
     )
     parser.add_argument(
         "--take",
@@ -132,6 +145,8 @@ def _ablate(arguments: argparse.Namespace) -> None:
     results = ablate(
         arguments.data,
         arguments.output,
+        base=arguments.base,
+        repeats=arguments.repeats,
         overrides=arguments.overrides,
         taken=dict(given.split("=", 1) for given in arguments.take),
         split=arguments.split,
@@ -139,7 +154,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
         clips=arguments.clips,
         workers=arguments.workers,
     )
-    models = results["models"]
+    models = {row: of_seeds[0] for row, of_seeds in results["models"].items()}
     make_figures(
         arguments.data,
         arguments.output / "figures",

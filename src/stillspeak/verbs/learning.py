@@ -193,11 +193,12 @@ def _show(arguments: argparse.Namespace) -> None:
 
 def _add_train(verbs: Verbs) -> None:
     example = "stillspeak train default --data prepared --run runs/mine --adversarial.steps 20000"
-    parser = verb(verbs, "train", "Train a preset; --section.field VALUE changes any number of it.", example, _train)
+    what = "Train a preset; --section.field VALUE changes any number of it, and --sequence None drops a discriminator."
+    parser = verb(verbs, "train", what, example, _train)
     parser.add_argument(
         "preset",
-        help="the preset: default, paper, l1, l1_frame, static, synchronised, sharp or tiny; or lipreader or sync, the two "
-        "networks that evaluate measures with",
+        help="the preset: default, paper, paper_half, l1, l1_frame, static, synchronised, sharp or tiny; or lipreader or "
+        "sync, the two networks that evaluate measures with",
     )
     parser.add_argument(
         "--data", type=Path, required=True, help="the prepared folder to train on, or a folder of its shards"
