@@ -14,18 +14,27 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 from scipy.stats import beta
 
 from helpers import planned, served
+from stillspeak.animate import _EASE_SECONDS, Animator, load
 from stillspeak.cli import main
+from stillspeak.data.manifest import read_manifest
 from stillspeak.errors import DataError
+from stillspeak.media.audio import Sound
 from stillspeak.media.inspection import inspect
 from stillspeak.media.video import read_video
+from stillspeak.model.generator import Generator
 from stillspeak.study.answers import Answers
 from stillspeak.study.build import Information, Study, build_study, read_study
 from stillspeak.study.report import over_visitors, report
 from stillspeak.study.server import create_study_app
+from stillspeak.study.videos import noise_seed
+from stillspeak.training.weights import fill_generator, read_generator
+
+ROOT = Path(__file__).parents[2]
 
 
 def insist(client: httpx.Client, method: str, path: str, **content: object) -> dict:
@@ -224,6 +233,49 @@ def test_a_study_is_built_and_only_what_is_generated_says_so(prepared: Path, tin
         assert read_video(path).shape[1:] == (384, 288, 3)
     lengths = {(film.clip, len(read_video(tmp_path / "s" / "videos" / film.name))) for film in study.films[:2]}
     assert len(lengths) == 1
+
+
+def test_no_two_clips_blink_at_the_same_time(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seeds: list[int] = []
+    made = Animator.animate_aligned
+
+    def noted(self: Animator, crop: np.ndarray, sound: Sound, *, seed: int = 0) -> np.ndarray:
+        seeds.append(seed)
+        return made(self, crop, sound, seed=seed)
+
+    monkeypatch.setattr(Animator, "animate_aligned", noted)
+    build_study("turing", prepared, tmp_path / "s", {"ours": "default"}, split="train", shown=(2, 1), clips=4)
+    assert len(seeds) == len(set(seeds)) == 4
+
+
+def test_the_moment_of_a_blink_does_not_tell_that_a_video_is_generated():
+    """Eyes that begin to close in one certain frame would be the sign of a generated video."""
+    trained, engine = read_generator(ROOT / "src/stillspeak/weights/default"), load("default").engine
+    generator = Generator(trained.config.generator).eval()
+    fill_generator(generator, trained)
+    begins: Counter[int] = Counter()
+    for clip in range(100):
+        noise = engine.noise(noise_seed(0, f"clips/s2/clip{clip}.mp4"), 0, 75)
+        with torch.no_grad():
+            z_n, _ = generator.noise(torch.from_numpy(noise)[None], generator.begin(1).noise)
+        shut = z_n[0, :, 0] > 0.3  # a blink reaches 0.62
+        begins.update(np.flatnonzero(shut[1:] & ~shut[:-1]).tolist())
+    assert begins.total() > 80
+    assert begins.most_common(1)[0][1] / begins.total() < 0.08
+
+
+def test_real_and_generated_videos_are_treated_alike(
+    prepared: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A model that returns the real frames themselves cannot be told from the clip by anything."""
+    clips = iter([read_video(prepared / record.path) for record in read_manifest(prepared, "train")[:1]])
+    monkeypatch.setattr(Animator, "animate_aligned", lambda *_, **__: next(clips))
+    study = build_study("turing", prepared, tmp_path / "s", {"ours": tiny_model}, split="train", shown=(1, 0), clips=1)
+    real, generated = (read_video(tmp_path / "s" / "videos" / film.name) for film in study.films[:2])
+    assert real.shape == generated.shape
+    assert np.abs(real.astype(int) - generated).mean() < 1.5  # one more compression, as every prepared clip had one
+    clip = read_video(prepared / read_manifest(prepared, "train")[0].path)
+    assert len(real) == len(clip) - round(_EASE_SECONDS * 25)  # neither shows how a generated face leaves the still
 
 
 def test_what_the_researcher_tells_is_kept_and_what_is_missing_is_said(

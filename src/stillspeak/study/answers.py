@@ -16,7 +16,8 @@ from pathlib import Path
 from random import Random
 
 from stillspeak.errors import DataError, OutputError
-from stillspeak.study.build import ANSWERS, REAL, Film, Study
+from stillspeak.study.build import ANSWERS, Film, Study
+from stillspeak.study.videos import REAL
 
 _MOST_VISITORS = 20_000  # ours: more are no visitors
 _TABLES = """

@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -24,16 +23,12 @@ from tqdm import tqdm
 from stillspeak.animate import Animator, load
 from stillspeak.data.manifest import ClipRecord, choose_split, evenly, read_manifest
 from stillspeak.errors import DataError, OutputError
-from stillspeak.evaluation.evaluate import FPS, clip_sound
 from stillspeak.media.audio import Sound
-from stillspeak.media.video import read_video
-from stillspeak.media.writer import VideoWriter
+from stillspeak.study.videos import REAL, by_all_methods, write_shown
 
 Kind = Literal["turing", "preference"]
-REAL = "real"
 GENERATED_SHOWN, REAL_SHOWN, PAIRS_SHOWN = 6, 4, 30  # section 4.4
 STUDY, VIDEOS, ANSWERS = "study.json", "videos", "answers.sqlite"
-_ENLARGED = 3  # ours: 96 x 128 pixels are small on a screen; real and generated alike
 
 
 @dataclass(frozen=True)
@@ -147,7 +142,7 @@ def build_study(
         models: names of shipped models, or exported folders, each under the name that the report gives it.
         split, speakers, clips: which clips to take, as ``evaluate`` does; by default twice as many as a visitor sees.
         shown: what ``Study.shown`` says; by default the paper's 6 and 4, or 30 pairs.
-        seed: the seed of the models' noise, and of the videos' names.
+        seed: the seed of the videos' names, and of the models' noise, which is another one for each clip.
         information: what visitors are told before they agree to take part.
 
     Raises:
@@ -205,15 +200,14 @@ def _make_films(
     """Writes every clip by every method, and the attention checks; appends each video to ``films`` before it is written."""
     names = _names(seed)
     for record in tqdm(chosen, unit="clip", disable=None, delay=2):
-        real, sound = read_video(data / record.path), clip_sound(data, record)
-        made = {REAL: real} if kind == "turing" else {}
-        made |= {name: animator.animate_aligned(real[0], sound, seed=seed) for name, animator in animators.items()}
-        length = min(map(len, made.values()))
+        made, sound = by_all_methods(data, record, animators, seed)
+        if kind == "preference":
+            del made[REAL]
         for method, frames in made.items():
             films.append(Film(next(names), f"{record.speaker}/{record.clip}", method))
-            _write(destination, films[-1], frames[:length], sound, method != REAL)
+            write_shown(destination / VIDEOS / films[-1].name, frames, sound, synthetic=method != REAL)
         if record is chosen[0]:
-            films += _checks(kind, destination, names, next(iter(made.values()))[:length], sound)
+            films += _checks(kind, destination, names, next(iter(made.values())), sound)
 
 
 def read_study(folder: Path) -> Study:
@@ -257,21 +251,5 @@ def _checks(kind: Kind, destination: Path, names: Iterator[str], frames: NDArray
     films = []
     for answer, words in asked.items():
         films.append(Film(next(names), "", "check", answer))
-        _write(destination, films[-1], frames, sound, True, f"choose {words}")
+        write_shown(destination / VIDEOS / films[-1].name, frames, sound, text=f"choose {words}")
     return films
-
-
-def _write(
-    destination: Path, film: Film, frames: NDArray[np.uint8], sound: Sound, synthetic: bool, text: str = ""
-) -> None:
-    """Writes a video at the size at which it is shown; real and generated videos differ only in their metadata."""
-    path = destination / VIDEOS / film.name
-    with VideoWriter(path, FPS, sound, synthetic=synthetic) as writer:
-        for frame in frames:
-            size = frame.shape[1] * _ENLARGED, frame.shape[0] * _ENLARGED
-            large = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-            if text:
-                large //= 3
-                for line, at in (("Attention check:", 150), (text, 190)):
-                    cv2.putText(large, line, (12, at), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (255, 255, 255), 2, cv2.LINE_AA)
-            writer.write(large)

@@ -22,7 +22,8 @@ from scipy.stats import binomtest, wilcoxon
 from stillspeak.errors import OutputError
 from stillspeak.media.provenance import software
 from stillspeak.study.answers import Question, is_right, read_answers
-from stillspeak.study.build import REAL, Study, read_study
+from stillspeak.study.build import Study, read_study
+from stillspeak.study.videos import REAL
 
 _PAPER_ACCURACY, _PAPER_VISITORS = 0.63, 153  # section 4.4
 _CHANCE = 0.5
