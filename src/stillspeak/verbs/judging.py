@@ -221,12 +221,12 @@ def _add_bench(verbs: Verbs) -> None:
     parser = verb(
         verbs,
         "bench",
-        "Measure the paper's timings on this machine: milliseconds for one frame, and for 75 in a row.",
+        "Measure the paper's timings on this machine, on the CPU and on a GPU if there is one: one frame, and 75 in a row.",
         example,
         _bench,
     )
     parser.add_argument(
-        "--paper", action="store_true", help="time the paper's sizes in PyTorch, and print its figures beside them"
+        "--paper", action="store_true", help="time the preset paper in PyTorch and, exported, in ONNX Runtime"
     )
     parser.add_argument(
         "--preset", default="default", help="without --paper: the preset to time in PyTorch (default: default)"
@@ -241,4 +241,5 @@ def _add_bench(verbs: Verbs) -> None:
 def _bench(arguments: argparse.Namespace) -> None:
     from stillspeak.experiments.timing import measure, table
 
-    print(table(measure("paper" if arguments.paper else arguments.preset, arguments.model)))
+    preset = "paper" if arguments.paper else arguments.preset
+    print(table(measure(preset, arguments.model, exported=arguments.paper)))
