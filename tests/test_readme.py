@@ -25,6 +25,7 @@ from PIL import Image
 import stillspeak
 from helpers import served
 from stillspeak.cli import _parser, main
+from stillspeak.config import DISCRIMINATORS
 from stillspeak.data.synthetic import draw_corpus
 from stillspeak.errors import StillspeakError
 from stillspeak.media.audio import read_audio
