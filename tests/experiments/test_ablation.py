@@ -8,7 +8,7 @@ import pytest
 
 from stillspeak import presets
 from stillspeak.cli import main
-from stillspeak.config import Config, NoiseConfig
+from stillspeak.config import Config
 from stillspeak.errors import RunError
 from stillspeak.experiments.ablation import ROWS, ablate
 
@@ -21,8 +21,7 @@ def small(name: str) -> Config:
     if name == "l1":
         config = replace(config, frame=None)
     if name == "static":
-        context = replace(config.generator.context, recurrent=False)
-        generator = replace(config.generator, context=context, noise=NoiseConfig(recurrent=False))
+        generator = replace(config.generator, recurrent=False)
         config = replace(config, generator=generator, labels=replace(config.labels, expression=False))
     return config
 

@@ -112,7 +112,7 @@ def test_pictures_learn_to_shut_the_eyes_that_z_n_says_are_shut(tmp_path: Path):
     context[..., :4] = CODE_SCALE * codes
     errors = []
     for told in (expressions, torch.zeros_like(expressions)):
-        noise = torch.zeros(4, 4, config.generator.noise.size)
+        noise = torch.zeros(4, 4, config.generator.noise_size)
         noise[..., :2] = EXPRESSION_SCALE * told
         with torch.no_grad():
             made = generator.decode(generator.identify(images(stills)), context, noise)

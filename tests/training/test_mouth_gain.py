@@ -27,7 +27,7 @@ STILL = np.random.default_rng(1).integers(0, 255, (128, 96, 3), dtype=np.uint8)
 def talker(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Engine]:
     """A small generator whose decoder hears the mouth code and no other sound or noise, and what is exported of it."""
     config = tiny()
-    context, noise = config.generator.context.size, config.generator.noise.size
+    context, noise = config.generator.context.size, config.generator.noise_size
     torch.manual_seed(0)
     generator = Generator(config.generator).eval().requires_grad_(False)
     assert isinstance(generator.last, WarpingDecoder)

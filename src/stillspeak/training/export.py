@@ -102,7 +102,7 @@ def install(folder: Path, destination: Path) -> Path:
 
 def describe(config: Config) -> Description:
     """Returns the content of ``model.json`` for a config."""
-    context, noise = config.generator.context, config.generator.noise
+    context, generator = config.generator.context, config.generator
     return Description(
         name=config.name,
         rate_hz=context.rate_hz,
@@ -112,8 +112,8 @@ def describe(config: Config) -> Description:
         width_px=WIDTH_PX,
         context_layers=context.layers,
         context_size=context.size,
-        noise_size=noise.size,
-        noise_variance=noise.variance,
+        noise_size=generator.noise_size,
+        noise_variance=generator.noise_variance,
     )
 
 
@@ -234,7 +234,7 @@ def _write_graphs(generator: Generator, code: int, folder: Path) -> None:
     identify = _IdentityGraph(generator)
     known = ["code", "photo", *(f"constant{i}" for i in range(len(generator.decoder.unet_blocks)))]
     state = generator.begin(1)
-    windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise.size)
+    windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise_size)
     inputs = ["windows", "noise", "draw", "context_state", "noise_state", MOUTH_GAIN, *known]
     warps = isinstance(generator.last, ExportedWarpingDecoder)
     outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]

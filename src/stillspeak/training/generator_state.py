@@ -19,6 +19,8 @@ from stillspeak.training.state import State
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.weights import describe_generator
 
+_AVERAGED = 0.999  # share of the running average that stays: it reaches over about 1,000 steps
+
 
 @dataclass
 class GeneratorState(State):
@@ -78,7 +80,7 @@ class GeneratorState(State):
 
     def _update_average(self) -> None:
         """Adds the newest weights to the running average, which goes on through all phases of a run."""
-        decay = min(self.config.train.ema, (1 + self.updates) / (10 + self.updates))
+        decay = min(_AVERAGED, (1 + self.updates) / (10 + self.updates))
         pairs = list(zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True))
         with torch.no_grad():
             kept, new = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)

@@ -29,6 +29,8 @@ from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
 from stillspeak.training.watch import Say
 
+_SAVE_EVERY_SECONDS = 180.0  # a run that is killed loses this much at most
+
 
 class _Due(NamedTuple):
     """What is due after a step. Nothing is kept that was not checked, so that everything here asks for a look at the losses.
@@ -160,7 +162,7 @@ class Trainer:
             over = self.team.any(self.watch.validate(state))
         if due.samples or over:
             self._trouble(self.watch.sample(phase, state))
-        if due.stopping or time.monotonic() - self._saved_at > self.settings.save_every_seconds:
+        if due.stopping or time.monotonic() - self._saved_at > _SAVE_EVERY_SECONDS:
             self.save()
         return over
 

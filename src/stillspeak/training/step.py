@@ -18,6 +18,7 @@ from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
 from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, code_loss
 
+_DECAY, _DECAY_AFTER_EPOCHS = 0.9, 20  # "decay after epoch 20 with a rate of 10%"; section 3.3
 _STEEPEST = 200.0  # norm of the generator's gradient, beyond which it is shortened; ours
 
 
@@ -110,7 +111,7 @@ class AdversarialPhase(GeneratorPhase):
 
         Where z_n was taught blinks it says the real ones: others than those of the real frames would be called errors.
         """
-        generator, noise, codes = self.generator, self.generator.config.noise, view.codes
+        generator, config, codes = self.generator, self.generator.config, view.codes
         (clips, heard), time = view.heard.shape[:2], codes.shape[1]
         state = generator.begin(clips, self.device)
         with self.precision():
@@ -120,7 +121,7 @@ class AdversarialPhase(GeneratorPhase):
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
             rest = shown[..., codes.shape[2] :]
             shown = torch.where(told[:, None, None], torch.cat([(CODE_SCALE * codes).to(rest.dtype), rest], 2), shown)
-            drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
+            drawn = (draws.normal(clips, heard, config.noise_size) * config.noise_variance**0.5).to(self.device)
             z_n, _ = generator.noise(drawn, state.noise)
             z_n = z_n[:, -time:].clone()
             if self.config.labels.expression:
@@ -131,7 +132,7 @@ class AdversarialPhase(GeneratorPhase):
         """Both decay by 10 % an epoch after epoch 20; the sequence discriminator's is fixed. Section 3.3."""
         stage = self.stage
         epoch = step * stage.clips / len(self.drawer.clips)
-        factor = stage.decay ** max(0.0, epoch - stage.decay_after_epochs)
+        factor = _DECAY ** max(0.0, epoch - _DECAY_AFTER_EPOCHS)
         if adversary is None:
             return stage.learning_rate * factor
         return adversary.learning_rate * (factor if adversary.decays else 1.0)

@@ -30,6 +30,7 @@ from stillspeak.training.tensors import adam, frame_weights, images, sounds
 
 CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
 EXPRESSION_SCALE = 0.5  # z_n lies in (-0.76, 0.76), a closing of 1.25 is the most
+_MOTION = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]
 _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
 # Factors on a new decoder's weights: of the mouth code, 12 of 316 inputs and all that should move the mouth; of the
 # noise, which would drown it; of the skips, whose constant would drown it again in every block.
@@ -51,7 +52,7 @@ def open_decoder(generator: Generator, code: int) -> None:
     Measured: in a decoder as PyTorch makes it the noise moves the last features 8 times as much as the code does, and
     the mouth still stood after 18,000 frames.
     """
-    context, noise = generator.config.context.size, generator.config.noise.size
+    context, noise = generator.config.context.size, generator.config.noise_size
     with torch.no_grad():
         weight = generator.decoder.first.weight
         weight[:code] *= _CODE_GAIN
@@ -117,11 +118,9 @@ def let_blink(generator: Generator, blinks_per_s: float) -> None:
 
 def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
     """Returns the GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
-    memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
+    memory, sigma = generator.noise.memory, generator.config.noise_variance**0.5
     if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
         raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set labels.expression False.")
-    if not sigma > 0:
-        raise ModelError("Blinks need noise of a variance above 0; or set labels.expression False.")
     return memory, sigma
 
 
@@ -262,7 +261,7 @@ class PicturePhase(GeneratorPhase):
         clips, time = frames.shape[:2]
         context = torch.zeros(clips, time, self.generator.config.context.size, device=self.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
-        noise = draws.uniform(clips, time, self.generator.config.noise.size).to(self.device) * 2 - 1
+        noise = draws.uniform(clips, time, self.generator.config.noise_size).to(self.device) * 2 - 1
         if self.config.labels.expression:
             noise[..., :EXPRESSION] = EXPRESSION_SCALE * expressions
         with self.precision():
@@ -270,7 +269,7 @@ class PicturePhase(GeneratorPhase):
             fake, motion, layers = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        losses, slopes = ([], []) if self.kept else ([l1 + self.stage.motion * motion], [None])
+        losses, slopes = ([], []) if self.kept else ([l1 + _MOTION * motion], [None])
         judged: dict[str, Tensor] = {}
         if self.critic:
             with self.precision():
