@@ -141,6 +141,7 @@ class SoundStage:
     steps: int = 3000
     clips: int = 24  # a batch, over all processes
     learning_rate: float = 1e-3
+    keep: float = 1.0  # how far its weights go, from where the stage began (0) to where its steps led (1)
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ class PictureStage:
     frames: int = 6  # of each clip
     learning_rate: float = 1e-3
     learns: Literal["picture", "mouth"] = "picture"  # mouth: the mouth decoder alone; crops are drawn as before
+    keep: float = 1.0  # how far its weights go, from where the stage began (0) to where its steps led (1)
     mouth: MouthDiscriminatorConfig | None = None  # judges the mouths of crops
     fine_mouth: MouthDiscriminatorConfig | None = None  # judges the mouth decoder's windows, where there is one
 
@@ -170,6 +172,7 @@ class AdversarialStage:
     learns: Literal["all", "picture", "sound"] = "all"  # ours; picture: all but the Context Encoder; sound: it alone
     adversaries_from: int = 0  # step at which the discriminators join
     taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
+    keep: float = 1.0  # ours: how far its weights go, from where the stage began (0) to where its steps led (1)
     calibrate: bool = False  # ours: after the last step, mouths open and eyes shut as far as real ones do
 
 
@@ -229,9 +232,9 @@ class Config:
     stages: tuple[StageConfig, ...] = (AdversarialStage(),)
     train: TrainConfig = field(default_factory=TrainConfig)
 
-    def stage(self, kind: type[AnyStage]) -> AnyStage | None:
-        """Returns the first stage of a kind that takes steps, if there is one."""
-        return next((stage for stage in self.stages if isinstance(stage, kind) and stage.steps), None)
+    def stages_of(self, kind: type[AnyStage]) -> list[AnyStage]:
+        """Returns the stages of a kind that take steps."""
+        return [stage for stage in self.stages if isinstance(stage, kind) and stage.steps]
 
     def with_stages(self, kind: type[AnyStage], **fields: Any) -> "Config":
         """Returns the config with fields of every stage of a kind changed."""

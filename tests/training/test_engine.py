@@ -38,7 +38,6 @@ from stillspeak.training.adversary import (
     judge,
     own_sound,
 )
-from stillspeak.training.blend import blend
 from stillspeak.training.build import make_phases
 from stillspeak.training.calibration import Factors
 from stillspeak.training.checkpoint import pack_optimiser, unpack_optimiser
@@ -648,43 +647,9 @@ def test_a_run_from_a_model_that_hears_otherwise_learns_sound_anew(prepared: Pat
     assert pictures
     assert all(torch.equal(first.weights[name], second.weights[name]) for name in pictures)
     assert [stage["phase"] for stage in second.history][-2:] == [ANEW, "sound"]
-    joined = blend(first, second, 1.0, "sound")
-    assert joined.config.generator == second.config.generator
-    assert all(torch.equal(value, second.weights[name]) for name, value in joined.weights.items())
-    with pytest.raises(ModelError, match="other sizes"):
-        blend(first, second, 0.5, "sound")
     unheard = config.with_stages(SoundStage, steps=0)
     with pytest.raises(ModelError, match=r"set sound\.steps above 0"):
         train(unheard, prepared, tmp_path / "unheard", tmp_path / "raw", say=quiet)
     said.clear()
     train(config, prepared, tmp_path / "more", tmp_path / "mel", say=said.append)  # hears as it did
     assert not any("hears otherwise" in line for line in said)
-
-
-def test_a_blend_joins_halves_and_averages_weights(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    train(small(default()), prepared, tmp_path / "a", say=quiet)
-    train(small(default()), prepared, tmp_path / "b", tmp_path / "a", say=quiet)
-    first, second = (read_generator(tmp_path / name) for name in "ab")
-    joined = blend(first, second, 1.0, "sound")
-    for name, value in joined.weights.items():
-        source = second if name.startswith("context.") else first
-        assert torch.equal(value, source.weights[name]), name
-    middle = blend(first, second, 0.5)
-    name = "decoder.first.weight"
-    torch.testing.assert_close(middle.weights[name], (first.weights[name] + second.weights[name]) / 2)
-    first.weights["noise.memory.bias_ih_l0"].add_(1.0)
-    whole = blend(first, second, 0.5, "picture").weights["noise.memory.bias_ih_l0"]
-    assert torch.equal(whole, second.weights["noise.memory.bias_ih_l0"])  # half of a blink is none
-    assert [stage["phase"].split(" x ")[0] for stage in middle.history] == [
-        *["sound", "picture", "adversarial", "calibration: mouth"],
-        *["sound", "picture", "adversarial"],  # and the same calibration, to the limit
-        "blend: 50% of all",
-    ]
-    out = ["-o", str(tmp_path / "m")]
-    towards = ["export", str(tmp_path / "a"), "--towards", str(tmp_path / "b")]
-    assert main([*towards, "--share", "0.25", "--part", "picture", *out]) == 0
-    assert (tmp_path / "m" / "step.onnx").is_file()
-    capsys.readouterr()
-    for arguments in (["--share", "2"], ["--part", "ears"]):
-        assert main([*towards, *arguments, *out]) == 2
-        assert "share from 0 to 1" in capsys.readouterr().err

@@ -26,7 +26,7 @@ _BOUNDS = {
     **_each(0, _ANY, "patience_epochs adversaries_from"),
     **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
     **_each(1, _ANY, "check_every labels.code sequence.code"),
-    **_each(0, 1, "taught as_recorded sentences blinks openings open_stills recombined"),
+    **_each(0, 1, "keep taught as_recorded sentences blinks openings open_stills recombined"),
     **_each(0, MOST_THROATS, "throats"),
     **_each(0, 2, "evenness"),
     **_each(0, 3, "face_jitter voice_jitter"),
@@ -82,8 +82,7 @@ def _require_purpose(config: Config) -> None:
             raise RunError(f"{name}.fine-mouth needs generator.mouth, whose windows it judges.")
         if stage.learns == "mouth" and not config.generator.mouth:
             raise RunError(f"{name}.learns mouth leaves nothing to learn without generator.mouth.")
-    adversarial = config.stage(AdversarialStage)
-    if config.generator.mouth and adversarial and adversarial.learns != "sound":
+    if config.generator.mouth and any(stage.learns != "sound" for stage in config.stages_of(AdversarialStage)):
         raise RunError(
             "The mouth decoder learns in a picture stage: set adversarial.learns sound or adversarial.steps 0."
         )

@@ -82,7 +82,7 @@ class Trainer:
         self.workers = loader_workers(self.device)
         saved = folder.load()
         place = Place(folder, self.team, self.device, self.workers, say)
-        self.state, self.watch, self._finish, notes = build(place, init, saved is not None)
+        self.state, self.watch, self._begin, self._finish, notes = build(place, init, saved is not None)
         self.say = self.watch.say
         for note in notes:
             self.say(note)
@@ -125,6 +125,7 @@ class Trainer:
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         state = self.state
+        self._begin(phase)
         phase.begin()
         phase.rate = 0.5**state.backed_off
         began, began_at, last = time.monotonic(), state.step, time.monotonic()

@@ -13,6 +13,7 @@ from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
 from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, judge
+from stillspeak.training.patience import Patience
 from stillspeak.training.phase import GeneratorPhase, Part, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
@@ -55,14 +56,14 @@ class AdversarialPhase(GeneratorPhase):
         self.stage, self.steps = stage, stage.steps
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        pictures = [generator.identity, generator.decoder, generator.last, *filter(None, [generator.mouth])]
-        self.kept = {"all": [], "picture": [generator.context], "sound": pictures}[stage.learns]
-        if stage.learns == "sound" or config.labels.expression:
-            self.kept += [generator.noise]
-        fixed = {id(parameter) for network in self.kept for parameter in network.parameters()}
-        self.learning = [parameter for parameter in generator.parameters() if id(parameter) not in fixed]
+        self.patience = Patience(stage.patience_epochs)
+        sounds, pictures = [generator.context], [generator.identity, generator.decoder, generator.last]
+        pictures += [] if config.labels.expression else [generator.noise]
+        learning = {"all": [*sounds, *pictures], "picture": pictures, "sound": sounds}[stage.learns]
+        self.learning = [network for network in generator.children() if network in learning]
+        self.parameters = [parameter for network in self.learning for parameter in network.parameters()]
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
-        self.optimisers = {"generator": adam(self.learning, stage.learning_rate, BETAS)}
+        self.optimisers = {"generator": adam(self.parameters, stage.learning_rate, BETAS)}
         self.optimisers |= {adversary.name: adversary.optimiser for adversary in self.adversaries}
 
     def draw_part(self, step: int, share: Share) -> Part:
@@ -75,7 +76,6 @@ class AdversarialPhase(GeneratorPhase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """Makes one update of every network; returns its scalars."""
-        self.hold()
         active = self.adversaries if step >= self.stage.adversaries_from else []
         rows = []
         for part, share in zip(parts, self.team.shares(len(parts)), strict=True):
@@ -83,7 +83,7 @@ class AdversarialPhase(GeneratorPhase):
         for adversary in active:
             weights = [*adversary.network.parameters()]
             self.update(adversary.name, weights, self._rate(step, adversary), float("inf"), len(parts))
-        gradient = self.update("generator", self.learning, self._rate(step), _STEEPEST, len(parts))
+        gradient = self.update("generator", self.parameters, self._rate(step), _STEEPEST, len(parts))
         return {**mean_scalars(rows), "gradient": gradient}
 
     def _learn(self, active: list[Adversary], view: View, draws: Draws) -> dict[str, Tensor]:

@@ -172,7 +172,7 @@ class SoundPhase(GeneratorPhase):
         super().__init__(config, generator, drawer, team)
         self.stage, self.steps = stage, stage.steps
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        self.parameters = [*generator.context.parameters()]
+        self.learning, self.parameters = [generator.context], [*generator.context.parameters()]
         self.optimisers = {
             "sound": torch.optim.AdamW(self.parameters, self.stage.learning_rate, weight_decay=0.01, fused=True)
         }
@@ -221,12 +221,12 @@ class PicturePhase(GeneratorPhase):
         super().__init__(config, generator, drawer, team)
         self.stage, self.steps = stage, stage.steps
         crops = [generator.identity, generator.decoder, generator.last]
-        self.kept = crops if stage.learns == "mouth" else []
-        learning = [network for network in (*crops, generator.mouth) if network and network not in self.kept]
-        self.parameters = [parameter for network in learning for parameter in network.parameters()]
+        self.crops_learn = stage.learns != "mouth"
+        self.learning = [*(crops if self.crops_learn else []), *filter(None, [generator.mouth])]
+        self.parameters = [parameter for network in self.learning for parameter in network.parameters()]
         self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if config.labels.expression else LIPS_AND_CHIN
         self.optimisers = {"picture": adam(self.parameters, stage.learning_rate, (0.9, 0.99))}
-        self.critic = MouthCritic(stage.mouth, self.device) if stage.mouth and not self.kept else None
+        self.critic = MouthCritic(stage.mouth, self.device) if stage.mouth and self.crops_learn else None
         self.fine = (
             FineMouth(config.loss.interior, stage.fine_mouth, generator.mouth, self.device) if generator.mouth else None
         )
@@ -244,7 +244,6 @@ class PicturePhase(GeneratorPhase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """Makes one update; returns its scalars."""
-        self.hold()
         shares = self.team.shares(len(parts))
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
         rate = self.stage.learning_rate * cosine(step, self.steps)
@@ -269,7 +268,7 @@ class PicturePhase(GeneratorPhase):
             fake, motion, layers = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        losses, slopes = ([], []) if self.kept else ([l1 + _MOTION * motion], [None])
+        losses, slopes = ([l1 + _MOTION * motion], [None]) if self.crops_learn else ([], [])
         judged: dict[str, Tensor] = {}
         if self.critic:
             with self.precision():
