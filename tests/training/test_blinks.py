@@ -16,6 +16,7 @@ from stillspeak.errors import ModelError
 from stillspeak.evaluation.blinks import blinks
 from stillspeak.model.generator import Generator
 from stillspeak.presets import PRESETS, default, tiny
+from stillspeak.training.blinking import let_blink
 from stillspeak.training.build import make_phases
 from stillspeak.training.loop import Trainer
 from stillspeak.training.run import RunFolder
@@ -24,7 +25,6 @@ from stillspeak.training.tensors import images
 from stillspeak.training.warm_start import (
     CODE_SCALE,
     EXPRESSION_SCALE,
-    let_blink,
     open_decoder,
     open_eyes,
 )

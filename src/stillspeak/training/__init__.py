@@ -46,6 +46,7 @@ From a run to a model:
 
 - ``export.py`` writes the ONNX graphs, ``model.json`` and ``CARD.md``.
 - ``exported_warp.py`` expresses the warp in the form that ONNX Runtime computes fastest.
+- ``blinking.py`` sets the Noise Generator so that its noise blinks.
 - ``mouth_gain.py`` adds the input that says how far the mouth opens, and opens it further for good.
 - ``card.py`` writes the model's card.
 - ``weights.py`` keeps a trained generator as a file.

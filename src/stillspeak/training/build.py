@@ -14,6 +14,7 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
+from stillspeak.training.blinking import let_blink
 from stillspeak.training.checkpoint import take_discriminators
 from stillspeak.training.finishing import begin, finish
 from stillspeak.training.generator_state import GeneratorState
@@ -26,7 +27,7 @@ from stillspeak.training.runs import numbered
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.subject import Built, Place
 from stillspeak.training.team import Team
-from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
+from stillspeak.training.warm_start import PicturePhase, SoundPhase, open_decoder, open_eyes
 from stillspeak.training.weights import Stage, load_generator, read_generator
 
 

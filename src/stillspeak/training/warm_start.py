@@ -11,15 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import norm
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stillspeak.config import Config, PictureStage, SoundStage
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
-from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator, Layers, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.adversary import MouthCritic
@@ -35,15 +33,7 @@ _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
 # Factors on a new decoder's weights: of the mouth code, 12 of 316 inputs and all that should move the mouth; of the
 # noise, which would drown it; of the skips, whose constant would drown it again in every block.
 _CODE_GAIN, _NOISE_GAIN, _SKIP_GAIN = 30.0, 0.1, 0.3
-# Of the GRU that blinks: its units, the logit of a gate that is sure, how sharp an extreme is.
-_CLOSING, _BROWS, _SEEN, _DRIFT = range(4)
 _FAINT = 5.0  # times: a decoder that follows expressions hears them about as loud as the mouth code
-_BROWS_HEAR, _LIDS_HEAR = 1, 5  # inputs; from seed 0, everybody's first, the eyes blink after 1.5, 6.6 and 11.4 s
-_UNITS, _MOST_BLINKS, _NEVER = 6, 0.1, 1e-12  # the last two: of a frame's chance to begin one
-_SURE, _SHARP = 20.0, 100.0
-_SHUT, _OPENING = 1.25, 0.8  # shut for two frames, open by half after five: the median of 1,520 training blinks
-# Of brows: what is kept from frame to frame, how far they go, a gain between the filters that keeps both where tanh is straight.
-_SLOW, _BROWS_SPREAD, _LOUDER = 0.9, 0.2, 4.0
 
 
 def open_decoder(generator: Generator, code: int) -> None:
@@ -75,65 +65,6 @@ def open_eyes(generator: Generator, code: int) -> None:
         louder = mouth.square().mean().sqrt() * CODE_SCALE / (EXPRESSION_SCALE * eyes.square().mean().sqrt())
         if louder > _FAINT:
             eyes *= louder
-
-
-def let_blink(generator: Generator, blinks_per_s: float) -> None:
-    """Sets some units of the Noise Generator's GRU so that its first elements blink and drift as eyes and brows do.
-
-    Closing: a frame one of whose inputs is as high as it is in so few frames is seen by a unit; one frame later the eyes are
-    shut, and then open again by a fifth a frame. Brows: another input through two slow filters. The paper leaves blinks
-    to the Sequence Discriminator. Training a GRU to blink at rare extremes of its noise was tried: the edge between enough
-    and not enough stays soft, and most blinks are halves.
-
-    Raises:
-        ModelError: if the noise has no memory or is too small, or there cannot be so many blinks.
-    """
-    memory, sigma = _noise_that_blinks(generator)
-    chance = _chance_of_blink(blinks_per_s, generator.config.context.fps)
-    size = memory.hidden_size
-    reset, keep, new = (part * size + np.arange(size) for part in range(3))
-    weights = dict(memory.named_parameters())
-    heard, own, bias, own_bias = (weights[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    extreme = float(norm.isf(max(chance, _NEVER)))
-    shut = np.arctanh(EXPRESSION_SCALE * _SHUT)
-    white = ((1 + _SLOW**2) / (1 - _SLOW**2) ** 3) ** 0.5  # spread of white noise behind two filters y = slow * y + x
-    with torch.no_grad():
-        for unit in (_CLOSING, _BROWS, _SEEN, _DRIFT):
-            rows = [reset[unit], keep[unit], new[unit]]
-            for tensor in (heard, own, bias, own_bias):
-                tensor[rows] = 0.0
-            bias[reset[unit]] = _SURE
-        heard[new[_SEEN], _LIDS_HEAR], bias[new[_SEEN]] = _SHARP / sigma, -_SHARP * extreme  # 1 beyond it, else -1
-        bias[keep[_SEEN]] = -_SURE
-        own[reset[_CLOSING], _SEEN], bias[reset[_CLOSING]] = _SURE, -_SURE / 2  # the first state, 0, is no blink
-        own_bias[new[_CLOSING]] = np.arctanh(shut)
-        own[keep[_CLOSING], _SEEN] = -(_SURE + _logit(_OPENING)) / 2
-        bias[keep[_CLOSING]] = (_logit(_OPENING) - _SURE) / 2
-        heard[new[_DRIFT], _BROWS_HEAR] = (
-            _BROWS_SPREAD * EXPRESSION_SCALE / (sigma * white * (1 - _SLOW) ** 2) / _LOUDER
-        )
-        own[new[_BROWS], _DRIFT] = _LOUDER
-        bias[keep[[_DRIFT, _BROWS]]] = _logit(_SLOW)
-
-
-def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
-    """Returns the GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
-    memory, sigma = generator.noise.memory, generator.config.noise_variance**0.5
-    if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
-        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set labels.expression False.")
-    return memory, sigma
-
-
-def _chance_of_blink(blinks_per_s: float, fps: int) -> float:
-    """Returns the chance that a blink begins in a frame. Raises ModelError if there cannot be so many."""
-    chance = blinks_per_s / fps
-    if not 0 <= chance < _MOST_BLINKS:
-        raise ModelError(f"labels.blinks_per_s must be from 0 to {_MOST_BLINKS * fps:g}, not {blinks_per_s:g}.")
-    return chance
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share / (1 - share)))
 
 
 def cosine(done: int, steps: int) -> float:
