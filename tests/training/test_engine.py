@@ -296,7 +296,7 @@ def test_gradients_of_accumulated_parts_are_the_whole_batchs(prepared: Path, tmp
 
 
 def test_two_processes_with_half_a_batch_each_take_the_step_of_one(prepared: Path, tmp_path: Path):
-    fields = ["--train.sample-every", "1000", "--train.calibrate", "False", "--train.ema", "0"]
+    fields = ["--train.sample-every", "1000", "--train.calibrate", "False"]
     base = ["train", "tiny", "--data", str(prepared), *fields]
     together = launch([*base, "--run", str(tmp_path / "two")], 2)
     assert together.returncode == 0, together.stderr[-2000:]
