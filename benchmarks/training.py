@@ -168,8 +168,7 @@ def work(pipe: Connection, precision: str, plain: bool, whole: bool, options: ar
     config, device = PRESETS[options.preset](), chosen_device(options.device)
     if not plain:
         prepare_device(device)
-    stage = config.stage(AdversarialStage)
-    assert stage is not None
+    (stage,) = config.stages_of(AdversarialStage)
     stage = replace(stage, adversaries_from=0, clips=options.clips or stage.clips)
     config = replace(
         config,

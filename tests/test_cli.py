@@ -151,7 +151,6 @@ def test_a_mouth_opens_as_far_as_it_is_told_where_the_model_can(
     ("arguments", "reason"),
     [
         (["evaluate", "default", "--video", "made.mp4", "real.mp4", "-o", "out"], "and not both"),
-        (["export", "default", "--share", "0.3", "-o", "out"], "belong to --towards"),
     ],
 )
 def test_options_that_do_not_go_together(arguments: list[str], reason: str, capfd: pytest.CaptureFixture[str]):

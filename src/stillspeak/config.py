@@ -1,28 +1,35 @@
 """Holds every number of the method, in frozen dataclasses: one per section of the paper. Presets are made in ``presets.py``.
 
 Defaults are the paper's; a comment names the section, or says that the choice is ours. A network takes its own section and
-nothing else.
+nothing else. What no run may change is a ``ClassVar`` or a property: it stands here with its source, but is no setting.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 
 @dataclass(frozen=True)
 class ContextConfig:
     """Sizes the Context Encoder: section 3.1.2, appendix A.3, figure 10."""
 
+    fps: ClassVar[int] = 25  # section 4; prepared clips have this rate
+    window_seconds: ClassVar[float] = 0.16  # section 3.1
+    layers: ClassVar[int] = 2  # GRU layers; appendix A.3
     rate_hz: int = 50_000  # figure 10: 8000 samples in 0.16 s
-    fps: int = 25  # section 4
-    window_seconds: float = 0.16  # section 3.1
-    kernel_seconds: float = 0.005  # architecture.md, figure 10
-    stride_seconds: float = 0.001
     bands: int = 0  # ours: of a mel filter bank in the first layer's place; 0: that layer is learnt, as the paper's
     channels: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     features: int = 256  # appendix A.3
-    layers: int = 2  # GRU layers
     size: int = 256  # z_c
-    recurrent: bool = True  # False: each frame from its own window alone, the static baseline of section 4.4
+
+    @property
+    def kernel_seconds(self) -> float:
+        """Length of the first layer's kernel: figure 10 (architecture.md), or what is usual for mel bands."""
+        return 0.025 if self.bands else 0.005
+
+    @property
+    def stride_seconds(self) -> float:
+        """Step of the first layer's kernel: figure 10 (architecture.md), or what is usual for mel bands."""
+        return 0.01 if self.bands else 0.001
 
     @property
     def window(self) -> int:
@@ -31,35 +38,11 @@ class ContextConfig:
 
 
 @dataclass(frozen=True)
-class NoiseConfig:
-    """Sizes the Noise Generator: section 3.1.3, appendix A.3.1, figure 11."""
-
-    size: int = 10
-    variance: float = 0.6
-    recurrent: bool = True  # False: as of ``ContextConfig``
-
-
-@dataclass(frozen=True)
 class IdentityConfig:
     """Sizes the Identity Encoder: section 3.1.1, figure 12. ``channels`` from 64x48 down to 4x3; the skips have these sizes."""
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     size: int = 50  # z_id
-
-
-@dataclass(frozen=True)
-class PaintingConfig:
-    """Chooses the paper's last stage: every pixel is painted. Figure 12."""
-
-    kind: Literal["painting"] = "painting"
-
-
-@dataclass(frozen=True)
-class WarpingConfig:
-    """Chooses our last stage: frame = (1 - mask) * warp(still, motion) + mask * paint."""
-
-    kind: Literal["warping"] = "warping"
-    furthest_px: float = 12.0  # ours: no pixel of a lip travels further in a 96 x 128 crop
 
 
 @dataclass(frozen=True)
@@ -73,16 +56,18 @@ class MouthDecoderConfig:
 class GeneratorConfig:
     """Sizes the generator: section 3.1, figure 3a."""
 
+    noise_size: ClassVar[int] = 10  # z_n; section 3.1.3, appendix A.3.1, figure 11
+    noise_variance: ClassVar[float] = 0.6  # of the Gaussian noise that z_n is made of; appendix A.3.1
     context: ContextConfig = field(default_factory=ContextConfig)
-    noise: NoiseConfig = field(default_factory=NoiseConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
-    decoder: PaintingConfig | WarpingConfig = field(default_factory=PaintingConfig)
+    recurrent: bool = True  # False: each frame from its own sound and noise alone, the static baseline of section 4.4
+    decoder: Literal["painting", "warping"] = "painting"  # the last stage; warping is ours
     mouth: MouthDecoderConfig | None = None
 
     @property
     def latent(self) -> int:
         """Returns the size of the latent: z_c, z_n, z_id in this order."""
-        return self.context.size + self.noise.size + self.identity.size
+        return self.context.size + self.noise_size + self.identity.size
 
 
 @dataclass(frozen=True)
@@ -98,10 +83,9 @@ class FrameDiscriminatorConfig:
 class SequenceDiscriminatorConfig:
     """Sizes the Sequence Discriminator: section 3.2.2, figure 3b; sizes ours beyond the paper's words."""
 
+    layers: ClassVar[int] = 2  # GRU layers
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    code: int = 256
-    hidden: int = 256
-    layers: int = 2
+    code: int = 256  # of a frame; the GRU's state is as large
     learning_rate: float = 5e-5  # section 3.3
 
 
@@ -157,6 +141,7 @@ class SoundStage:
     steps: int = 3000
     clips: int = 24  # a batch, over all processes
     learning_rate: float = 1e-3
+    keep: float = 1.0  # how far its weights go, from where the stage began (0) to where its steps led (1)
 
 
 @dataclass(frozen=True)
@@ -169,7 +154,7 @@ class PictureStage:
     frames: int = 6  # of each clip
     learning_rate: float = 1e-3
     learns: Literal["picture", "mouth"] = "picture"  # mouth: the mouth decoder alone; crops are drawn as before
-    motion: float = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]
+    keep: float = 1.0  # how far its weights go, from where the stage began (0) to where its steps led (1)
     mouth: MouthDiscriminatorConfig | None = None  # judges the mouths of crops
     fine_mouth: MouthDiscriminatorConfig | None = None  # judges the mouth decoder's windows, where there is one
 
@@ -183,12 +168,11 @@ class AdversarialStage:
     clips: int = 8  # a batch, over all processes; not given in the paper
     frames: int = 75  # longest piece of a clip
     learning_rate: float = 2e-4
-    decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
-    decay_after_epochs: int = 20
     patience_epochs: int = 0  # stop after so many epochs without a gain in validation PSNR or SSIM; 0: never
     learns: Literal["all", "picture", "sound"] = "all"  # ours; picture: all but the Context Encoder; sound: it alone
     adversaries_from: int = 0  # step at which the discriminators join
     taught: float = 0.0  # ours: share of a batch whose z_c carries the real mouth's code and not the one heard
+    keep: float = 1.0  # ours: how far its weights go, from where the stage began (0) to where its steps led (1)
     calibrate: bool = False  # ours: after the last step, mouths open and eyes shut as far as real ones do
 
 
@@ -222,11 +206,9 @@ class TrainConfig:
 
     hours: float = 0.0  # of training, all stages together, after which a run ends; 0 is no limit
     accumulate: int = 1  # parts a process cuts its share of the batch into, to save memory
-    ema: float = 0.999  # ours: the weights that are kept average over about 1 / (1 - ema) steps
     seed: int = 0
     log_every: int = 20
     sample_every: int = 500  # 0: at the end of a stage alone
-    save_every_seconds: float = 180.0
     threads: int = 0  # of the CPU; 0 leaves PyTorch's own choice
     device: str = "auto"  # cpu, cuda, or auto: CUDA where there is one
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # ours; auto: bf16 on a GPU, and on a CPU with AMX
@@ -253,9 +235,9 @@ class Config:
     stages: tuple[StageConfig, ...] = (AdversarialStage(),)
     train: TrainConfig = field(default_factory=TrainConfig)
 
-    def stage(self, kind: type[AnyStage]) -> AnyStage | None:
-        """Returns the first stage of a kind that takes steps, if there is one."""
-        return next((stage for stage in self.stages if isinstance(stage, kind) and stage.steps), None)
+    def stages_of(self, kind: type[AnyStage]) -> list[AnyStage]:
+        """Returns the stages of a kind that take steps."""
+        return [stage for stage in self.stages if isinstance(stage, kind) and stage.steps]
 
     def with_stages(self, kind: type[AnyStage], **fields: Any) -> "Config":
         """Returns the config with fields of every stage of a kind changed."""

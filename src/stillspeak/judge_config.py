@@ -57,7 +57,6 @@ class JudgeTrainConfig:
     seed: int = 0
     log_every: int = 20
     check_every: int = 500  # steps between figures on clips that are never trained on
-    save_every_seconds: float = 180.0
     threads: int = 0
     device: str = "auto"  # as ``TrainConfig.device``
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # as ``TrainConfig.precision``

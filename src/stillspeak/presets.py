@@ -23,7 +23,6 @@ from stillspeak.config import (
     SoundStage,
     SyncDiscriminatorConfig,
     TrainConfig,
-    WarpingConfig,
 )
 from stillspeak.judge_config import JudgeConfig, LipReaderConfig, SyncConfig
 
@@ -35,16 +34,14 @@ def paper() -> Config:
 
 def default() -> Config:
     """Makes what ships: 16 kHz heard in mel bands, half the width, a decoder that starts from the photo, a warm start."""
-    context = ContextConfig(
-        rate_hz=16_000, bands=48, kernel_seconds=0.025, stride_seconds=0.01, channels=(128, 128, 192)
-    )
+    context = ContextConfig(rate_hz=16_000, bands=48, channels=(128, 128, 192))
     channels = (32, 64, 128, 256, 256)
     small = (32, 64, 128, 192, 256)
     return Config(
         name="default",
-        generator=GeneratorConfig(context=context, identity=IdentityConfig(channels=channels), decoder=WarpingConfig()),
+        generator=GeneratorConfig(context=context, identity=IdentityConfig(channels=channels), decoder="warping"),
         frame=FrameDiscriminatorConfig(channels=small, frames=4),
-        sequence=SequenceDiscriminatorConfig(channels=small, code=128, hidden=128),
+        sequence=SequenceDiscriminatorConfig(channels=small, code=128),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0),
         labels=LabelsConfig(expression=True),
         data=DataConfig(
@@ -101,10 +98,10 @@ def tiny() -> Config:
     return Config(
         name="tiny",
         generator=GeneratorConfig(
-            context=context, identity=IdentityConfig(channels=channels, size=8), decoder=WarpingConfig()
+            context=context, identity=IdentityConfig(channels=channels, size=8), decoder="warping"
         ),
         frame=FrameDiscriminatorConfig(channels=channels, frames=2),
-        sequence=SequenceDiscriminatorConfig(channels=channels, code=16, hidden=16),
+        sequence=SequenceDiscriminatorConfig(channels=channels, code=16),
         loss=LossConfig(upper=0.2, mouth=4.0, eyes=2.0, interior=15.0, code=0.05),
         labels=LabelsConfig(code=4, expression=True),
         data=DataConfig(evenness=0.5, face_jitter=1.0, voice_jitter=1.0, any_still=True, blinks=0.5),

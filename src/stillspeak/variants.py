@@ -35,9 +35,7 @@ def l1_frame(config: Config) -> Config:
 
 def static(config: Config) -> Config:
     """Returns Table 3's baseline: each frame comes from its own window of sound alone, and no adversary judges sequences."""
-    context = replace(config.generator.context, recurrent=False)
-    noise = replace(config.generator.noise, recurrent=False)
-    generator = replace(config.generator, context=context, noise=noise)
+    generator = replace(config.generator, recurrent=False)
     still = _without_taught_blinks(l1_frame(config))  # without memory no blink can end
     return replace(still, name="static", generator=generator)
 

@@ -22,6 +22,7 @@ from stillspeak.judges.export import export_judge
 from stillspeak.judges.phase import JudgePhase
 from stillspeak.judges.sync import SyncScorer as Network
 from stillspeak.presets import JUDGES
+from stillspeak.training import loop
 from stillspeak.training.loop import Trainer
 from stillspeak.training.phase import Part
 from stillspeak.training.run import RunFolder
@@ -110,7 +111,8 @@ def test_a_judge_killed_during_its_last_check_makes_it_again(
     name: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = small(name)
-    killed = begun(tmp_path / "run", replace(config, train=replace(config.train, save_every_seconds=0)), prepared)
+    monkeypatch.setattr(loop, "_SAVE_EVERY_SECONDS", 0.0)
+    killed = begun(tmp_path / "run", config, prepared)
     monkeypatch.setattr(killed.watch, "figures", killed_now)
     with pytest.raises(KeyboardInterrupt):
         killed.run()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stillspeak.config import ContextConfig, WarpingConfig
+from stillspeak.config import ContextConfig
 from stillspeak.errors import ModelError
 from stillspeak.media.spectrum import BANDS, HOP, RATE_HZ, log_mel
 from stillspeak.model.blocks import LEVEL, AudioEncoder, MelBands, UNetBlock
@@ -79,7 +79,7 @@ def test_mel_bands_are_those_of_the_spectrum():
 
 
 def test_more_layers_than_a_window_has_steps_are_refused():
-    config = ContextConfig(rate_hz=16_000, bands=40, kernel_seconds=0.025, stride_seconds=0.01, channels=(4,) * 6)
+    config = ContextConfig(rate_hz=16_000, bands=40, channels=(4,) * 6)
     with pytest.raises(ModelError, match="more layers"):
         AudioEncoder(config)
 
@@ -164,6 +164,6 @@ def test_motion_is_in_pixels_x_then_y_and_each_clip_keeps_its_still():
 def test_a_new_warping_decoder_starts_near_the_photo_repeated():
     torch.manual_seed(0)
     still = torch.rand(1, 3, 128, 96) * 2 - 1
-    decoder = WarpingDecoder(WarpingConfig(), 8)
+    decoder = WarpingDecoder(8)
     frames = decoder(torch.zeros(2, 8, 64, 48), still)
     assert (frames - still).abs().mean() < 0.1

@@ -16,6 +16,7 @@ from stillspeak.errors import ModelError
 from stillspeak.evaluation.blinks import blinks
 from stillspeak.model.generator import Generator
 from stillspeak.presets import PRESETS, default, tiny
+from stillspeak.training.blinking import let_blink
 from stillspeak.training.build import make_phases
 from stillspeak.training.loop import Trainer
 from stillspeak.training.run import RunFolder
@@ -24,7 +25,6 @@ from stillspeak.training.tensors import images
 from stillspeak.training.warm_start import (
     CODE_SCALE,
     EXPRESSION_SCALE,
-    let_blink,
     open_decoder,
     open_eyes,
 )
@@ -112,7 +112,7 @@ def test_pictures_learn_to_shut_the_eyes_that_z_n_says_are_shut(tmp_path: Path):
     context[..., :4] = CODE_SCALE * codes
     errors = []
     for told in (expressions, torch.zeros_like(expressions)):
-        noise = torch.zeros(4, 4, config.generator.noise.size)
+        noise = torch.zeros(4, 4, config.generator.noise_size)
         noise[..., :2] = EXPRESSION_SCALE * told
         with torch.no_grad():
             made = generator.decode(generator.identify(images(stills)), context, noise)

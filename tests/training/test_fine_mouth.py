@@ -14,13 +14,12 @@ from stillspeak.data.clips import Clips
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.files import large_path
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
-from stillspeak.errors import ModelError, RunError
+from stillspeak.errors import RunError
 from stillspeak.media.writer import VideoWriter
 from stillspeak.model.generator import Generator
 from stillspeak.presets import tiny
 from stillspeak.runtime.compose import Composer
 from stillspeak.runtime.engine import Engine, Layers
-from stillspeak.training.blend import blend
 from stillspeak.training.build import make_phases
 from stillspeak.training.checks import checked
 from stillspeak.training.export import export
@@ -119,21 +118,6 @@ def test_a_run_without_a_mouth_decoder_starts_from_a_model_with_one(tmp_path: Pa
     write_generator(tmp_path / "generator.safetensors", Trained(FINE, fine.state_dict(), code, []))
     load_generator(tmp_path, plain)
     torch.testing.assert_close(plain.decoder.first.weight, fine.decoder.first.weight, atol=1e-3, rtol=1e-2)
-
-
-def test_a_blend_keeps_a_mouth_decoder_that_the_other_model_lacks():
-    code = MouthCode(np.eye(4, 58, dtype=np.float32), 1.0)
-    fine, plain = (Trained(one, Generator(one.generator).state_dict(), code, []) for one in (FINE, tiny()))
-    joined = blend(fine, plain, 0.25, "picture")
-    assert joined.config.generator == FINE.generator
-    kept = [name for name in joined.weights if name.startswith("mouth.")]
-    assert kept
-    assert all(torch.equal(joined.weights[name], fine.weights[name]) for name in kept)
-    name = "decoder.first.weight"
-    between = 0.75 * fine.weights[name] + 0.25 * plain.weights[name]
-    torch.testing.assert_close(joined.weights[name], between)
-    with pytest.raises(ModelError, match="other sizes"):
-        blend(plain, fine, 0.25, "picture")
 
 
 def test_settings_that_do_not_fit_a_mouth_decoder_are_refused():

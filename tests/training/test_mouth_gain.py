@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from stillspeak.cli import main
 from stillspeak.data.mouth_code import MouthCode
 from stillspeak.errors import MediaError, ModelError
 from stillspeak.model.generator import Generator, WarpingDecoder
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
 from stillspeak.training.export import export_trained
-from stillspeak.training.mouth_gain import code_at_rest, learnt_code, opened
+from stillspeak.training.mouth_gain import code_at_rest, learnt_code, opened, widened
 from stillspeak.training.tensors import pixels
-from stillspeak.training.weights import Trained, remark
+from stillspeak.training.weights import Trained, read_generator, remark, write_generator
 
 CODE = tiny().labels.code
 SOUND = np.random.default_rng(0).normal(0, 0.3, (30, 1280)).astype(np.float32)
@@ -27,7 +28,7 @@ STILL = np.random.default_rng(1).integers(0, 255, (128, 96, 3), dtype=np.uint8)
 def talker(tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Engine]:
     """A small generator whose decoder hears the mouth code and no other sound or noise, and what is exported of it."""
     config = tiny()
-    context, noise = config.generator.context.size, config.generator.noise.size
+    context, noise = config.generator.context.size, config.generator.noise_size
     torch.manual_seed(0)
     generator = Generator(config.generator).eval().requires_grad_(False)
     assert isinstance(generator.last, WarpingDecoder)
@@ -112,3 +113,32 @@ def test_a_warm_start_of_the_run_or_of_one_before_it_makes_a_mouth_code():
     assert learnt_code(Trained(paper(), {}, code, [{**remark("adversarial"), "steps": 9}])) == 0
     assert learnt_code(Trained(cold, {}, code, [{**remark("sound"), "steps": 9}])) == 5
     assert learnt_code(Trained(cold, {}, code, [remark("sound")])) == 0  # not a step of it was taken
+
+
+def test_an_exported_mouth_opens_further_for_good_and_its_card_says_so(
+    talker: tuple[Generator, Engine], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    code = MouthCode(np.eye(CODE, 58, dtype=np.float32), 1.0)
+    write_generator(tmp_path / "generator.safetensors", Trained(tiny(), talker[0].state_dict(), code, []))
+    assert main(["export", str(tmp_path), "--mouth", "1.5", "-o", str(tmp_path / "wide")]) == 0
+    before, after = (read_generator(folder) for folder in (tmp_path, tmp_path / "wide"))
+    name = "decoder.first.weight"
+    torch.testing.assert_close(after.weights[name][:CODE], 1.5 * before.weights[name][:CODE], rtol=1e-3, atol=1e-4)
+    assert torch.equal(after.weights[name][CODE:], before.weights[name][CODE:])
+    assert all(torch.equal(after.weights[key], value) for key, value in before.weights.items() if key != name)
+    assert "| mouth x 1.50 | 0 |" in (tmp_path / "wide" / "CARD.md").read_text()
+    wider = frames(Engine(tmp_path / "wide", threads=1)).std(axis=0).mean()
+    assert wider > 1.2 * frames(talker[1]).std(axis=0).mean()
+    for mouth in ("0", "2.5", "nan"):
+        assert main(["export", str(tmp_path), "--mouth", mouth, "-o", str(tmp_path / "none")]) == 2
+        assert "from more than 0 to 2 times as far" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_model_without_a_warm_start_has_no_mouth_to_open_further(talker: tuple[Generator, Engine]):
+    code = MouthCode(np.eye(CODE, 58, dtype=np.float32), 1.0)
+    unwarmed = replace(tiny(), stages=tiny().stages[2:])
+    trained = Trained(unwarmed, talker[0].state_dict(), code, [])
+    assert widened(trained, 1.0) is trained
+    with pytest.raises(ModelError, match="no warm start"):
+        widened(trained, 1.2)

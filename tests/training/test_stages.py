@@ -1,10 +1,13 @@
 """Stages of a preset: their names on the command line, configs from before there were stages, several of a kind."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
 import torch
 from safetensors import safe_open
 
@@ -12,7 +15,7 @@ from stillspeak.config import MouthDecoderConfig, MouthDiscriminatorConfig, Pict
 from stillspeak.errors import RunError
 from stillspeak.presets import PRESETS, default, paper, tiny
 from stillspeak.runtime.engine import find_model
-from stillspeak.training.former import modernised
+from stillspeak.training.former import modernised, require_resumable
 from stillspeak.training.loop import Trainer
 from stillspeak.training.overrides import overridden
 from stillspeak.training.run import RunFolder, config_from_dict, config_to_dict
@@ -96,6 +99,85 @@ def test_a_config_from_before_there_were_stages_says_the_same():
     table["warm"] |= {"sound_steps": 0, "picture_steps": 0}
     assert [stage.kind for stage in config_from_dict(table).stages] == ["adversarial"]
     assert modernised(config_to_dict(paper())) == config_to_dict(paper())
+
+
+def of_old() -> dict[str, Any]:
+    """The config of ``default`` with every number that was a setting once."""
+    table = config_to_dict(default())
+    context, generator = table["generator"]["context"], table["generator"]
+    context |= {"fps": 25, "window_seconds": 0.16, "kernel_seconds": 0.025, "stride_seconds": 0.01, "layers": 2}
+    context["recurrent"] = generator.pop("recurrent")
+    generator |= {
+        "noise": {"size": 10, "variance": 0.6, "recurrent": True},
+        "decoder": {"kind": "warping", "furthest_px": 12.0},
+    }
+    table["sequence"] |= {"hidden": 128, "layers": 2}
+    table["train"] |= {"ema": 0.999, "save_every_seconds": 60.0}
+    table["stages"][1]["motion"] = 0.05
+    table["stages"][2] |= {"decay": 0.9, "decay_after_epochs": 20}
+    return table
+
+
+def changed(name: str, value: Any) -> dict[str, Any]:
+    """The same with one number changed; ``stages.1.motion`` is one of the second stage."""
+    table = of_old()
+    *path, field = name.split(".")
+    section: Any = table
+    for part in path:
+        section = section[int(part)] if isinstance(section, list) else section[part]
+    section[field] = value
+    return table
+
+
+def test_a_config_with_numbers_that_are_fixed_now_says_the_same():
+    assert config_from_dict(of_old()) == default()
+    require_resumable(of_old())
+    table = of_old()
+    table["generator"]["context"]["recurrent"] = table["generator"]["noise"]["recurrent"] = False
+    assert config_from_dict(table).generator.recurrent is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("generator.context.fps", 30),
+        ("generator.context.window_seconds", 0.2),
+        ("generator.context.stride_seconds", 0.005),
+        ("generator.noise.size", 20),
+        ("generator.noise.recurrent", False),
+        ("generator.decoder.furthest_px", 8.0),
+        ("sequence.hidden", 64),
+    ],
+)
+def test_a_network_with_another_number_than_the_fixed_one_is_refused_by_its_name(name: str, value: Any):
+    with pytest.raises(RunError, match=f"{name} is {value} here"):
+        config_from_dict(changed(name, value))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "value"),
+    [
+        ("train.ema", "train.ema", 0.9),
+        ("stages.1.motion", "picture.motion", 0.1),
+        ("stages.2.decay", "adversarial.decay", 0.5),
+    ],
+)
+def test_weights_of_a_training_with_another_number_are_read_but_its_run_is_not_resumed(
+    place: str, name: str, value: Any, tmp_path: Path
+):
+    table = changed(place, value)
+    assert config_from_dict(table) == default()
+    (tmp_path / "config.toml").write_text(tomli_w.dumps({"prepared": "data", **table}))
+    with pytest.raises(RunError, match=f"{name} is {value} here; this version"):
+        RunFolder(tmp_path).config()
+
+
+def test_a_run_of_default_has_at_most_70_settings(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        overridden("default", ["--help"])
+    settings = re.findall(r"(?m)^ *--([a-z0-9-]+(?:\.[a-z0-9-]+)+|name) ", capsys.readouterr().out)
+    assert 50 < len(settings) <= 70
+    assert not [name for name in settings if name.endswith(".kind")]
 
 
 @pytest.mark.parametrize("name", list(PRESETS))

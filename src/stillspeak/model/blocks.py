@@ -118,15 +118,19 @@ class AudioEncoder(nn.Module):
     The first layer's kernel is long: 0.005 s of raw sound, or, with mel bands (ours), what one of their steps hears. The padding
     is in total (ceil(in / stride) - 1) * stride + kernel - in.
 
+    Args:
+        config: its sizes.
+        window: the samples in a window, if not those of the config.
+
     Raises:
         ModelError: if there are more layers than a window has steps to halve.
     """
 
-    def __init__(self, config: ContextConfig) -> None:
+    def __init__(self, config: ContextConfig, window: int = 0) -> None:
         super().__init__()
         kernel = round(config.kernel_seconds * config.rate_hz)
         stride = round(config.stride_seconds * config.rate_hz)
-        length, inputs, layers = config.window, 1, []
+        length, inputs, layers = window or config.window, 1, []
         self.first: nn.Module = nn.Identity()
         if config.bands:
             padding = _padding(length, kernel, stride)

@@ -53,9 +53,9 @@ class SequenceDiscriminator(nn.Module):
         self.image = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.code = nn.Conv2d(sizes[-1], config.code, (4, 3))
         self.audio = AudioEncoder(context)
-        self.memory = nn.GRU(config.code + context.features, config.hidden, config.layers, batch_first=True)
+        self.memory = nn.GRU(config.code + context.features, config.code, config.layers, batch_first=True)
         self.classifier = nn.Sequential(
-            nn.Linear(config.hidden, config.hidden), nn.ReLU(inplace=True), nn.Linear(config.hidden, 1)
+            nn.Linear(config.code, config.code), nn.ReLU(inplace=True), nn.Linear(config.code, 1)
         )
 
     def forward(
@@ -86,9 +86,8 @@ class SyncDiscriminator(nn.Module):
         sizes = [3 * config.frames, *config.channels]
         self.mouth = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.mouth_code = nn.Conv2d(sizes[-1], config.size, MOUTH_PX >> len(config.channels))
-        snippet = config.frames / context.fps
-        sound = replace(context, window_seconds=snippet, channels=config.sound_channels, features=config.size)
-        self.sound = AudioEncoder(sound)
+        sound = replace(context, channels=config.sound_channels, features=config.size)
+        self.sound = AudioEncoder(sound, round(context.rate_hz * config.frames / context.fps))
         self.verdict = nn.Linear(1, 1)
         with torch.no_grad():  # from the start, near embeddings count as real
             self.verdict.weight.fill_(-5.0)

@@ -12,19 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stillspeak.config import (
-    ContextConfig,
-    GeneratorConfig,
-    IdentityConfig,
-    NoiseConfig,
-    PaintingConfig,
-    WarpingConfig,
-)
+from stillspeak.config import ContextConfig, GeneratorConfig, IdentityConfig
 from stillspeak.model.blocks import AudioEncoder, DownBlock, Memoryless, UNetBlock, remember
 from stillspeak.model.mouth_decoder import MouthDecoder
 
 Image = Float[Tensor, "clips 3 128 96"]
 Video = Float[Tensor, "clips time 3 128 96"]
+_FURTHEST_PX = 12.0  # no pixel of a lip travels further in a 96 x 128 crop
 
 
 class State(NamedTuple):
@@ -62,12 +56,12 @@ class IdentityEncoder(nn.Module):
 class ContextEncoder(nn.Module):
     """Encodes windows of sound as z_c for every frame. Section 3.1.2, figure 10."""
 
-    def __init__(self, config: ContextConfig) -> None:
+    def __init__(self, config: ContextConfig, recurrent: bool = True) -> None:
         super().__init__()
         self.audio = AudioEncoder(config)
         self.memory = (
             nn.GRU(config.features, config.size, config.layers, batch_first=True)
-            if config.recurrent
+            if recurrent
             else Memoryless(config.features, config.size)
         )
 
@@ -82,13 +76,9 @@ class ContextEncoder(nn.Module):
 class NoiseGenerator(nn.Module):
     """Turns Gaussian noise into sequentially coherent z_n. Section 3.1.3, appendix A.3.1, figure 11."""
 
-    def __init__(self, config: NoiseConfig) -> None:
+    def __init__(self, size: int, recurrent: bool = True) -> None:
         super().__init__()
-        self.memory = (
-            nn.GRU(config.size, config.size, batch_first=True)
-            if config.recurrent
-            else Memoryless(config.size, config.size)
-        )
+        self.memory = nn.GRU(size, size, batch_first=True) if recurrent else Memoryless(size, size)
 
     def forward(
         self, noise: Float[Tensor, "clips time size"], state: Float[Tensor, "1 clips size"]
@@ -132,7 +122,7 @@ class FrameDecoder(nn.Module):
 class PaintingDecoder(nn.Module):
     """Paints every pixel by a transposed convolution and tanh, the paper's last layer. Figure 12."""
 
-    def __init__(self, config: PaintingConfig, channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.paint = nn.ConvTranspose2d(channels, 3, 4, stride=2, padding=1, bias=False)
 
@@ -154,9 +144,8 @@ class WarpingDecoder(nn.Module):
     A stranger's face is sharp from the first minutes of training, because the parts that do not move are the photo itself.
     """
 
-    def __init__(self, config: WarpingConfig, channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.furthest_px = config.furthest_px
         self.last = nn.ConvTranspose2d(channels, 6, 4, stride=2, padding=1)
         with torch.no_grad():  # at first it repeats the photo: no motion, little paint
             self.last.weight[:, :3].mul_(0.1)
@@ -169,7 +158,7 @@ class WarpingDecoder(nn.Module):
         out = self.last(features).float()  # in bfloat16 tanh would move pixels by steps of a thirty-second
         out = out.contiguous()  # in planes, for tanh of every sixth number is four times as slow
         motion, mask, paint = out.split((2, 1, 3), dim=1)
-        return Layers(self.furthest_px * torch.tanh(motion), torch.sigmoid(mask), torch.tanh(paint))
+        return Layers(_FURTHEST_PX * torch.tanh(motion), torch.sigmoid(mask), torch.tanh(paint))
 
     def blend(self, layers: Layers, still: Image) -> Float[Tensor, "n 3 128 96"]:
         """Blends layers and a still to a frame."""
@@ -196,15 +185,6 @@ def warp(
     return tall.reshape(clips, 3, -1, height, width).transpose(1, 2).reshape(-1, 3, height, width)
 
 
-def last_stage(config: PaintingConfig | WarpingConfig, channels: int) -> PaintingDecoder | WarpingDecoder:
-    """Builds the last stage that the type of the config names."""
-    match config:
-        case PaintingConfig():
-            return PaintingDecoder(config, channels)
-        case WarpingConfig():
-            return WarpingDecoder(config, channels)
-
-
 class Generator(nn.Module):
     """Draws frames from a still, sound and noise, in one call or in pieces with carried state. Section 3.1, figure 3a."""
 
@@ -212,10 +192,11 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.identity = IdentityEncoder(config.identity)
-        self.context = ContextEncoder(config.context)
-        self.noise = NoiseGenerator(config.noise)
+        self.context = ContextEncoder(config.context, config.recurrent)
+        self.noise = NoiseGenerator(config.noise_size, config.recurrent)
         self.decoder = FrameDecoder(config.latent, config.identity.channels)
-        self.last = last_stage(config.decoder, config.identity.channels[0])
+        last_stage = WarpingDecoder if config.decoder == "warping" else PaintingDecoder
+        self.last: PaintingDecoder | WarpingDecoder = last_stage(config.identity.channels[0])
         self.mouth = MouthDecoder(config.mouth, config.identity.channels[0]) if config.mouth else None
 
     def begin(self, clips: int, device: torch.device | None = None) -> State:
@@ -223,13 +204,13 @@ class Generator(nn.Module):
         context = self.config.context
         return State(
             torch.zeros(context.layers, clips, context.size, device=device),
-            torch.zeros(1, clips, self.config.noise.size, device=device),
+            torch.zeros(1, clips, self.config.noise_size, device=device),
         )
 
     def draw_noise(self, clips: int, time: int, random: torch.Generator | None = None) -> Tensor:
         """Draws Gaussian noise of the paper's variance, ``(clips, time, size)``, on the CPU."""
-        noise = torch.randn(clips, time, self.config.noise.size, generator=random)
-        return noise * self.config.noise.variance**0.5
+        noise = torch.randn(clips, time, self.config.noise_size, generator=random)
+        return noise * self.config.noise_variance**0.5
 
     def identify(self, still: Image) -> Identity:
         """Encodes a still; returns what the decoder needs of it."""

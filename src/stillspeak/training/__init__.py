@@ -15,7 +15,7 @@ The generator:
 - ``fine_mouth.py`` teaches the mouth decoder in a picture stage.
 - ``step.py`` holds the adversarial phase.
 - ``adversary.py`` joins a discriminator with its optimiser and its loss.
-- ``finishing.py`` calibrates the generator after its last phase.
+- ``finishing.py`` begins and finishes a stage: it keeps a part of what was learnt, and calibrates.
 - ``calibration.py`` makes mouths open, and eyes close, as far as real ones do.
 - ``teacher.py`` trains the phoneme-to-viseme model.
 
@@ -46,8 +46,8 @@ From a run to a model:
 
 - ``export.py`` writes the ONNX graphs, ``model.json`` and ``CARD.md``.
 - ``exported_warp.py`` expresses the warp in the form that ONNX Runtime computes fastest.
-- ``mouth_gain.py`` adds the input that says how far the mouth opens.
+- ``blinking.py`` sets the Noise Generator so that its noise blinks.
+- ``mouth_gain.py`` adds the input that says how far the mouth opens, and opens it further for good.
 - ``card.py`` writes the model's card.
 - ``weights.py`` keeps a trained generator as a file.
-- ``blend.py`` interpolates the weights of two models.
 """

@@ -14,20 +14,20 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import MouthCode, fit_mouth_code
 from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
+from stillspeak.training.blinking import let_blink
 from stillspeak.training.checkpoint import take_discriminators
-from stillspeak.training.finishing import finish
+from stillspeak.training.finishing import begin, finish
 from stillspeak.training.generator_state import GeneratorState
 from stillspeak.training.generator_watch import GeneratorWatch
 from stillspeak.training.loader import trainers_here
 from stillspeak.training.memory import keep_memory
-from stillspeak.training.patience import Patience
 from stillspeak.training.phase import GeneratorPhase, Phase
 from stillspeak.training.run import CHECKPOINT
 from stillspeak.training.runs import numbered
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.subject import Built, Place
 from stillspeak.training.team import Team
-from stillspeak.training.warm_start import PicturePhase, SoundPhase, let_blink, open_decoder, open_eyes
+from stillspeak.training.warm_start import PicturePhase, SoundPhase, open_decoder, open_eyes
 from stillspeak.training.weights import Stage, load_generator, read_generator
 
 
@@ -68,12 +68,16 @@ def build(place: Place, init: Path | None, resumed: bool) -> Built:
     state = _state(config, generator, clips, beginning, place)
     watch = GeneratorWatch(folder, config, data, len(clips), place.say, team.leads)
 
-    def end(phase: Phase) -> None:
-        if isinstance(phase, AdversarialPhase) and phase.stage.calibrate:
-            finish(state, watch, clips, team)
+    def began(phase: Phase) -> None:
+        assert isinstance(phase, GeneratorPhase)
+        begin(phase, state, watch)
+
+    def ended(phase: Phase) -> None:
+        assert isinstance(phase, GeneratorPhase)
+        finish(phase, state, watch, clips, team)
 
     notes = [] if resumed or init is None else _notes(init, state, beginning.hears_anew)
-    return Built(state, watch, end, tuple(notes))
+    return Built(state, watch, began, ended, tuple(notes))
 
 
 def _state(config: Config, generator: Generator, clips: Clips, beginning: _Beginning, place: Place) -> GeneratorState:
@@ -82,12 +86,11 @@ def _state(config: Config, generator: Generator, clips: Clips, beginning: _Begin
     average = copy.deepcopy(generator).eval().requires_grad_(False)
     drawer = Drawer(clips, config.data, beginning.code)
     phases: list[Phase] = [*make_phases(config, generator, drawer, place.team)]
-    adversarial = config.stage(AdversarialStage)
-    run, patience = place.folder.path.resolve().name, Patience(adversarial.patience_epochs if adversarial else 0)
+    run = place.folder.path.resolve().name
     corpora = ["portraits"] if config.data.recombined else []
     corpora += ["sentences"] if config.data.sentences else []
     learnt = learnt_from(clips, corpora)
-    state = GeneratorState(phases, beginning.history, run, learnt, config, generator, average, beginning.code, patience)
+    state = GeneratorState(phases, beginning.history, run, learnt, config, generator, average, beginning.code)
     _prepare_networks(state, place.team)
     return state
 
@@ -105,7 +108,7 @@ def make_phases(config: Config, generator: Generator, drawer: Drawer, team: Team
             case AdversarialStage():
                 phase = AdversarialPhase(config, stage, generator, drawer, team)
         phase.name, phase.repeat = name, sum(before.kind == phase.kind for before in phases)
-        phase.batch = stage.clips, f"{name}.clips"
+        phase.keep, phase.batch = stage.keep, (stage.clips, f"{name}.clips")
         phase.require_shares()
         phases.append(phase)
     return phases
@@ -157,7 +160,7 @@ def training_clips(data: Path, context: ContextConfig, place: Place, fine: bool 
 
 def _begin(config: Config, clips: Clips, generator: Generator, init: Path | None) -> _Beginning:
     """Prepares a generator for its first step: as a model to start from left it, or new."""
-    labels, pictures = config.labels, config.stage(PictureStage)
+    labels, pictures = config.labels, config.stages_of(PictureStage)
     if init is not None:
         beginning = _begin_with(config, generator, init)
     else:
@@ -175,7 +178,7 @@ def _begin_with(config: Config, generator: Generator, init: Path) -> _Beginning:
     """Loads the model to start from. Raises ModelError if it hears otherwise and the run does not learn sound."""
     trained = load_generator(init, generator)
     hears_anew = trained.config.generator.context != config.generator.context
-    if hears_anew and not config.stage(SoundStage):
+    if hears_anew and not config.stages_of(SoundStage):
         raise ModelError(f"The Context Encoder of {init} hears otherwise; to learn sound anew set sound.steps above 0.")
     return _Beginning(trained.code, [{**stage, "run": ""} for stage in trained.history], hears_anew)
 

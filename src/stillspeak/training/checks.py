@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 
-from stillspeak.config import AdversarialStage, Config, ContextConfig, PictureStage
+from stillspeak.config import AdversarialStage, Config, PictureStage
 from stillspeak.data.drawer import MOST_THROATS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
 from stillspeak.errors import RunError
@@ -12,7 +12,6 @@ from stillspeak.training.runs import flat, numbered
 
 _MOST_LAYERS = 4  # of a judge; each halves the mouth's 48 pixels
 _HALVINGS = 5  # of a crop's sides, down to 4 x 3
-_FPS = ContextConfig().fps
 _ANY = math.inf
 
 
@@ -23,18 +22,15 @@ def _each(least: float, most: float, names: str) -> dict[str, tuple[float, float
 # Least and most of every number that has any. A name without a section is that of every section.
 _BOUNDS = {
     **_each(0, _ANY, "learning_rate weight_decay reconstruction upper eyes interior"),
-    **_each(
-        0, _ANY, "weight matching loss.code loss.mouth motion variance furthest_px steps hours sample_every back_off"
-    ),
-    **_each(0, _ANY, "save_every_seconds decay_after_epochs patience_epochs adversaries_from"),
+    **_each(0, _ANY, "weight matching loss.code loss.mouth steps hours sample_every back_off"),
+    **_each(0, _ANY, "patience_epochs adversaries_from"),
     **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
     **_each(1, _ANY, "check_every labels.code sequence.code"),
-    **_each(0, 1, "decay taught ema as_recorded sentences blinks openings open_stills recombined"),
+    **_each(0, 1, "keep taught as_recorded sentences blinks openings open_stills recombined"),
     **_each(0, MOST_THROATS, "throats"),
     **_each(0, 2, "evenness"),
     **_each(0, 3, "face_jitter voice_jitter"),
     **_each(0, 5, "blinks_per_s"),
-    **_each(0, 10, "window_seconds"),
     **_each(0, 512, "bands"),
     **_each(0, 1024, "threads"),
     **_each(0, 2**63 - 1, "seed"),
@@ -48,11 +44,12 @@ def checked(config: Config) -> Config:
     """Returns the config as it is when it can be trained with.
 
     Raises:
-        RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; if the frame rate is
-            not that of prepared clips, or a number is out of bounds.
+        RunError: if the sound rate is no whole number of kilohertz: figure 10's strides are milliseconds; or if a number is
+            out of bounds.
     """
     _require_numbers(config)
-    _require_sound(config.generator.context)
+    if config.generator.context.rate_hz % 1000:
+        raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {config.generator.context.rate_hz}.")
     _require_purpose(config)
     most = min(config.generator.context.size, 2 * len(LIPS_AND_CHIN))
     if config.labels.code > most:
@@ -76,32 +73,16 @@ def checked(config: Config) -> Config:
     return config
 
 
-def _require_sound(context: ContextConfig) -> None:
-    """Raises RunError if sound at this rate cannot be cut into windows, or frames are not those of prepared clips."""
-    if context.rate_hz % 1000:
-        raise RunError(f"generator.context.rate-hz must be a multiple of 1000, not {context.rate_hz}.")
-    if context.fps != _FPS:
-        raise RunError(f"generator.context.fps must be {_FPS}, the rate of prepared clips, not {context.fps}.")
-    if context.window_seconds < 1 / context.fps:
-        raise RunError(f"generator.context.window-seconds must be a frame's at least, not {context.window_seconds:g}.")
-    for name in ("kernel_seconds", "stride_seconds"):
-        if round(getattr(context, name) * context.rate_hz) < 1:
-            raise RunError(
-                f"generator.context.{_said(name)} must be a sample's at least, not {getattr(context, name)}."
-            )
-
-
 def _require_purpose(config: Config) -> None:
     """Raises RunError if nothing is to be learnt, or a part has nobody to teach or to judge it."""
-    if config.generator.mouth and config.generator.decoder.kind != "warping":
+    if config.generator.mouth and config.generator.decoder != "warping":
         raise RunError("generator.mouth needs a decoder that warps.")
     for name, stage in _pictures(config):
         if stage.fine_mouth and not config.generator.mouth:
             raise RunError(f"{name}.fine-mouth needs generator.mouth, whose windows it judges.")
         if stage.learns == "mouth" and not config.generator.mouth:
             raise RunError(f"{name}.learns mouth leaves nothing to learn without generator.mouth.")
-    adversarial = config.stage(AdversarialStage)
-    if config.generator.mouth and adversarial and adversarial.learns != "sound":
+    if config.generator.mouth and any(stage.learns != "sound" for stage in config.stages_of(AdversarialStage)):
         raise RunError(
             "The mouth decoder learns in a picture stage: set adversarial.learns sound or adversarial.steps 0."
         )

@@ -29,7 +29,7 @@ from stillspeak.runtime.motion import moves_mouth
 from stillspeak.temporary import temporary_folder
 from stillspeak.training.card import model_card
 from stillspeak.training.exported_warp import ExportedWarpingDecoder, neighbours
-from stillspeak.training.mouth_gain import code_at_rest, learnt_code, opened
+from stillspeak.training.mouth_gain import code_at_rest, learnt_code, opened, widened
 from stillspeak.training.tensors import pixels, seeded
 from stillspeak.training.warm_start import SoundPhase
 from stillspeak.training.weights import GENERATOR, Trained, fill_generator, read_generator, write_generator
@@ -43,24 +43,25 @@ _HALF_FROM = 1024  # tensors with fewer elements stay in full precision
 _TOLERANCE = 2  # of 255: the most that half-precision storage may differ from PyTorch in full precision
 
 
-def export(model: str | Path, destination: str | Path) -> Path:
+def export(model: str | Path, destination: str | Path, mouth: float = 1.0) -> Path:
     """Exports a run or a model's weights.
 
     Args:
         model: a run folder, a model folder, or its safetensors file.
         destination: the folder for the model; if it holds a model, its files are replaced.
+        mouth: how far the exported model opens its mouth, as a multiple of how far it does now.
 
     Returns:
         The destination. If the model does not move a mouth yet, a StillspeakWarning says so.
 
     Raises:
-        ModelError: if there are no weights, or the graphs differ from PyTorch.
+        ModelError: if there are no weights, the graphs differ from PyTorch, or the mouth cannot open so far.
         OutputError: if the destination cannot be written.
     """
-    trained = read_generator(Path(model))
+    trained = widened(read_generator(Path(model)), mouth)
     made = export_trained(trained, destination)
     learnt = {stage["phase"] for stage in trained.history if stage["steps"]}
-    undrawn = learnt == {SoundPhase.kind}
+    undrawn = bool(learnt) and all(phase.startswith(SoundPhase.kind) for phase in learnt)
     if undrawn or not moves_mouth(Engine(made, threads=1)):
         before = "before its picture phase" if undrawn else "too early"
         said = f"{model} was exported {before}: the model in {made} hardly moves a mouth."
@@ -102,7 +103,7 @@ def install(folder: Path, destination: Path) -> Path:
 
 def describe(config: Config) -> Description:
     """Returns the content of ``model.json`` for a config."""
-    context, noise = config.generator.context, config.generator.noise
+    context, generator = config.generator.context, config.generator
     return Description(
         name=config.name,
         rate_hz=context.rate_hz,
@@ -112,8 +113,8 @@ def describe(config: Config) -> Description:
         width_px=WIDTH_PX,
         context_layers=context.layers,
         context_size=context.size,
-        noise_size=noise.size,
-        noise_variance=noise.variance,
+        noise_size=generator.noise_size,
+        noise_variance=generator.noise_variance,
     )
 
 
@@ -234,7 +235,7 @@ def _write_graphs(generator: Generator, code: int, folder: Path) -> None:
     identify = _IdentityGraph(generator)
     known = ["code", "photo", *(f"constant{i}" for i in range(len(generator.decoder.unet_blocks)))]
     state = generator.begin(1)
-    windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise.size)
+    windows, noise = torch.zeros(3, config.context.window), torch.zeros(3, config.noise_size)
     inputs = ["windows", "noise", "draw", "context_state", "noise_state", MOUTH_GAIN, *known]
     warps = isinstance(generator.last, ExportedWarpingDecoder)
     outputs = ["frames", "context_out", "noise_out", *(["motion", "mask"] if warps else [])]

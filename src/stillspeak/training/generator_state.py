@@ -1,8 +1,8 @@
-"""Holds a generator's run in memory: the generator, its running average, its mouth code, and the patience with it. Ours."""
+"""Holds a generator's run in memory: the generator, its running average, its mouth code, and where a stage began. Ours."""
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +19,9 @@ from stillspeak.training.state import State
 from stillspeak.training.step import AdversarialPhase
 from stillspeak.training.weights import describe_generator
 
+_GENERATOR, _AVERAGE, _BEFORE = "generator.", "average.", "before."  # beginnings of names in a checkpoint
+_AVERAGED = 0.999  # share of the running average that stays: it reaches over about 1,000 steps
+
 
 @dataclass
 class GeneratorState(State):
@@ -29,14 +32,21 @@ class GeneratorState(State):
         generator: the generator in training.
         average: its running average.
         code: the mouth code that the generator was taught with.
-        patience: how long validation has not gained.
+        before: what the weights were, of the generator and of its average, when a stage began that keeps only a part of what it
+            learns; else nothing.
     """
 
     config: Config
     generator: Generator
     average: Generator
     code: MouthCode
-    patience: Patience
+    before: dict[str, Tensor] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def patience(self) -> Patience | None:
+        """Returns how long validation has not gained, in the phase in hand, if that is adversarial."""
+        phase = self.phases[self.phase_index] if self.phase_index < len(self.phases) else None
+        return phase.patience if isinstance(phase, AdversarialPhase) else None
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -44,9 +54,13 @@ class GeneratorState(State):
         return [self.generator, *super().networks]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Returns the generator, its running average and its mouth code."""
-        tensors = prefixed("generator.", self.generator) | prefixed("average.", self.average)
+        """Returns the generator, its running average, its mouth code, and what the weights were when the stage began."""
+        tensors = self.weights() | {f"{_BEFORE}{name}": tensor for name, tensor in self.before.items()}
         return tensors | {"mouth_code.basis": torch.from_numpy(self.code.basis)}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Returns the weights of the generator and of its running average."""
+        return prefixed(_GENERATOR, self.generator) | prefixed(_AVERAGE, self.average)
 
     def description(self) -> dict[str, str]:
         """Returns what ``read_generator`` wants beside the tensors."""
@@ -54,17 +68,20 @@ class GeneratorState(State):
 
     def progress(self) -> dict[str, Any]:
         """Returns how far the run is, and how long validation has not gained."""
-        return super().progress() | {"patience": self.patience.state()}
+        return super().progress() | {"patience": self.patience.state() if self.patience else None}
 
     def load(self, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         """Takes over the weights and the patience; mouth code and history were read when the run was built."""
-        self.generator.load_state_dict(without_prefix("generator.", tensors))
-        self.average.load_state_dict(without_prefix("average.", tensors))
-        self.patience.restore(json.loads(metadata["progress"]).get("patience"))
+        self.generator.load_state_dict(without_prefix(_GENERATOR, tensors))
+        self.average.load_state_dict(without_prefix(_AVERAGE, tensors))
+        device = next(self.generator.parameters()).device
+        self.before = {name: tensor.to(device) for name, tensor in without_prefix(_BEFORE, tensors).items()}
+        if self.patience:
+            self.patience.restore(json.loads(metadata["progress"]).get("patience"))
 
     def is_over(self, phase: Phase) -> bool:
         """Returns whether patience has ended the adversarial phase."""
-        return isinstance(phase, AdversarialPhase) and self.patience.over
+        return isinstance(phase, AdversarialPhase) and phase.patience.over
 
     def step_done(self) -> None:
         """Adds the newest weights to the running average, and counts the step."""
@@ -78,7 +95,7 @@ class GeneratorState(State):
 
     def _update_average(self) -> None:
         """Adds the newest weights to the running average, which goes on through all phases of a run."""
-        decay = min(self.config.train.ema, (1 + self.updates) / (10 + self.updates))
+        decay = min(_AVERAGED, (1 + self.updates) / (10 + self.updates))
         pairs = list(zip(self.average.state_dict().values(), self.generator.state_dict().values(), strict=True))
         with torch.no_grad():
             kept, new = zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True)

@@ -68,22 +68,31 @@ class GeneratorWatch(Watch[GeneratorState]):
         """
         if self.monitor is None:
             return False
-        figures = self.monitor.quality(state.average_here())
-        if figures and state.patience.gains(figures):
+        figures, patience = self.monitor.quality(state.average_here()), state.patience
+        assert patience is not None
+        if figures and patience.gains(figures):
             self._keep_best(state)
-        self.record(AdversarialPhase.kind, state.step, figures, {})
+        self.record(state.phases[state.phase_index].name, state.step, figures, {})
         self.say("  an epoch: " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        if state.patience.over:
-            self.say(f"  no gain for {state.patience.epochs} epochs: the end; {BEST} is what export takes")
-        return state.patience.over
+        if patience.over:
+            self.say(f"  no gain for {patience.epochs} epochs: the end; {BEST} is what export takes")
+        return patience.over
 
-    def calibration(self, factors: Factors, state: GeneratorState) -> None:
-        """Notes by how much motion was widened. From then on the best epoch's generator is the widened one."""
+    def forget_best(self) -> None:
+        """Removes the best epoch's generator: another stage begins, and export is to take what that leads to."""
+        if self.leads:
+            (self.folder.path / BEST).unlink(missing_ok=True)
+
+    def finished(self, state: GeneratorState) -> None:
+        """Is told that the running average was changed after a stage's last step. If there is a best epoch, it becomes that."""
+        if self.leads and (self.folder.path / BEST).is_file():
+            self._keep_best(state)
+
+    def calibration(self, factors: Factors) -> None:
+        """Notes by how much motion was widened."""
         if self.leads:
             opened = {"opening_factor": factors.mouth, "closing_factor": factors.eyes}
             self.folder.log({"phase": "calibration", "step": 1, **opened})
-            if (self.folder.path / BEST).is_file():
-                self._keep_best(state)
         self.say(f"calibration: the mouth's motion times {factors.mouth:.2f}, the eyes' times {factors.eyes:.2f}")
 
     def _keep_best(self, state: GeneratorState) -> None:

@@ -29,6 +29,8 @@ from stillspeak.training.team import Team
 from stillspeak.training.trouble import not_finite
 from stillspeak.training.watch import Say
 
+_SAVE_EVERY_SECONDS = 180.0  # a run that is killed loses this much at most
+
 
 class _Due(NamedTuple):
     """What is due after a step. Nothing is kept that was not checked, so that everything here asks for a look at the losses.
@@ -80,7 +82,7 @@ class Trainer:
         self.workers = loader_workers(self.device)
         saved = folder.load()
         place = Place(folder, self.team, self.device, self.workers, say)
-        self.state, self.watch, self._finish, notes = build(place, init, saved is not None)
+        self.state, self.watch, self._begin, self._finish, notes = build(place, init, saved is not None)
         self.say = self.watch.say
         for note in notes:
             self.say(note)
@@ -123,6 +125,7 @@ class Trainer:
     def _run_phase(self, phase: Phase, interrupted: Callable[[], bool]) -> bool:
         """Steps to the phase's end; or back to the last checkpoint, and then it must be run again: True."""
         state = self.state
+        self._begin(phase)
         phase.begin()
         phase.rate = 0.5**state.backed_off
         began, began_at, last = time.monotonic(), state.step, time.monotonic()
@@ -160,7 +163,7 @@ class Trainer:
             over = self.team.any(self.watch.validate(state))
         if due.samples or over:
             self._trouble(self.watch.sample(phase, state))
-        if due.stopping or time.monotonic() - self._saved_at > self.settings.save_every_seconds:
+        if due.stopping or time.monotonic() - self._saved_at > _SAVE_EVERY_SECONDS:
             self.save()
         return over
 

@@ -126,7 +126,7 @@ def render(
 ) -> NDArray[np.uint8]:
     """Draws all frames of a clip without noise; from ``shapes`` instead of the sound during the picture phase."""
     state = generator.begin(1)
-    noise, _ = generator.noise(torch.zeros(1, len(windows), generator.config.noise.size), state.noise)
+    noise, _ = generator.noise(torch.zeros(1, len(windows), generator.config.noise_size), state.noise)
     if shapes is None:
         context, _ = generator.context(sounds(windows)[None], state.context)
     else:

@@ -93,7 +93,8 @@ class GeneratorPhase(Phase):
     Attributes:
         kind: the kind of the stage.
         repeat: how many stages of its kind come before it.
-        kept: the parts of the generator that do not learn in it.
+        keep: how much of what it learns is kept after its last step, from 0 to 1.
+        learning: the parts of the generator that learn in it; the others stay as they are.
 
     Args:
         config: the settings of the run.
@@ -108,21 +109,24 @@ class GeneratorPhase(Phase):
         super().__init__(config.train, next(generator.parameters()).device, team)
         self.config, self.generator, self.drawer = config, generator, drawer
         self.name, self.repeat = self.kind, 0
-        self.kept: list[nn.Module] = []
+        self.keep = 1.0
+        self.learning: Sequence[nn.Module] = []
 
     def seed(self, step: int) -> tuple[int, int, int]:
         """Returns the seed of everything random in a step."""
         return self.settings.seed, self.number + _KINDS * self.repeat, step
 
     def begin(self) -> None:
-        """Lets all of the generator learn: the stage before may have kept parts of it. ``hold`` keeps those of this stage."""
+        """Lets the parts that learn change, and keeps the others as they are."""
         super().begin()
-        self.generator.train().requires_grad_(True)
+        for network in self.generator.children():
+            learns = network in self.learning
+            network.train(learns).requires_grad_(learns)
 
-    def hold(self) -> None:
-        """Keeps what is not to learn as it is."""
-        for network in self.kept:
-            network.eval().requires_grad_(False)
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Returns what the names of the weights that learn begin with."""
+        return tuple(f"{name}." for name, network in self.generator.named_children() if network in self.learning)
 
 
 def chosen_bfloat16(precision: Literal["auto", "fp32", "bf16"], device: torch.device) -> bool:

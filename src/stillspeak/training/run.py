@@ -24,7 +24,7 @@ from stillspeak.config import DISCRIMINATORS, Config
 from stillspeak.errors import RunError
 from stillspeak.judge_config import JudgeConfig
 from stillspeak.training.checks import checked, checked_judge
-from stillspeak.training.former import modernised
+from stillspeak.training.former import modernised, require_resumable
 from stillspeak.training.runs import CONFIG, METRICS
 from stillspeak.whole import whole
 
@@ -151,6 +151,7 @@ class RunFolder:
         if _NETWORK in table:
             raise RunError(f"{self.path} holds a run of the judge {table['name']} and not of a generator.")
         try:
+            require_resumable(table)
             config = config_from_dict(table)
         except RunError as error:
             raise RunError(f"{self.path / CONFIG}: {error}") from error

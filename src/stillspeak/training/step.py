@@ -13,11 +13,13 @@ from stillspeak.data.expression import EXPRESSION
 from stillspeak.model.generator import Generator
 from stillspeak.model.losses import MOUTH_COLUMNS, MOUTH_ROWS, reconstruction_loss, region_l1
 from stillspeak.training.adversary import BETAS, Adversary, Scene, adversaries, judge
+from stillspeak.training.patience import Patience
 from stillspeak.training.phase import GeneratorPhase, Part, mean_scalars
 from stillspeak.training.team import Draws, Share, Team
 from stillspeak.training.tensors import adam, frame_weights, images, sounds
 from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, code_loss
 
+_DECAY, _DECAY_AFTER_EPOCHS = 0.9, 20  # "decay after epoch 20 with a rate of 10%"; section 3.3
 _STEEPEST = 200.0  # norm of the generator's gradient, beyond which it is shortened; ours
 
 
@@ -54,14 +56,14 @@ class AdversarialPhase(GeneratorPhase):
         self.stage, self.steps = stage, stage.steps
         self.adversaries = adversaries(config, self.device)
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        pictures = [generator.identity, generator.decoder, generator.last, *filter(None, [generator.mouth])]
-        self.kept = {"all": [], "picture": [generator.context], "sound": pictures}[stage.learns]
-        if stage.learns == "sound" or config.labels.expression:
-            self.kept += [generator.noise]
-        fixed = {id(parameter) for network in self.kept for parameter in network.parameters()}
-        self.learning = [parameter for parameter in generator.parameters() if id(parameter) not in fixed]
+        self.patience = Patience(stage.patience_epochs)
+        sounds, pictures = [generator.context], [generator.identity, generator.decoder, generator.last]
+        pictures += [] if config.labels.expression else [generator.noise]
+        learning = {"all": [*sounds, *pictures], "picture": pictures, "sound": sounds}[stage.learns]
+        self.learning = [network for network in generator.children() if network in learning]
+        self.parameters = [parameter for network in self.learning for parameter in network.parameters()]
         self.networks = {adversary.name: adversary.network for adversary in self.adversaries}
-        self.optimisers = {"generator": adam(self.learning, stage.learning_rate, BETAS)}
+        self.optimisers = {"generator": adam(self.parameters, stage.learning_rate, BETAS)}
         self.optimisers |= {adversary.name: adversary.optimiser for adversary in self.adversaries}
 
     def draw_part(self, step: int, share: Share) -> Part:
@@ -74,7 +76,6 @@ class AdversarialPhase(GeneratorPhase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """Makes one update of every network; returns its scalars."""
-        self.hold()
         active = self.adversaries if step >= self.stage.adversaries_from else []
         rows = []
         for part, share in zip(parts, self.team.shares(len(parts)), strict=True):
@@ -82,7 +83,7 @@ class AdversarialPhase(GeneratorPhase):
         for adversary in active:
             weights = [*adversary.network.parameters()]
             self.update(adversary.name, weights, self._rate(step, adversary), float("inf"), len(parts))
-        gradient = self.update("generator", self.learning, self._rate(step), _STEEPEST, len(parts))
+        gradient = self.update("generator", self.parameters, self._rate(step), _STEEPEST, len(parts))
         return {**mean_scalars(rows), "gradient": gradient}
 
     def _learn(self, active: list[Adversary], view: View, draws: Draws) -> dict[str, Tensor]:
@@ -110,7 +111,7 @@ class AdversarialPhase(GeneratorPhase):
 
         Where z_n was taught blinks it says the real ones: others than those of the real frames would be called errors.
         """
-        generator, noise, codes = self.generator, self.generator.config.noise, view.codes
+        generator, config, codes = self.generator, self.generator.config, view.codes
         (clips, heard), time = view.heard.shape[:2], codes.shape[1]
         state = generator.begin(clips, self.device)
         with self.precision():
@@ -120,7 +121,7 @@ class AdversarialPhase(GeneratorPhase):
             told = draws.share.index * clips + torch.arange(clips, device=self.device) < round(taught)
             rest = shown[..., codes.shape[2] :]
             shown = torch.where(told[:, None, None], torch.cat([(CODE_SCALE * codes).to(rest.dtype), rest], 2), shown)
-            drawn = (draws.normal(clips, heard, noise.size) * noise.variance**0.5).to(self.device)
+            drawn = (draws.normal(clips, heard, config.noise_size) * config.noise_variance**0.5).to(self.device)
             z_n, _ = generator.noise(drawn, state.noise)
             z_n = z_n[:, -time:].clone()
             if self.config.labels.expression:
@@ -131,7 +132,7 @@ class AdversarialPhase(GeneratorPhase):
         """Both decay by 10 % an epoch after epoch 20; the sequence discriminator's is fixed. Section 3.3."""
         stage = self.stage
         epoch = step * stage.clips / len(self.drawer.clips)
-        factor = stage.decay ** max(0.0, epoch - stage.decay_after_epochs)
+        factor = _DECAY ** max(0.0, epoch - _DECAY_AFTER_EPOCHS)
         if adversary is None:
             return stage.learning_rate * factor
         return adversary.learning_rate * (factor if adversary.decays else 1.0)

@@ -37,12 +37,14 @@ class Built(NamedTuple):
     Attributes:
         state: the networks, their phases, and how far they are.
         watch: measures them on clips that they never learn from, and tells the user.
+        begin: is called with each phase before its steps, also when a run goes on in the middle of it.
         finish: is called with each phase when its last step is done.
         notes: sentences about where the networks come from.
     """
 
     state: State
     watch: Watch
+    begin: Callable[[Phase], None] = lambda _: None
     finish: Callable[[Phase], None] = lambda _: None
     notes: tuple[str, ...] = ()
 

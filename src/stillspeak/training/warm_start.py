@@ -11,15 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.stats import norm
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stillspeak.config import Config, PictureStage, SoundStage
 from stillspeak.data.drawer import Drawer
 from stillspeak.data.expression import BROWS, EXPRESSION, UPPER_LIDS
 from stillspeak.data.mouth_code import LIPS_AND_CHIN
-from stillspeak.errors import ModelError
 from stillspeak.model.generator import Generator, Layers, WarpingDecoder
 from stillspeak.model.losses import reconstruction_loss, region_l1
 from stillspeak.training.adversary import MouthCritic
@@ -30,19 +28,12 @@ from stillspeak.training.tensors import adam, frame_weights, images, sounds
 
 CODE_SCALE = 0.25  # z_c lies in (-1, 1), a mouth code of 3 is a wide-open mouth
 EXPRESSION_SCALE = 0.5  # z_n lies in (-0.76, 0.76), a closing of 1.25 is the most
+_MOTION = 0.05  # weight of the landmarks' motion, in pixels, beside the L1 of pixels in [-1, 1]
 _SOUND_FRAMES = 56  # at the fastest speed still within a 75-frame clip
 # Factors on a new decoder's weights: of the mouth code, 12 of 316 inputs and all that should move the mouth; of the
 # noise, which would drown it; of the skips, whose constant would drown it again in every block.
 _CODE_GAIN, _NOISE_GAIN, _SKIP_GAIN = 30.0, 0.1, 0.3
-# Of the GRU that blinks: its units, the logit of a gate that is sure, how sharp an extreme is.
-_CLOSING, _BROWS, _SEEN, _DRIFT = range(4)
 _FAINT = 5.0  # times: a decoder that follows expressions hears them about as loud as the mouth code
-_BROWS_HEAR, _LIDS_HEAR = 1, 5  # inputs; from seed 0, everybody's first, the eyes blink after 1.5, 6.6 and 11.4 s
-_UNITS, _MOST_BLINKS, _NEVER = 6, 0.1, 1e-12  # the last two: of a frame's chance to begin one
-_SURE, _SHARP = 20.0, 100.0
-_SHUT, _OPENING = 1.25, 0.8  # shut for two frames, open by half after five: the median of 1,520 training blinks
-# Of brows: what is kept from frame to frame, how far they go, a gain between the filters that keeps both where tanh is straight.
-_SLOW, _BROWS_SPREAD, _LOUDER = 0.9, 0.2, 4.0
 
 
 def open_decoder(generator: Generator, code: int) -> None:
@@ -51,7 +42,7 @@ def open_decoder(generator: Generator, code: int) -> None:
     Measured: in a decoder as PyTorch makes it the noise moves the last features 8 times as much as the code does, and
     the mouth still stood after 18,000 frames.
     """
-    context, noise = generator.config.context.size, generator.config.noise.size
+    context, noise = generator.config.context.size, generator.config.noise_size
     with torch.no_grad():
         weight = generator.decoder.first.weight
         weight[:code] *= _CODE_GAIN
@@ -74,67 +65,6 @@ def open_eyes(generator: Generator, code: int) -> None:
         louder = mouth.square().mean().sqrt() * CODE_SCALE / (EXPRESSION_SCALE * eyes.square().mean().sqrt())
         if louder > _FAINT:
             eyes *= louder
-
-
-def let_blink(generator: Generator, blinks_per_s: float) -> None:
-    """Sets some units of the Noise Generator's GRU so that its first elements blink and drift as eyes and brows do.
-
-    Closing: a frame one of whose inputs is as high as it is in so few frames is seen by a unit; one frame later the eyes are
-    shut, and then open again by a fifth a frame. Brows: another input through two slow filters. The paper leaves blinks
-    to the Sequence Discriminator. Training a GRU to blink at rare extremes of its noise was tried: the edge between enough
-    and not enough stays soft, and most blinks are halves.
-
-    Raises:
-        ModelError: if the noise has no memory or is too small, or there cannot be so many blinks.
-    """
-    memory, sigma = _noise_that_blinks(generator)
-    chance = _chance_of_blink(blinks_per_s, generator.config.context.fps)
-    size = memory.hidden_size
-    reset, keep, new = (part * size + np.arange(size) for part in range(3))
-    weights = dict(memory.named_parameters())
-    heard, own, bias, own_bias = (weights[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-    extreme = float(norm.isf(max(chance, _NEVER)))
-    shut = np.arctanh(EXPRESSION_SCALE * _SHUT)
-    white = ((1 + _SLOW**2) / (1 - _SLOW**2) ** 3) ** 0.5  # spread of white noise behind two filters y = slow * y + x
-    with torch.no_grad():
-        for unit in (_CLOSING, _BROWS, _SEEN, _DRIFT):
-            rows = [reset[unit], keep[unit], new[unit]]
-            for tensor in (heard, own, bias, own_bias):
-                tensor[rows] = 0.0
-            bias[reset[unit]] = _SURE
-        heard[new[_SEEN], _LIDS_HEAR], bias[new[_SEEN]] = _SHARP / sigma, -_SHARP * extreme  # 1 beyond it, else -1
-        bias[keep[_SEEN]] = -_SURE
-        own[reset[_CLOSING], _SEEN], bias[reset[_CLOSING]] = _SURE, -_SURE / 2  # the first state, 0, is no blink
-        own_bias[new[_CLOSING]] = np.arctanh(shut)
-        own[keep[_CLOSING], _SEEN] = -(_SURE + _logit(_OPENING)) / 2
-        bias[keep[_CLOSING]] = (_logit(_OPENING) - _SURE) / 2
-        heard[new[_DRIFT], _BROWS_HEAR] = (
-            _BROWS_SPREAD * EXPRESSION_SCALE / (sigma * white * (1 - _SLOW) ** 2) / _LOUDER
-        )
-        own[new[_BROWS], _DRIFT] = _LOUDER
-        bias[keep[[_DRIFT, _BROWS]]] = _logit(_SLOW)
-
-
-def _noise_that_blinks(generator: Generator) -> tuple[nn.GRU, float]:
-    """Returns the GRU of the Noise Generator, and the spread of what it hears. Raises ModelError if it cannot blink."""
-    memory, sigma = generator.noise.memory, generator.config.noise.variance**0.5
-    if not isinstance(memory, nn.GRU) or memory.hidden_size < _UNITS:
-        raise ModelError(f"Blinks need noise with memory, of size {_UNITS} at least; or set labels.expression False.")
-    if not sigma > 0:
-        raise ModelError("Blinks need noise of a variance above 0; or set labels.expression False.")
-    return memory, sigma
-
-
-def _chance_of_blink(blinks_per_s: float, fps: int) -> float:
-    """Returns the chance that a blink begins in a frame. Raises ModelError if there cannot be so many."""
-    chance = blinks_per_s / fps
-    if not 0 <= chance < _MOST_BLINKS:
-        raise ModelError(f"labels.blinks_per_s must be from 0 to {_MOST_BLINKS * fps:g}, not {blinks_per_s:g}.")
-    return chance
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share / (1 - share)))
 
 
 def cosine(done: int, steps: int) -> float:
@@ -173,7 +103,7 @@ class SoundPhase(GeneratorPhase):
         super().__init__(config, generator, drawer, team)
         self.stage, self.steps = stage, stage.steps
         self.opening = torch.from_numpy(drawer.code.opening).to(self.device)
-        self.parameters = [*generator.context.parameters()]
+        self.learning, self.parameters = [generator.context], [*generator.context.parameters()]
         self.optimisers = {
             "sound": torch.optim.AdamW(self.parameters, self.stage.learning_rate, weight_decay=0.01, fused=True)
         }
@@ -222,12 +152,12 @@ class PicturePhase(GeneratorPhase):
         super().__init__(config, generator, drawer, team)
         self.stage, self.steps = stage, stage.steps
         crops = [generator.identity, generator.decoder, generator.last]
-        self.kept = crops if stage.learns == "mouth" else []
-        learning = [network for network in (*crops, generator.mouth) if network and network not in self.kept]
-        self.parameters = [parameter for network in learning for parameter in network.parameters()]
+        self.crops_learn = stage.learns != "mouth"
+        self.learning = [*(crops if self.crops_learn else []), *filter(None, [generator.mouth])]
+        self.parameters = [parameter for network in self.learning for parameter in network.parameters()]
         self.tracked = np.r_[LIPS_AND_CHIN, UPPER_LIDS, BROWS] if config.labels.expression else LIPS_AND_CHIN
         self.optimisers = {"picture": adam(self.parameters, stage.learning_rate, (0.9, 0.99))}
-        self.critic = MouthCritic(stage.mouth, self.device) if stage.mouth and not self.kept else None
+        self.critic = MouthCritic(stage.mouth, self.device) if stage.mouth and self.crops_learn else None
         self.fine = (
             FineMouth(config.loss.interior, stage.fine_mouth, generator.mouth, self.device) if generator.mouth else None
         )
@@ -245,7 +175,6 @@ class PicturePhase(GeneratorPhase):
 
     def step(self, step: int, parts: Sequence[Part]) -> dict[str, Tensor]:
         """Makes one update; returns its scalars."""
-        self.hold()
         shares = self.team.shares(len(parts))
         rows = [self._learn(part, Draws(share, *self.seed(step))) for part, share in zip(parts, shares, strict=True)]
         rate = self.stage.learning_rate * cosine(step, self.steps)
@@ -262,7 +191,7 @@ class PicturePhase(GeneratorPhase):
         clips, time = frames.shape[:2]
         context = torch.zeros(clips, time, self.generator.config.context.size, device=self.device)
         context[..., : codes.shape[-1]] = CODE_SCALE * codes
-        noise = draws.uniform(clips, time, self.generator.config.noise.size).to(self.device) * 2 - 1
+        noise = draws.uniform(clips, time, self.generator.config.noise_size).to(self.device) * 2 - 1
         if self.config.labels.expression:
             noise[..., :EXPRESSION] = EXPRESSION_SCALE * expressions
         with self.precision():
@@ -270,7 +199,7 @@ class PicturePhase(GeneratorPhase):
             fake, motion, layers = self._draw(features, stills, points)
         fake = fake.unflatten(0, (clips, time))
         l1 = reconstruction_loss(frames, fake, frame_weights(self.config.loss, interior))
-        losses, slopes = ([], []) if self.kept else ([l1 + self.stage.motion * motion], [None])
+        losses, slopes = ([l1 + _MOTION * motion], [None]) if self.crops_learn else ([], [])
         judged: dict[str, Tensor] = {}
         if self.critic:
             with self.precision():

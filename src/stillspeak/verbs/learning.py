@@ -261,38 +261,23 @@ def _add_export(verbs: Verbs) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder for the model")
 
     parser.add_argument(
-        "--towards", type=Path, default=None, help="interpolate the weights towards this model (default: none)"
-    )
-    parser.add_argument(
-        "--share",
+        "--mouth",
         type=float,
-        default=None,
-        help="how far towards it: 0 keeps the first model, 1 takes the second (default: 0.5)",
+        default=1.0,
+        help="how far the exported model opens its mouth: 1.2 opens it a fifth further than it does now (default: 1)",
     )
-    parser.add_argument("--part", default=None, help="the weights to interpolate: all, sound or picture (default: all)")
 
 
 def _export(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import ModelError
-
-    if arguments.towards is not None:
-        _export_blend(arguments)
-        return
-    if arguments.share is not None or arguments.part is not None:
-        raise ModelError("--share and --part belong to --towards.")
     from stillspeak.judges.export import export_judge
     from stillspeak.training.export import export
     from stillspeak.training.run import RunFolder
 
     folder = RunFolder(arguments.model)
-    judge = folder.exists and folder.is_judge
-    print(export_judge(arguments.model, arguments.output) if judge else export(arguments.model, arguments.output))
-
-
-def _export_blend(arguments: argparse.Namespace) -> None:
-    from stillspeak.training.blend import read_blend
-    from stillspeak.training.export import export_trained
-
-    share = 0.5 if arguments.share is None else arguments.share
-    trained = read_blend(arguments.model, arguments.towards, share, arguments.part or "all")
-    print(export_trained(trained, arguments.output))
+    if not (folder.exists and folder.is_judge):
+        print(export(arguments.model, arguments.output, arguments.mouth))
+        return
+    if arguments.mouth != 1:
+        raise ModelError(f"{arguments.model} holds a judge, which has no mouth to open; leave --mouth out.")
+    print(export_judge(arguments.model, arguments.output))
