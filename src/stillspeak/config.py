@@ -103,6 +103,11 @@ class SequenceDiscriminatorConfig:
     hidden: int = 256
     layers: int = 2
     learning_rate: float = 5e-5  # section 3.3
+    verdicts: Literal["last", "every", "scales"] = (
+        "last"  # at the last frame, the paper's; ours: every frame, time scales
+    )
+    wrong_sound: bool = False  # ours: a real video with another clip's sound is fake too
+    r1: float = 0.0  # ours: weight of the squared gradient of a real video's verdict (Mescheder et al. 2018)
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,7 @@ class AdversarialStage:
     kind: Literal["adversarial"] = "adversarial"
     steps: int = 200_000
     clips: int = 8  # a batch, over all processes; not given in the paper
-    frames: int = 75  # longest piece of a clip
+    frames: int = 0  # longest piece of a clip; 0: whole clips, of whatever length
     learning_rate: float = 2e-4
     decay: float = 0.9  # "decay after epoch 20 with a rate of 10%"
     decay_after_epochs: int = 20

@@ -54,7 +54,15 @@ def default() -> Config:
             SoundStage(),
             PictureStage(),
             AdversarialStage(
-                steps=6000, clips=6, frames=16, learns="picture", adversaries_from=100, taught=0.5, calibrate=True
+                steps=6000,
+                clips=6,
+                frames=16,
+                decay=0.81,  # 0.9 for each showing of the clips, mirrored or not, of which an epoch has two
+                decay_after_epochs=10,
+                learns="picture",
+                adversaries_from=100,
+                taught=0.5,
+                calibrate=True,
             ),
         ),
     )
