@@ -34,7 +34,8 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.model.blocks import UNetBlock
 from stillspeak.model.generator import Generator
-from stillspeak.model.losses import adversarial_loss, discriminator_loss, reconstruction_loss
+from stillspeak.model.lengths import Lengths
+from stillspeak.model.losses import reconstruction_loss
 from stillspeak.presets import PRESETS
 from stillspeak.training import adversary as adversary_module
 from stillspeak.training import step as step_module
@@ -88,30 +89,32 @@ class PlainLoop:
 
     def step(self, step: int, parts: list[Part]) -> None:
         """Discriminators, then the generator."""
-        stills, frames, windows, interior, codes, _ = parts[0]
+        stills, frames, windows, _, interior, _, _, counts, _ = parts[0]  # clips with as many frames as each other
+        clips, time_ = len(counts), int(counts[0, 1])
         stills, real = images(stills).contiguous(), images(frames).contiguous()
-        (clips, time_), heard = codes.shape[:2], windows.shape[1]
+        windows = windows.unflatten(0, (clips, -1))
+        heard, lengths = windows.shape[1], Lengths([time_] * clips, self.device)
         state = self.generator.begin(clips, self.device)
         context, _ = self.generator.context(windows, state.context)
         noise, _ = self.generator.noise(self.generator.draw_noise(clips, heard).to(self.device), state.noise)
         identity = self.generator.identify(stills)
         fake = self.generator.decode(identity, context[:, -time_:], noise[:, -time_:])
-        own = windows[:, -time_:]
+        fake, own = fake.flatten(0, 1), windows[:, -time_:].flatten(0, 1)
         drawn = torch.rand(clips, time_).argsort(1)[:, : self.config.frame.frames]
-        rows = torch.arange(clips)[:, None]
+        picked = (torch.arange(clips)[:, None] * time_ + drawn).flatten()
         repeated = stills.repeat_interleave(drawn.shape[1], dim=0)
 
         def look(video: Tensor) -> tuple[Tensor, Tensor]:
-            return self.frame(video[rows, drawn].flatten(0, 1), repeated), self.sequence(video, own)
+            return self.frame(video[picked], repeated), self.sequence(video, own, lengths)
 
         for adam in self.adams[1:]:
             adam.zero_grad()
         for says_real, says_fake in zip(look(real), look(fake.detach()), strict=True):
-            discriminator_loss(says_real, says_fake).backward()
+            (functional.softplus(-says_real).mean() + functional.softplus(says_fake).mean()).backward()
         for adam in self.adams[1:]:
             adam.step()
         loss = 400 * reconstruction_loss(real, fake, frame_weights(self.config.loss, interior))
-        loss = loss + sum(adversarial_loss(says) for says in look(fake))
+        loss = loss + sum(functional.softplus(-says).mean() for says in look(fake))
         self.adams[0].zero_grad()
         loss.backward()
         self.adams[0].step()

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, choices=list(_NAMES), default=2, help="what channels are divided by (2)")
     parser.add_argument("--hours", type=float, default=0.0, help="hours after which it stops and exports (no limit)")
     parser.add_argument("--clips", type=int, default=8, help="how many clips a step sees (8)")
-    parser.add_argument("--frames", type=int, default=75, help="the longest piece of a clip (75: a clip of GRID)")
+    parser.add_argument("--frames", type=int, default=0, help="the longest piece of a clip (0: whole clips)")
     parser.add_argument("--threads", type=int, default=0, help="threads of the CPU (PyTorch's own choice)")
     arguments = parser.parse_args()
     try:

@@ -9,7 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import av
@@ -17,9 +17,23 @@ import numpy as np
 
 from stillspeak import batch
 from stillspeak.data.corpora import SourceClip
+from stillspeak.data.manifest import read_manifest, write_manifest
 from stillspeak.media.audio import Sound
 from stillspeak.media.writer import VideoWriter
 from stillspeak.study.build import Film, Study
+
+
+def of_unequal_lengths(prepared: Path, folder: Path) -> Path:
+    """A prepared folder with the clips of another, each shorter than the one before it."""
+    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("cache"))
+    records = read_manifest(folder, dropped=True)
+    lengths = [max(record.frames - 5 * number, 8) for number, record in enumerate(records)]
+    cut = [
+        replace(record, frames=min(frames, record.frames), landmarks=record.landmarks[: 136 * frames])
+        for record, frames in zip(records, lengths, strict=True)
+    ]
+    write_manifest(folder, cut)
+    return folder
 
 
 def tone(seconds: float, rate_hz: int = 16_000) -> Sound:

@@ -15,6 +15,7 @@ The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vo
 - ``config.py`` holds every number of the method.
 - ``judge_config.py`` holds every number of the judges and of the phoneme-to-viseme model.
 - ``presets.py`` holds the named configurations.
+- ``variants.py`` changes one thing of a preset: the rows of the ablation, a narrower model.
 - ``errors.py`` holds the exceptions that a user can meet.
 - ``whole.py`` writes files that appear whole or not at all.
 - ``temporary.py`` opens the temporary folder.

@@ -87,6 +87,11 @@ class SequenceDiscriminatorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     code: int = 256  # of a frame; the GRU's state is as large
     learning_rate: float = 5e-5  # section 3.3
+    verdicts: Literal["last", "every", "scales"] = (
+        "last"  # at the last frame, the paper's; ours: every frame, time scales
+    )
+    wrong_sound: bool = False  # ours: a real video with another clip's sound is fake too
+    r1: float = 0.0  # ours: weight of the squared gradient of a real video's verdict (Mescheder et al. 2018)
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,7 @@ class AdversarialStage:
     kind: Literal["adversarial"] = "adversarial"
     steps: int = 200_000
     clips: int = 8  # a batch, over all processes; not given in the paper
-    frames: int = 75  # longest piece of a clip
+    frames: int = 0  # longest piece of a clip; 0: whole clips, of whatever length
     learning_rate: float = 2e-4
     patience_epochs: int = 0  # stop after so many epochs without a gain in validation PSNR or SSIM; 0: never
     learns: Literal["all", "picture", "sound"] = "all"  # ours; picture: all but the Context Encoder; sound: it alone

@@ -51,7 +51,13 @@ def default() -> Config:
             SoundStage(),
             PictureStage(),
             AdversarialStage(
-                steps=6000, clips=6, frames=16, learns="picture", adversaries_from=100, taught=0.5, calibrate=True
+                steps=6000,
+                clips=6,
+                frames=16,
+                learns="picture",
+                adversaries_from=100,
+                taught=0.5,
+                calibrate=True,
             ),
         ),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from stillspeak.config import AdversarialStage, Config
 
-_WHOLE_CLIP = 75  # frames of a clip of GRID; section 3.3: the Sequence Discriminator sees the entire sequence
+_WHOLE_CLIPS = 0  # section 3.3: the Sequence Discriminator sees the entire sequence
 
 
 def open_to_adversaries(config: Config) -> Config:
@@ -15,12 +15,7 @@ def open_to_adversaries(config: Config) -> Config:
     whole clips. z_n is not taught blinks, so that an expression can come from the adversaries alone. A base such as ``paper``
     is so already and stays as it is.
     """
-    free = config.with_stages(AdversarialStage, learns="all")
-    stages = (
-        replace(stage, frames=max(stage.frames, _WHOLE_CLIP)) if isinstance(stage, AdversarialStage) else stage
-        for stage in free.stages
-    )
-    return replace(_without_taught_blinks(free), stages=tuple(stages))
+    return _without_taught_blinks(config.with_stages(AdversarialStage, learns="all", frames=_WHOLE_CLIPS))
 
 
 def l1(config: Config) -> Config:

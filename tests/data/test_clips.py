@@ -13,7 +13,8 @@ from stillspeak.config import DataConfig
 from stillspeak.data import drawer as drawer_module
 from stillspeak.data.augment import change_speed
 from stillspeak.data.clips import Clips
-from stillspeak.data.drawer import Drawer, Order
+from stillspeak.data.drawer import Drawer
+from stillspeak.data.epochs import Order
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import DataError
 from stillspeak.presets import tiny
@@ -27,44 +28,44 @@ def clips(prepared: Path) -> Clips:
 def test_a_batch_is_a_pure_function_of_its_seed(clips: Clips):
     drawer = Drawer(clips, tiny().data, fit_mouth_code(clips.points, 4))
     first, again, other = (drawer.batch(3, 5, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    for name in ("stills", "frames", "windows", "codes"):
+    for name in ("stills", "frames", "windows", "codes", "lengths"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert not np.array_equal(first.frames, other.frames)
-    assert first.frames.shape[:2] == (3, 5)
-    assert first.windows.shape[1] >= 5
+    assert len(first.frames) == 15
+    assert len(first.windows) == first.lengths[:, 0].sum()
+    assert (first.lengths[:, 0] >= first.lengths[:, 1]).all()
 
 
 def test_without_variation_frames_and_windows_are_those_of_the_clip(clips: Clips):
     plain = DataConfig(mirror=False)
     drawer = Drawer(clips, plain, fit_mouth_code(clips.points, 4))
     batch = drawer.batch(1, 6, np.random.default_rng(0))
-    end = batch.windows.shape[1]
+    end = len(batch.windows)
     matches = [
         index
         for index in range(len(clips))
-        if np.array_equal(batch.frames[0], clips.frames(index)[end - 6 : end])
+        if np.array_equal(batch.frames, clips.frames(index)[end - 6 : end])
         and np.array_equal(batch.stills[0], clips.frames(index)[0])
-        and np.array_equal(batch.windows[0], clips.windows(index)[:end])
+        and np.array_equal(batch.windows, clips.windows(index)[:end])
     ]
     assert matches
 
 
 def test_the_endings_of_long_clips_are_drawn_beside_short_ones(prepared: Path):
     clips = Clips(prepared, "train", tiny().generator.context)
-    short = 10
+    short, shown = 10, 6
     clips.records[0] = dataclasses.replace(clips.records[0], frames=short)
     long = clips.records[1].frames
     drawer = Drawer(clips, DataConfig(mirror=False), fit_mouth_code(clips.points, 4))
     drawer._choose = lambda count, random: np.array([0, 1])  # type: ignore[method-assign]
     ends = set()
     for seed in range(60):
-        batch = drawer.batch(2, 6, np.random.default_rng(seed))
-        end = batch.windows.shape[1]
-        np.testing.assert_array_equal(batch.frames[1], clips.frames(1)[end - 6 : end])
-        np.testing.assert_array_equal(batch.windows[1], clips.windows(1)[:end])
-        heard = int(np.abs(batch.windows[0]).any(axis=1).sum())
-        np.testing.assert_array_equal(batch.frames[0], clips.frames(0)[heard - 6 : heard])
-        np.testing.assert_array_equal(batch.windows[0, end - heard :], clips.windows(0)[:heard])
+        batch = drawer.batch(2, shown, np.random.default_rng(seed))
+        heard, end = batch.lengths[:, 0].tolist()
+        np.testing.assert_array_equal(batch.frames[shown:], clips.frames(1)[end - shown : end])
+        np.testing.assert_array_equal(batch.windows[heard:], clips.windows(1)[:end])
+        np.testing.assert_array_equal(batch.frames[:shown], clips.frames(0)[heard - shown : heard])
+        np.testing.assert_array_equal(batch.windows[:heard], clips.windows(0)[:heard])
         ends.add((heard, end))
     assert {shorter for shorter, _ in ends} == set(range(6, short + 1))
     assert min(end for _, end in ends) < 10
@@ -122,20 +123,23 @@ def test_there_is_a_window_for_every_frame(clips: Clips):
         assert len(clips.windows(index)) == record.frames == len(clips.frames(index))
 
 
-def test_an_epoch_on_two_processes_shows_every_clip_once_and_the_next_in_another_order(prepared: Path):
+def test_a_clip_shorter_than_a_piece_is_drawn_whole_beside_longer_ones(prepared: Path):
     clips = Clips(prepared, "train", tiny().generator.context)
-    drawer = Drawer(clips, DataConfig(), fit_mouth_code(clips.points, 4))
-    random = np.random.default_rng(0)
-    steps = [drawer.in_turn(2, random, Order((7, 3, 0), 2 * step)) for step in range(len(clips) * 8)]  # 16 epochs
-    first, second = np.array(steps).T  # what each of two processes takes
-    both = np.concatenate([first[:, None], second[:, None]], axis=1).reshape(16, len(clips))
-    assert (np.sort(both, axis=1) == np.arange(len(clips))).all()
-    assert len({tuple(epoch) for epoch in both.tolist()}) > 4
-    assert np.array_equal(drawer.in_turn(2, random, Order((7, 3, 0), 6)), steps[3])
+    clips.records[0] = dataclasses.replace(clips.records[0], frames=4)
+    drawer = Drawer(clips, DataConfig(mirror=False), fit_mouth_code(clips.points, 4))
+    drawer._choose = lambda count, random: np.array([0, 1])  # type: ignore[method-assign]
+    batch = drawer.batch(2, 6, np.random.default_rng(1))
+    assert batch.lengths[:, 1].tolist() == [4, 6]
+    np.testing.assert_array_equal(batch.frames[:4], clips.frames(0)[:4])
 
 
 def test_a_favoured_speaker_is_drawn_by_chance(prepared: Path):
     clips = Clips(prepared, "train", tiny().generator.context)
-    drawer = Drawer(clips, DataConfig(evenness=1.0), fit_mouth_code(clips.points, 4))
-    drawn = [drawer.in_turn(4, np.random.default_rng(seed), Order((0,), 0)).tolist() for seed in range(8)]
-    assert len({tuple(clips) for clips in drawn}) > 1
+    code, order = fit_mouth_code(clips.points, 4), Order((0,), 0)
+    favoured, alike = (Drawer(clips, DataConfig(evenness=evenness), code) for evenness in (1.0, 0.0))
+    drawn = [
+        {drawer.batch(4, 2, np.random.default_rng(seed), order=order).stills.tobytes() for seed in range(8)}
+        for drawer in (favoured, alike)
+    ]
+    assert len(drawn[0]) > 1
+    assert len(drawn[1]) == 1

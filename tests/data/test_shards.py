@@ -173,7 +173,8 @@ def test_a_damaged_shard_is_said_and_one_that_points_elsewhere_writes_nothing_th
     assert not (tmp_path / "outside.md").exists()
 
 
-def test_clips_are_drawn_from_shards_as_from_the_folder(prepared: Path, tmp_path: Path):
+@pytest.mark.parametrize("time", [8, 0])  # pieces; whole clips
+def test_clips_are_drawn_from_shards_as_from_the_folder(prepared: Path, tmp_path: Path, time: int):
     pack(prepared, str(tmp_path / "s"), shard_mb=0.1)
     context, config = tiny().generator.context, tiny().data
     batches = []
@@ -181,7 +182,7 @@ def test_clips_are_drawn_from_shards_as_from_the_folder(prepared: Path, tmp_path
         clips = Clips(folder, "train", context)
         drawer = Drawer(clips, config, fit_mouth_code(clips.points, 4))
         batches.append(
-            (drawer.batch(4, 8, np.random.default_rng(1)), sum(len(clips.sounds(i)) for i in range(len(clips))))
+            (drawer.batch(4, time, np.random.default_rng(1)), sum(len(clips.sounds(i)) for i in range(len(clips))))
         )
     (loose, voices), (packed, packed_voices) = batches
     assert voices == packed_voices == len(clips) + 1

@@ -93,7 +93,7 @@ def test_an_ablation_that_is_stopped_keeps_the_rows_that_are_done(
 @pytest.mark.parametrize("base", ["paper", "paper_half", "default"])
 def test_a_base_keeps_its_own_kind_in_every_row(base: str):
     rows = rows_of(base, ["--loss.mouth", "3.5"])
-    kinds = {config.generator.decoder.kind for config in rows.values()}
+    kinds = {config.generator.decoder for config in rows.values()}
     assert kinds == {"warping" if base == "default" else "painting"}
     assert {config.loss.mouth for config in rows.values()} == {3.5}
     assert [config.loss.upper for config in rows.values()][1:] == [rows["full"].loss.upper] * 3

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from helpers import launch
+from helpers import launch, of_unequal_lengths
 from stillspeak.cli import main
 from stillspeak.config import AdversarialStage, Config, PictureStage, SoundStage, SyncDiscriminatorConfig
 from stillspeak.data.clips import Clips
@@ -24,6 +24,7 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import ModelError, RunError
 from stillspeak.model.generator import Generator
+from stillspeak.model.lengths import Lengths
 from stillspeak.model.losses import adversarial_loss, discriminator_loss
 from stillspeak.presets import PRESETS, default, l1, l1_frame, static, synchronised, tiny
 from stillspeak.runtime.engine import Engine
@@ -160,15 +161,16 @@ def test_the_papers_preset_has_the_papers_schedule():
 # ---------------------------------------------------------------- the third adversary
 
 
-def toy_scene(clips: int, time: int) -> tuple[torch.Tensor, Scene]:
-    """A video and a sound that both say the number of their frame, everywhere."""
-    number = torch.arange(time).float().expand(clips, -1)
-    video = number[..., None, None, None].expand(-1, -1, 3, 128, 96)
+def toy_scene(*frames: int) -> tuple[torch.Tensor, Scene]:
+    """A video and a sound that both say the number of their frame, everywhere; the clips' hundreds are different."""
+    lengths = Lengths(frames)
+    number = lengths.place + 100.0 * lengths.clip
+    video = number[:, None, None, None].expand(-1, 3, 128, 96)
     size = TINY_SOUND.rate_hz // TINY_SOUND.fps
-    windows = torch.full((clips, time, TINY_SOUND.window), -1.0)
+    windows = torch.full((lengths.frames, TINY_SOUND.window), -1.0)
     start = (TINY_SOUND.window - size) // 2
-    windows[..., start : start + size] = number[..., None]
-    return video, Scene(video[:, 0], windows)
+    windows[:, start : start + size] = number[:, None]
+    return video, Scene(video[lengths.starts], windows, lengths)
 
 
 def test_the_third_adversary_hears_what_it_sees_and_counts_real_pairs_out_of_sync_as_fake():
@@ -179,12 +181,13 @@ def test_the_third_adversary_hears_what_it_sees_and_counts_real_pairs_out_of_syn
         pairs.append((mouths[:, :, 0, 0, 0], sounds.unflatten(1, (config.frames, -1))[:, :, 0]))
         or torch.zeros(len(mouths))
     )
-    video, scene = toy_scene(3, 20)
-    assert torch.equal(own_sound(scene.windows, TINY_SOUND)[0, :, 0], torch.arange(20).float())
+    video, scene = toy_scene(20, 9, 40)
+    assert torch.equal(own_sound(scene.windows, TINY_SOUND)[:20, 0], torch.arange(20).float())
     adversary.look(video, scene, Draws(Share(), 1))
     seen, heard = pairs.pop()
     assert torch.equal(seen, heard)
     assert seen.shape == (12, 5)
+    assert [int(at) // 100 for at in seen[:, 0]] == [int(at) // 100 for at in seen[:, 4]] == [0] * 4 + [1] * 4 + [2] * 4
     adversary.look_apart(video, scene, Draws(Share(), 1))
     apart_seen, apart_heard = pairs[0]
     distance = (apart_seen - apart_heard)[:, 0].abs()
@@ -199,17 +202,15 @@ def test_the_third_adversary_learns_what_belongs_together():
     adversary = SyncAdversary(config, TINY_SOUND, torch.device("cpu"))
     right = []
     for step in range(100):
-        loud = torch.rand(6, 16)
-        video = (2 * loud - 1)[..., None, None, None].expand(-1, -1, 3, 128, 96)
+        loud, lengths = torch.rand(96, 1), Lengths([16] * 6)
+        video = (2 * loud - 1)[..., None, None].expand(-1, 3, 128, 96)
         tone = torch.sin(torch.arange(TINY_SOUND.window) * 0.7)
-        scene = Scene(video[:, 0], loud[..., None] * tone)
+        scene = Scene(video[lengths.starts], loud * tone, lengths)
         draws = Draws(Share(), step)
         real = adversary.look(video, scene, draws)
-        fake = torch.cat(
-            [adversary.look(torch.zeros_like(video), scene, draws), *adversary.look_apart(video, scene, draws)]
-        )
-        right.append((float((real > 0).float().mean()) + float((fake < 0).float().mean())) / 2)
-        loss = torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()
+        fake = adversary.look(torch.zeros_like(video), scene, draws).beside(adversary.look_apart(video, scene, draws))
+        right.append((float((real.logits > 0).float().mean()) + float((fake.logits < 0).float().mean())) / 2)
+        loss = discriminator_loss(real, fake)
         adversary.optimiser.zero_grad()
         loss.backward()
         adversary.optimiser.step()
@@ -225,7 +226,7 @@ def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: t
         SyncAdversary: (SyncDiscriminatorConfig((4, 4, 8, 8), (4, 4, 8, 8), 16), TINY_SOUND),
     }[adversary_type]
     adversary = adversary_type(*arguments, torch.device("cpu"))
-    video, scene = toy_scene(2, 12)
+    video, scene = toy_scene(12, 7)
     real, fake = torch.rand_like(video), torch.rand_like(video).requires_grad_()
     slope, scalars = judge(adversary, real, fake, scene, Draws(Share(), 1))
     assert fake.grad is None  # the generator's side is returned and not yet applied
@@ -237,7 +238,7 @@ def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: t
     adversarial_loss(says_fake).backward(retain_graph=True)
     torch.testing.assert_close(slope, fake.grad)
     adversary.optimiser.zero_grad()
-    says_fake = torch.cat([says_fake, *adversary.look_apart(real, scene, draws)])
+    says_fake = says_fake.beside(adversary.look_apart(real, scene, draws))
     loss = discriminator_loss(says_real, says_fake)
     loss.backward()
     wanted = [parameter.grad for parameter in adversary.network.parameters()]
@@ -251,9 +252,10 @@ def test_one_look_gives_each_side_the_gradient_of_its_own_loss(adversary_type: t
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_the_parts_of_a_batch_are_together_the_batch(place: int, prepared: Path):
+def test_the_parts_of_a_batch_are_together_the_batch(place: int, prepared: Path, tmp_path: Path):
     config = replace(tiny(), stages=tuple(replace(stage, clips=4) for stage in tiny().stages))
-    clips = Clips(prepared, "train", config.generator.context)
+    config = config.with_stages(AdversarialStage, frames=0)
+    clips = Clips(of_unequal_lengths(prepared, tmp_path / "data"), "train", config.generator.context)
     drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, 4))
     phase = make_phases(config, Generator(config.generator), drawer, Team())[place]
     whole = phase.draw_part(3, Share())
@@ -297,7 +299,8 @@ def test_gradients_of_accumulated_parts_are_the_whole_batchs(prepared: Path, tmp
 
 def test_two_processes_with_half_a_batch_each_take_the_step_of_one(prepared: Path, tmp_path: Path):
     fields = ["--train.sample-every", "1000", "--train.calibrate", "False"]
-    base = ["train", "tiny", "--data", str(prepared), *fields]
+    fields += ["--adversarial.frames", "0", "--data.evenness", "0", "--sequence.wrong-sound", "True"]
+    base = ["train", "tiny", "--data", str(of_unequal_lengths(prepared, tmp_path / "data")), *fields]
     together = launch([*base, "--run", str(tmp_path / "two")], 2)
     assert together.returncode == 0, together.stderr[-2000:]
     assert main([*base, "--run", str(tmp_path / "one")]) == 0
@@ -466,8 +469,7 @@ def test_training_ends_with_the_papers_patience_and_keeps_the_best_epoch(
     qualities = iter([30.0, 31.0, 30.5, 30.5, 30.5])
     monkeypatch.setattr(made.watch.monitor, "quality", lambda _: {"psnr": next(qualities)})
     made.run()
-    epoch = made.watch.epoch_steps(2)
-    assert epoch == -(-len(Clips(prepared, "train", made.state.config.generator.context)) // 2)
+    epoch = len(Clips(prepared, "train", made.state.config.generator.context))  # two clips a step of the mirrored set
     rows = [json.loads(line) for line in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "psnr" in row] == [epoch * k for k in (1, 2, 3, 4)]
     assert max(row["step"] for row in rows if row["phase"] == "adversarial") == 4 * epoch

@@ -91,7 +91,7 @@ def test_a_config_from_before_there_were_stages_says_the_same():
         "picture_learning_rate": 1e-3, "motion": 0.05,
     }  # fmt: skip
     table["train"] |= {
-        "steps": 6000, "clips": 6, "frames": 16, "learning_rate": 2e-4, "decay": 0.9, "decay_after_epochs": 20,
+        "steps": 6000, "clips": 6, "frames": 16, "learning_rate": 2e-4, "decay": 0.81, "decay_after_epochs": 10,
         "patience_epochs": 0, "adversaries_from": 100, "keep_context": True, "keep_picture": False, "taught": 0.5,
         "calibrate": True,
     }  # fmt: skip

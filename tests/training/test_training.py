@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from helpers import of_unequal_lengths
 from stillspeak.cli import main
 from stillspeak.config import (
     AdversarialStage,
@@ -83,9 +84,12 @@ def test_samples_are_strips_and_videos_with_sound(finished: Path):
 @pytest.mark.parametrize("steps", [6, 10])  # sound 4, picture 2; sound 4, picture 4, adversarial 2
 def test_a_resumed_run_equals_an_uninterrupted_one(prepared: Path, tmp_path: Path, steps: int):
     mouth = MouthDiscriminatorConfig((4, 8))
-    config = replace(tiny(), train=replace(tiny().train, sample_every=1000)).with_stages(PictureStage, mouth=mouth)
+    sequence = replace(tiny().sequence, verdicts="every", wrong_sound=True, r1=1.0)
+    config = replace(tiny(), train=replace(tiny().train, sample_every=1000), sequence=sequence)
+    config = config.with_stages(PictureStage, mouth=mouth).with_stages(AdversarialStage, frames=0)
+    data = of_unequal_lengths(prepared, tmp_path / "data")
     for name in ("whole", "halves"):
-        RunFolder(tmp_path / name).create(config, prepared)
+        RunFolder(tmp_path / name).create(config, data)
     Trainer(RunFolder(tmp_path / "whole"), say=quiet).run()
     stopped = Trainer(RunFolder(tmp_path / "halves"), say=quiet)
     stop_after(stopped, steps)

@@ -5,18 +5,17 @@ Every batch is a pure function of a seed, so a resumed run sees what it would ha
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.config import DataConfig
 from stillspeak.data.augment import change_speed, change_throat, draw_look, jitter_voice
+from stillspeak.data.batches import Batch, Picture, Pieces, batch_of, pieces_of
 from stillspeak.data.clips import Clips
+from stillspeak.data.epochs import Epochs, Order
 from stillspeak.data.expression import expression
-from stillspeak.data.fine import Fine, fine_of
-from stillspeak.data.landmarks import mouth_interior, mouth_opening
+from stillspeak.data.landmarks import mouth_opening
 from stillspeak.data.mouth_code import MouthCode, Points, mirrored, resting
 from stillspeak.data.portraits import Portraits, read_portraits
 from stillspeak.data.recombine import coloured, recombine
@@ -31,52 +30,6 @@ _COLOURED = 0.8  # ours: share of grey portraits that take the colours of the cl
 _BROWS = 0.5  # ours: spread of the brows that a portrait is given
 MOST_THROATS = 0.5  # a spread: children and adults are 0.3 apart
 _SLOWEST, _FASTEST = 0.78, 1.3  # ours: speech between these speeds still looks and sounds like speech
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Clips for one step.
-
-    Attributes:
-        stills: uint8 ``(clips, 128, 96, 3)``.
-        frames: uint8 ``(clips, time, 128, 96, 3)``; the last ``time`` frames of the windows.
-        windows: float32 ``(clips, heard, samples)`` with ``heard >= time``: sound from the clip's start, after silence where
-            another clip of the batch is heard for longer.
-        codes: mouth codes of ``frames``, float32 ``(clips, time, code)``.
-        points: landmarks of the still and then of ``frames``, float32 ``(clips, 1 + time, 68, 2)``.
-        expressions: what eyes and brows do on the way from the still to ``frames``, float32 ``(clips, time, 2)``.
-        interior: where the mouth of ``frames`` is open, uint8 ``(clips, time, 128, 96)``.
-        fine: stills and mouths at three times the resolution, where they were asked for.
-    """
-
-    stills: NDArray[np.uint8]
-    frames: NDArray[np.uint8]
-    windows: NDArray[np.float32]
-    codes: NDArray[np.float32]
-    points: NDArray[np.float32]
-    expressions: NDArray[np.float32]
-    interior: NDArray[np.uint8]
-    fine: Fine | None = None
-
-
-class Order(NamedTuple):
-    """Says where a batch stands in the epochs: their seed, and how many clips were drawn before it."""
-
-    seed: tuple[int, ...]
-    first: int
-
-
-class Picture(NamedTuple):
-    """Holds one clip's part of a batch: still and frames, landmarks, the frames' mouth codes and expressions from the still.
-
-    ``large`` are still and frames at three times the resolution, ``(1 + time, 384, 288, 3)``, where the clip has them.
-    """
-
-    frames: NDArray[np.uint8]
-    points: NDArray[np.float32]
-    codes: NDArray[np.float32]
-    expressions: NDArray[np.float32]
-    large: NDArray[np.uint8] | None
 
 
 class Drawer:
@@ -103,37 +56,51 @@ class Drawer:
         self.mirror_codes = [code.encode(mirrored(points)) for points in clips.points]
         self.expressions = [expression(points) for points in clips.points]
         self.openings = [mouth_opening(points).clip(min=0) for points in clips.points]
+        self.lengths = np.array([record.frames for record in clips.records])
+        self.epochs = Epochs(self.lengths.tolist(), config.mirror)
         self.weights = clips.speaker_weights(config.evenness)
         self.portraits = read_portraits(clips.folder) if config.recombined else None
         self.sentences = Sentences(clips.folder, clips.cutter.rate_hz) if config.sentences else None
         self.sentence_codes = [code.of_offsets(moved) for moved in self.sentences.offsets] if self.sentences else []
         self._shortest_sentence = min(map(len, self.sentence_codes), default=math.inf)
 
-    def batch(self, count: int, time: int, random: Random, share: slice = _ALL, order: Order | None = None) -> Batch:
-        """Draws ``count`` pieces of ``time`` frames with all their sound from the clip's start.
+    def batch(
+        self,
+        count: int,
+        time: int,
+        random: Random,
+        share: slice = _ALL,
+        order: Order | None = None,
+        others: bool = False,
+    ) -> Pieces:
+        """Draws ``count`` pieces of ``time`` frames with all their sound from the clip's start; whole clips if ``time`` is 0.
 
-        All pieces end as far into their clips as each other, as a share of what a clip allows, so that the endings of long clips
-        are drawn too. Silence precedes the sound of the shorter ones. With ``order``, and clips that are drawn alike, every epoch
-        shows each clip once.
+        A clip that is shorter is drawn whole. All pieces end as far into their clips as each other, as a share of what a clip
+        allows, so that endings are drawn as often as anything else. With ``order``, and clips that are drawn alike, every epoch
+        shows each clip of the mirrored set once. With ``others``, another clip's sound is drawn for each piece too.
         """
-        chosen = self._choose(count, random) if order is None else self.in_turn(count, random, order)
-        lengths = [self.clips.records[index].frames for index in chosen]
-        time = min(time, *lengths)
-        share_of_clip = random.random()
-        ends = [time + int(share_of_clip * (frames - time + 1)) for frames in lengths]
-        pictures, windows = [], []
-        for index, end, own in list(zip(chosen, ends, random.spawn(count), strict=True))[share]:
-            pictures.append(self._picture(index, np.arange(end - time, end), own))
-            heard = self._heard_voice(index, end, own)
-            windows.append(np.pad(heard, ((max(ends) - end, 0), (0, 0))))
-        return _batch(pictures, np.stack(windows))
+        turns = None if order is None or self.config.evenness else self.epochs.turns(count, order)
+        chosen = self._choose(count, random) if turns is None else turns.clips
+        mirrored = [None] * count if turns is None else turns.mirrored.tolist()
+        times = np.minimum(self.lengths[chosen], time or self.lengths.max())
+        ends = times + (random.random() * (self.lengths[chosen] - times + 1)).astype(np.int64)
+        drawn = zip(chosen.tolist(), mirrored, times.tolist(), ends.tolist(), random.spawn(count), strict=True)
+        pictures, windows, besides = [], [], []
+        for index, turned, shown, end, own in list(drawn)[share]:
+            pictures.append(self._picture(index, np.arange(end - shown, end), own, turned))
+            windows.append(self._heard_voice(index, end, own))
+            if others:
+                besides.append(self._other_sound(index, shown, own.spawn(1)[0]))
+        lengths = np.stack([ends, times], axis=1)
+        longest = np.broadcast_to(lengths.max(axis=0), lengths.shape)
+        return pieces_of(pictures, windows, besides, lengths[share], longest[share])
 
     def pictures(self, count: int, time: int, random: Random, share: slice = _ALL, fine: bool = False) -> Batch:
         """Draws ``count`` clips, ``time`` single frames of each from anywhere; no sound. With ``fine``, larger mouths too."""
         pictures = []
         for index, own in list(zip(self._choose(count, random), random.spawn(count), strict=True))[share]:
             pictures.append(self._picture(index, self._any_frames(index, time, own), own))
-        return _batch(pictures, np.zeros((len(pictures), 0, 0), np.float32), fine)
+        return batch_of(pictures, fine)
 
     def sounds(
         self, count: int, time: int, random: Random, quiet: int = 0, share: slice = _ALL
@@ -165,17 +132,6 @@ class Drawer:
             codes.append(np.stack(columns, axis=1))
         return np.stack(windows), np.stack(codes).astype(np.float32)
 
-    def in_turn(self, count: int, random: Random, order: Order) -> NDArray[np.int64]:
-        """Draws the next ``count`` clips of shuffled epochs, each in its own order; by chance if some clips are favoured."""
-        if self.config.evenness:
-            return self._choose(count, random)
-        places = order.first + np.arange(count)
-        epochs, inside = places // len(self.clips), places % len(self.clips)
-        shuffled = {
-            e: np.random.default_rng([*order.seed, e]).permutation(len(self.clips)) for e in set(epochs.tolist())
-        }
-        return np.array([shuffled[e][i] for e, i in zip(epochs.tolist(), inside.tolist(), strict=True)])
-
     def _any_frames(self, index: int, count: int, random: Random) -> NDArray[np.int64]:
         """Single frames from anywhere in a clip; shares of them are drawn by how far eyes are closed and the mouth is open."""
         frames = self.clips.records[index].frames
@@ -204,6 +160,16 @@ class Drawer:
     def _heard_voice(self, index: int, frames: int, random: Random) -> NDArray[np.float32]:
         return self.clips.heard(self._voice(index, self._voice_strength(random), random), frames)
 
+    def _other_sound(self, index: int, time: int, random: Random) -> NDArray[np.float32]:
+        """Draws ``time`` windows from anywhere in another clip's sound; silence follows where every other clip is shorter."""
+        others = np.flatnonzero(np.arange(len(self.clips)) != index)
+        if not len(others):
+            raise DataError("sequence.wrong_sound needs two clips at least.")
+        longer = others[self.lengths[others] >= time]
+        other = int(random.choice(longer if len(longer) else others))
+        end = int(random.integers(time, max(time, self.lengths[other]) + 1))
+        return self._heard_voice(other, end, random)[end - time :]
+
     def _voice_strength(self, random: Random) -> float:
         """Returns how much a voice is changed: as the config says, or for a share of them not at all."""
         return 0.0 if random.random() < self.config.as_recorded else self.config.voice_jitter
@@ -228,15 +194,15 @@ class Drawer:
         samples = self._voice(index, strength, random)
         return samples, self.mirror_codes[index] if self._mirror(random) else self.codes[index], strength
 
-    def _picture(self, index: int, chosen: NDArray[np.int64], random: Random) -> Picture:
-        """Still and frames, varied alike."""
+    def _picture(self, index: int, chosen: NDArray[np.int64], random: Random, turned: bool | None = None) -> Picture:
+        """Still and frames, varied alike; mirrored as ``turned`` says, or by chance."""
         video, points = self.clips.frames(index), self.clips.points[index]
         still = self._still(index, random) if self.config.any_still else 0
         shown = np.concatenate([[still], chosen])
         frames, points, code = video[shown], points[shown], self.codes[index][chosen]
         large, expressions = self.clips.large(index), self.expressions[index][shown]
         large = None if large is None else large[shown]
-        turned = self._mirror(random)
+        turned = self._mirror(random) if turned is None else turned
         if turned:
             frames, points, code = frames[:, :, ::-1], mirrored(points), self.mirror_codes[index][chosen]
             large = None if large is None else large[:, :, ::-1]
@@ -280,11 +246,3 @@ class Drawer:
         if random.random() < _AS_TAKEN:
             moved[0], there[0], expressions[0] = portrait, own, 0.0
         return moved, there
-
-
-def _batch(pictures: list[Picture], windows: NDArray[np.float32], fine: bool = False) -> Batch:
-    parts = zip(*(picture[:-1] for picture in pictures), strict=True)
-    frames, points, codes, expressions = (np.stack(arrays) for arrays in parts)
-    interior = np.stack([mouth_interior(moved[1:]) for moved in points])
-    larger = fine_of(frames[:, 0], frames.shape[1] - 1, [picture.large for picture in pictures]) if fine else None
-    return Batch(frames[:, 0], frames[:, 1:], windows, codes, points, expressions, interior, larger)

@@ -112,10 +112,10 @@ def rows_of(base: str, overrides: Sequence[str] = ()) -> dict[str, Config]:
     if base not in PRESETS:
         raise RunError(f"There is no preset {base} to take as a base; there are: {', '.join(PRESETS)}.")
     full = changed(variants.open_to_adversaries(PRESETS[base]()), list(overrides))
-    if full.frame is None or full.sequence is None or not full.generator.context.recurrent:
+    if full.frame is None or full.sequence is None or not full.generator.recurrent:
         wants = "a Frame Discriminator, a Sequence Discriminator and memory, which its rows leave out"
         raise RunError(f"The base of an ablation needs {wants}; {base} has not all of them.")
-    if full.stage(AdversarialStage) is None:
+    if not full.stages_of(AdversarialStage):
         raise RunError("The base of an ablation needs an adversarial stage: set adversarial.steps above 0.")
     return {row: replace(variant(full), name=f"{base}_{row}") for row, variant in _VARIANTS.items()}
 

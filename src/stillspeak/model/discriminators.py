@@ -3,6 +3,7 @@
 They return logits, because the loss contains the sigmoid.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from math import gcd
@@ -21,9 +22,11 @@ from stillspeak.config import (
 )
 from stillspeak.media.mouths import LEFT_PX, MOUTH_PX, TOP_PX
 from stillspeak.model.blocks import AudioEncoder, DownBlock, remember
+from stillspeak.model.lengths import Lengths
 
 # Of a mouth discriminator: groups of channels at most, leaky ReLU's slope, contrast below which a mouth is not made clearer.
 _GROUPS, _SLOPE, _LEAST_CONTRAST = 4, 0.2, 0.05
+_DILATIONS = 1, 3, 9  # of the convolutions over time, 5 frames wide: they see 0.2, 0.7 and 2.1 s
 
 
 class FrameDiscriminator(nn.Module):
@@ -42,8 +45,11 @@ class FrameDiscriminator(nn.Module):
 class SequenceDiscriminator(nn.Module):
     """Judges whether frames and sound are a real video. Section 3.2.2: CNN codes and sound codes, 2-layer GRU, classifier.
 
+    The paper's gives one verdict, at a clip's last frame. Ours give one at every frame: of the GRU so far, or of convolutions
+    over several stretches of time.
+
     Args:
-        config: The sizes of the network.
+        config: The sizes of the network, and where it gives verdicts.
         context: The generator's windows of sound, which the discriminator hears with an audio encoder of its own.
     """
 
@@ -53,21 +59,52 @@ class SequenceDiscriminator(nn.Module):
         self.image = nn.Sequential(*(DownBlock(a, b) for a, b in pairwise(sizes)))
         self.code = nn.Conv2d(sizes[-1], config.code, (4, 3))
         self.audio = AudioEncoder(context)
-        self.memory = nn.GRU(config.code + context.features, config.code, config.layers, batch_first=True)
+        self.verdicts = config.verdicts
+        self.penalised = config.r1 > 0  # R1 differentiates twice, which cuDNN's GRU cannot
+        codes = config.code + context.features
+        if config.verdicts == "scales":
+            self.scales = TimeScales(codes, config.code)
+            return
+        self.memory = nn.GRU(codes, config.code, config.layers, batch_first=True)
         self.classifier = nn.Sequential(
             nn.Linear(config.code, config.code), nn.ReLU(inplace=True), nn.Linear(config.code, 1)
         )
 
     def forward(
-        self, video: Float[Tensor, "clips time 3 128 96"], windows: Float[Tensor, "clips time samples"]
-    ) -> Float[Tensor, " clips"]:
-        shape = video.shape[:2]
-        images = torch.tanh(self.code(self.image(video.flatten(0, 1)))).flatten(1).unflatten(0, shape)
-        sounds = self.audio(windows.flatten(0, 1)).unflatten(0, shape)
-        codes = torch.cat([images, sounds], dim=2)
+        self, video: Float[Tensor, "n 3 128 96"], windows: Float[Tensor, "n samples"], lengths: Lengths
+    ) -> Float[Tensor, " verdicts"]:
+        """Returns logits: one for each clip, or for each frame as many as there are scales of time, clip after clip."""
+        images = torch.tanh(self.code(self.image(video))).flatten(1)
+        codes = lengths.padded(torch.cat([images, self.audio(windows)], dim=1))
+        if self.verdicts == "scales":
+            return lengths.flat(self.scales(codes, lengths)).flatten()
         begin = codes.new_zeros(self.memory.num_layers, len(codes), self.memory.hidden_size, dtype=torch.float32)
-        _, state = remember(self.memory, codes, begin)
-        return self.classifier(state[-1]).flatten()
+        with torch.backends.cudnn.flags(enabled=False) if self.penalised else nullcontext():
+            states, _ = remember(self.memory, codes, begin)
+        return self.classifier(lengths.last(states) if self.verdicts == "last" else lengths.flat(states)).flatten()
+
+
+class TimeScales(nn.Module):
+    """Gives verdicts at every frame over stretches of 5, 17 and 53 frames, by dilated convolutions over time. Ours."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        sizes = [inputs, *[hidden] * len(_DILATIONS)]
+        self.layers = nn.ModuleList(
+            nn.Conv1d(a, b, 5, padding=2 * wide, dilation=wide)
+            for (a, b), wide in zip(pairwise(sizes), _DILATIONS, strict=True)
+        )
+        self.verdicts = nn.ModuleList(nn.Conv1d(hidden, 1, 1) for _ in _DILATIONS)
+
+    def forward(
+        self, codes: Float[Tensor, "clips longest codes"], lengths: Lengths
+    ) -> Float[Tensor, "clips longest scales"]:
+        inside = lengths.padded(torch.ones_like(lengths.place, dtype=codes.dtype))[:, None]
+        values, verdicts = codes.transpose(1, 2), []
+        for layer, verdict in zip(self.layers, self.verdicts, strict=True):
+            values = functional.leaky_relu(layer(values), _SLOPE) * inside  # beyond a clip's end there is nothing
+            verdicts.append(verdict(values))
+        return torch.cat(verdicts, dim=1).transpose(1, 2)
 
 
 class SyncDiscriminator(nn.Module):

@@ -26,7 +26,8 @@ from stillspeak.model.discriminators import (
     SyncDiscriminator,
     mouth_of,
 )
-from stillspeak.model.losses import adversarial_loss, discriminator_loss
+from stillspeak.model.lengths import Lengths
+from stillspeak.model.losses import Verdicts, adversarial_loss, discriminator_loss
 from stillspeak.training.team import Draws
 from stillspeak.training.tensors import adam
 
@@ -36,10 +37,19 @@ _AROUND_PX = 4  # the mouth discriminator also judges so many pixels around an o
 
 
 class Scene(NamedTuple):
-    """Holds what a discriminator sees beside a video: its still, and the sound of just its frames."""
+    """Holds what a discriminator sees beside a video ``(n, 3, 128, 96)``, in which the frames of all clips follow each other.
 
-    stills: Tensor  # clips, 3, 128, 96
-    windows: Tensor  # clips, time, samples
+    Attributes:
+        stills: one for each clip, ``(clips, 3, 128, 96)``.
+        windows: the sound of each frame, ``(n, samples)``.
+        lengths: how many frames each clip has.
+        others: beside each frame another clip's sound, ``(n, samples)``; without rows where nobody asked for it.
+    """
+
+    stills: Tensor
+    windows: Tensor
+    lengths: Lengths
+    others: Tensor | None = None
 
 
 class Adversary(ABC):
@@ -48,21 +58,23 @@ class Adversary(ABC):
     Attributes:
         name: the name in its scalars and in a checkpoint.
         decays: whether its learning rate follows the generator's decay.
+        r1: the weight of the penalty on its gradient at real videos.
     """
 
     name: str
     decays: bool
+    r1 = 0.0
 
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
         self.network, self.learning_rate = network, learning_rate
         self.optimiser = adam(network.parameters(), learning_rate, BETAS)
 
     @abstractmethod
-    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
-        """Returns logits for a video ``(clips, time, 3, 128, 96)``."""
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Verdicts:
+        """Returns verdicts about the clips of a video ``(n, 3, 128, 96)``."""
 
-    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Tensor]:
-        """Returns logits for wrong pairs of real parts, such as sound out of sync; most adversaries have no such pairs."""
+    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Verdicts]:
+        """Returns verdicts about wrong pairs of real parts, such as sound out of sync; most adversaries have no such pairs."""
         return []
 
 
@@ -76,25 +88,39 @@ class FrameAdversary(Adversary):
         super().__init__(FrameDiscriminator(config).to(device), config.learning_rate)
         self.frames = config.frames
 
-    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
-        clips, time = video.shape[:2]
-        count = min(self.frames, time)
-        drawn = draws.uniform(clips, time).argsort(1)[:, :count].to(video.device)
-        frames = video[torch.arange(clips, device=video.device)[:, None], drawn].flatten(0, 1)
-        return self.network(frames, scene.stills.repeat_interleave(count, dim=0))
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Verdicts:
+        lengths = scene.lengths
+        chances = draws.uniform(len(lengths), lengths.longest_of_all)
+        inside = torch.arange(lengths.longest_of_all) < lengths.counts[:, None]
+        drawn = torch.where(inside, chances, 2.0).argsort(1)[:, : self.frames]
+        there = drawn < lengths.counts[:, None]  # a clip that is shorter than S(x) shows each of its frames
+        frames = (lengths.starts[:, None] + drawn)[there].to(video.device)
+        shown = there.sum(1)
+        stills = scene.stills.repeat_interleave(shown.to(video.device), dim=0, output_size=len(frames))
+        return Verdicts(self.network(video[frames], stills), Lengths(shown.tolist(), video.device).shares)
 
 
 class SequenceAdversary(Adversary):
-    """Judges a whole video with its sound: D_seq."""
+    """Judges a whole video with its sound: D_seq. It may also take a real video with another clip's sound for fake."""
 
     name = "sequence"
     decays = False  # section 3.3: a fixed learning rate
 
     def __init__(self, config: SequenceDiscriminatorConfig, context: ContextConfig, device: torch.device) -> None:
         super().__init__(SequenceDiscriminator(config, context).to(device), config.learning_rate)
+        self.r1, self.verdicts = config.r1, config.verdicts
 
-    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
-        return self.network(video, scene.windows)
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Verdicts:
+        logits, lengths = self.network(video, scene.windows, scene.lengths), scene.lengths
+        if self.verdicts == "last":
+            return Verdicts.alike(logits)
+        scales = len(logits) // lengths.frames
+        return Verdicts(logits, lengths.shares.repeat_interleave(scales) / scales)
+
+    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Verdicts]:
+        if scene.others is None or not len(scene.others):
+            return []
+        return [self.look(real, scene._replace(windows=scene.others), draws)]
 
 
 class SyncAdversary(Adversary):
@@ -107,37 +133,42 @@ class SyncAdversary(Adversary):
         super().__init__(SyncDiscriminator(config, context).to(device), config.learning_rate)
         self.config, self.context = config, context
 
-    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Tensor:
-        starts = self._starts(video, draws)
-        return self._compare(video, scene, starts, starts)
+    def look(self, video: Tensor, scene: Scene, draws: Draws) -> Verdicts:
+        starts = self._starts(scene, draws)
+        return Verdicts.alike(self._compare(video, scene, starts, starts))
 
-    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Tensor]:
-        starts, last = self._starts(real, draws), real.shape[1] - self.config.frames
+    def look_apart(self, real: Tensor, scene: Scene, draws: Draws) -> list[Verdicts]:
+        starts, last = self._starts(scene, draws), self._last(scene)
         shift = 1 + (draws.uniform(*starts.shape) * self.config.furthest).long()
         later = draws.uniform(*starts.shape) < 0.5  # noqa: PLR2004 - an even coin
         others = starts + torch.where(later, shift, -shift)
-        others = torch.where((others < 0) | (others > last), 2 * starts - others, others).clamp(0, last)
-        apart = self._compare(real, scene, starts, others)
-        elsewhere = (others != starts).flatten()  # a piece that is as short as a snippet has no other place
-        return [apart[elsewhere.to(apart.device)]]
+        others = torch.where((others < 0) | (others > last), 2 * starts - others, others).clamp(min=0).minimum(last)
+        logits, weights = Verdicts.alike(self._compare(real, scene, starts, others))
+        elsewhere = (others != starts).flatten().to(logits.device)  # a clip as short as a snippet has no other place
+        return [Verdicts(logits[elsewhere], weights[elsewhere])]
 
-    def _starts(self, video: Tensor, draws: Draws) -> Tensor:
-        places = max(1, video.shape[1] - self.config.frames + 1)
-        return (draws.uniform(len(video), self.config.snippets) * places).long()
+    def _last(self, scene: Scene) -> Tensor:
+        """Returns the last frame at which a snippet of each clip may begin, ``(clips, 1)``."""
+        return (scene.lengths.counts - self.config.frames).clamp(min=0)[:, None]
+
+    def _starts(self, scene: Scene, draws: Draws) -> Tensor:
+        places = self._last(scene) + 1
+        return (draws.uniform(len(scene.lengths), self.config.snippets) * places).long()
 
     def _compare(self, video: Tensor, scene: Scene, seen: Tensor, heard: Tensor) -> Tensor:
         """Returns logits of snippets of mouth from frames ``seen`` beside sound from frames ``heard``, both (clips, snippets)."""
-        mouths = mouth_of(video)
-        frames = torch.arange(self.config.frames)
-        clip = torch.arange(len(video), device=video.device)[:, None, None]
-        shown = (seen[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
-        told = (heard[..., None] + frames).clamp(max=video.shape[1] - 1).to(video.device)
-        sounds = own_sound(scene.windows, self.context)[clip, told].flatten(2)
-        return self.network(mouths[clip, shown].flatten(0, 1), sounds.flatten(0, 1))
+        first = scene.lengths.starts[:, None, None]
+        end = (
+            first + scene.lengths.counts[:, None, None] - 1
+        )  # a clip shorter than a snippet ends with its last frame repeated
+        frames = first + torch.arange(self.config.frames)
+        shown, told = ((frames + at[..., None]).minimum(end).to(video.device) for at in (seen, heard))
+        sounds = own_sound(scene.windows, self.context)[told].flatten(2)
+        return self.network(mouth_of(video)[shown].flatten(0, 1), sounds.flatten(0, 1))
 
 
 def own_sound(windows: Tensor, config: ContextConfig) -> Tensor:
-    """Cuts the samples of each frame alone from the middle of its window: ``(clips, time, samples)`` in and out."""
+    """Cuts the samples of each frame alone from the middle of its window: ``(..., samples)`` in and out."""
     size = config.rate_hz // config.fps
     start = (config.window - size) // 2
     return windows[..., start : start + size]
@@ -166,18 +197,31 @@ def judge(
         The gradient of the generator's loss in ``fake``, of the same shape; the losses, and how often the discriminator is right.
     """
     seen = fake.detach().requires_grad_()
-    says_real, says_fake = (adversary.look(video, scene, draws).float() for video in (real, seen))
+    real = real.detach().requires_grad_(adversary.r1 > 0)
+    says_real, says_fake = (_in_full(adversary.look(video, scene, draws)) for video in (real, seen))
     fooled = adversarial_loss(says_fake)
     (slope,) = torch.autograd.grad(fooled, seen, retain_graph=True)
-    says_fake = torch.cat([says_fake, *(says.float() for says in adversary.look_apart(real, scene, draws))])
+    says_fake = says_fake.beside([_in_full(says) for says in adversary.look_apart(real.detach(), scene, draws)])
     loss = discriminator_loss(says_real, says_fake)
-    loss.backward(inputs=[*adversary.network.parameters()])
+    penalty = _steepness(says_real, real, scene.lengths) if adversary.r1 else loss.new_zeros(())
+    (loss + adversary.r1 / 2 * penalty).backward(inputs=[*adversary.network.parameters()])
     return slope, {
         f"{adversary.name}_loss": loss.detach(),
-        f"{adversary.name}_right_on_real": (says_real > 0).float().mean(),
-        f"{adversary.name}_right_on_fake": (says_fake < 0).float().mean(),
+        f"{adversary.name}_right_on_real": says_real.mean((says_real.logits > 0).float()).detach(),
+        f"{adversary.name}_right_on_fake": says_fake.mean((says_fake.logits < 0).float()).detach(),
         f"fool_{adversary.name}": fooled.detach(),
     }
+
+
+def _in_full(verdicts: Verdicts) -> Verdicts:
+    """Returns verdicts in full precision."""
+    return Verdicts(verdicts.logits.float(), verdicts.weights)
+
+
+def _steepness(says_real: Verdicts, real: Tensor, lengths: Lengths) -> Tensor:
+    """Returns R1: the squared norm of the gradient of a real clip's mean verdict in its pixels, as a mean over clips."""
+    (slope,) = torch.autograd.grad(len(lengths) * says_real.mean(says_real.logits), real, create_graph=True)
+    return slope.float().square().sum() / len(lengths)
 
 
 class MouthCritic:

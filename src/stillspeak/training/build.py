@@ -66,7 +66,7 @@ def build(place: Place, init: Path | None, resumed: bool) -> Built:
     else:
         beginning = _begin(config, clips, generator, init)
     state = _state(config, generator, clips, beginning, place)
-    watch = GeneratorWatch(folder, config, data, len(clips), place.say, team.leads)
+    watch = GeneratorWatch(folder, config, data, place.say, team.leads)
 
     def began(phase: Phase) -> None:
         assert isinstance(phase, GeneratorPhase)

@@ -21,9 +21,9 @@ def _each(least: float, most: float, names: str) -> dict[str, tuple[float, float
 
 # Least and most of every number that has any. A name without a section is that of every section.
 _BOUNDS = {
-    **_each(0, _ANY, "learning_rate weight_decay reconstruction upper eyes interior"),
+    **_each(0, _ANY, "learning_rate weight_decay reconstruction upper eyes interior r1"),
     **_each(0, _ANY, "weight matching loss.code loss.mouth steps hours sample_every back_off"),
-    **_each(0, _ANY, "patience_epochs adversaries_from"),
+    **_each(0, _ANY, "patience_epochs adversaries_from adversarial.frames"),
     **_each(1, _ANY, "features size layers hidden sound_channels frames snippets furthest clips accumulate log_every"),
     **_each(1, _ANY, "check_every labels.code sequence.code"),
     **_each(0, 1, "keep taught as_recorded sentences blinks openings open_stills recombined"),
@@ -113,9 +113,12 @@ def _require_numbers(config: Config | JudgeConfig) -> None:
             continue
         if isinstance(value, float) and not math.isfinite(value):
             raise RunError(f"{_said(name)} must be a number, not {value}.")
-        last = name.rpartition(".")[2]
+        section, _, last = name.rpartition(".")
+        own = (
+            f"{section.rstrip('0123456789')}.{last}"  # of the second stage of a kind, picture2, the bounds of the first
+        )
         least, most = (
-            (0, _ANY) if last.endswith("learning_rate") else _BOUNDS.get(name) or _BOUNDS.get(last, (-_ANY, _ANY))
+            (0, _ANY) if last.endswith("learning_rate") else _BOUNDS.get(own) or _BOUNDS.get(last, (-_ANY, _ANY))
         )
         if value < least:
             raise RunError(f"{_said(name)} must be at least {least:g}, not {value}.")

@@ -1,6 +1,5 @@
 """Shows a user a generator's run: figures, strips and videos, the best epoch, and a mouth that stands still."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,17 +27,15 @@ class GeneratorWatch(Watch[GeneratorState]):
         folder: the folder of the run.
         config: its settings.
         data: the prepared folder.
-        clips: how many clips the run learns from.
         say: where lines go.
         leads: whether this process is the one that watches.
     """
 
-    def __init__(self, folder: RunFolder, config: Config, data: Path, clips: int, say: Say, leads: bool) -> None:
+    def __init__(self, folder: RunFolder, config: Config, data: Path, say: Say, leads: bool) -> None:
         train = config.train
         super().__init__(folder, say, leads, train.sample_every, train.on_trouble == "stop")
         self.monitor = Monitor(config, data, folder.path / "samples", self.board) if leads else None
         self.collapse = Collapse()
-        self.clips = clips
 
     def figures(self, phase: Phase, state: GeneratorState) -> dict[str, float]:
         """Measures the running average on clips never trained on; after the sound phase, writes strips and videos too."""
@@ -54,12 +51,7 @@ class GeneratorWatch(Watch[GeneratorState]):
 
     def ends_epoch(self, phase: Phase, step: int) -> bool:
         """Returns whether a step of the adversarial phase ends an epoch, where patience asks for it."""
-        patient = isinstance(phase, AdversarialPhase) and phase.stage.patience_epochs > 0
-        return patient and step % self.epoch_steps(phase.stage.clips) == 0
-
-    def epoch_steps(self, clips_a_step: int) -> int:
-        """Returns how many steps an epoch has."""
-        return math.ceil(self.clips / clips_a_step)
+        return isinstance(phase, AdversarialPhase) and phase.stage.patience_epochs > 0 and phase.ends_epoch(step)
 
     def validate(self, state: GeneratorState) -> bool:
         """Returns whether the paper's end has come: no gain in PSNR or SSIM on validation clips for so many epochs. Section 3.3.
@@ -68,7 +60,7 @@ class GeneratorWatch(Watch[GeneratorState]):
         """
         if self.monitor is None:
             return False
-        figures, patience = self.monitor.quality(state.average_here()), state.patience
+        figures, patience = self.monitor.quality(state.average), state.patience
         assert patience is not None
         if figures and patience.gains(figures):
             self._keep_best(state)

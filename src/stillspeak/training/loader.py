@@ -50,7 +50,12 @@ def batches(draw: Draw, first: int, end: int, device: torch.device, workers: int
     """
     source = _in_processes(draw, first, end, device, workers) if workers else _in_a_thread(draw, first, end)
     for parts in source:
-        yield [tuple(tensor.to(device, non_blocking=True) for tensor in part) for part in parts]
+        yield [tuple(_placed(tensor, device) for tensor in part) for part in parts]
+
+
+def _placed(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Returns a tensor on the device; lengths (int32) stay on the CPU, for a step that read them from a GPU would wait."""
+    return tensor if tensor.dtype == torch.int32 else tensor.to(device, non_blocking=True)
 
 
 def _in_a_thread(draw: Draw, first: int, end: int) -> Iterator[list[Part]]:

@@ -133,7 +133,7 @@ class Trainer:
             scalars = phase.step(state.step, parts)
             state.step_done()
             last, seconds = time.monotonic(), time.monotonic() - last
-            state.count(phase, sum(part[-1].shape[0] * part[-1].shape[1] for part in parts) * self.team.size, seconds)
+            state.count(phase, sum(map(phase.frames_of, parts)) * self.team.size, seconds)
             due, over = self._due(phase, self.team.any(interrupted())), False
             if any(due):
                 values = {name: float(value) for name, value in self.team.average(scalars).items()}

@@ -14,7 +14,7 @@ from stillspeak.model.generator import Generator
 from stillspeak.training.team import Share, Team
 
 _KINDS = 3  # of a generator's stages
-Part = tuple[Tensor, ...]  # one part of a batch; the last tensor is (clips, time, ...)
+Part = tuple[Tensor, ...]  # one part of a batch; unless frames_of says otherwise, the last tensor is (clips, time, ...)
 
 
 class Phase(ABC):
@@ -57,6 +57,10 @@ class Phase(ABC):
     def draw(self, step: int) -> list[Part]:
         """Draws this process's parts of a step's batch."""
         return [self.draw_part(step, share) for share in self.team.shares(self.settings.accumulate)]
+
+    def frames_of(self, part: Part) -> int:
+        """Returns how many frames a part of a batch has, over all its clips."""
+        return part[-1].shape[0] * part[-1].shape[1]
 
     def begin(self) -> None:
         """Prepares the networks for the first step, or for the first one after a resume."""

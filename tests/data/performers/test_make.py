@@ -102,7 +102,7 @@ def test_the_training_reader_takes_performers_as_any_clip(made: Path):
     clips = Clips(made, "train", config.generator.context, fine=True)
     drawer = Drawer(clips, config.data, fit_mouth_code(clips.points, config.labels.code))
     batch = drawer.batch(2, 8, np.random.default_rng(0))
-    assert batch.frames.shape == (2, 8, 128, 96, 3)
+    assert batch.frames.shape == (16, 128, 96, 3)
     assert len(clips.sounds(0)) == 2  # the revoiced copy came along
     large = clips.large(0)
     assert large is not None
