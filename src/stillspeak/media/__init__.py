@@ -11,6 +11,7 @@ Sound:
 Videos:
 
 - ``video.py`` reads a video as frames at an exact rate.
+- ``film.py`` reads a film at its own times, to change some of its pixels.
 - ``shown.py`` turns a decoded frame into what players show.
 - ``streams.py`` chooses the picture and the sound that players would show and play.
 - ``timeline.py`` puts the time stamps of picture and sound on one clock.
@@ -23,6 +24,7 @@ Videos:
 Photos and faces:
 
 - ``faces.py`` finds faces and cuts aligned crops; it also holds the crop's geometry.
+- ``track.py`` follows faces through a film.
 - ``portrait.py`` says whether a photo can be made to talk, and numbers its faces.
 - ``covers.py`` says whether something covers the mouth of a face.
 - ``mouths.py`` cuts the mouth's window out of aligned crops.
