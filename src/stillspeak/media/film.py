@@ -32,6 +32,7 @@ _UNKNOWN = 2  # H.273: unspecified
 _FULL_RANGE = 2  # FFmpeg, AVCOL_RANGE_JPEG
 _USUAL = [Fraction(base * 1000, below) for base in (24, 25, 30, 48, 50, 60) for below in (1000, 1001)]
 _STEADY = 0.35  # ours: a film has one rate if each frame is at most this share of an interval away from its place
+_INDEXED = "mov", "matroska"  # FFmpeg's names of the formats in which a leap lands where it should
 _BACKWARDS_BYTES = 200_000_000  # a film is read backwards in pieces of so many bytes
 
 
@@ -109,7 +110,8 @@ class Film:
             stream = shown_stream(container)
             assert stream is not None
             stream.thread_type = "AUTO"
-            if leap_seconds is not None and self.timeline.is_plain(stream):
+            indexed = container.format.name.startswith(_INDEXED)
+            if leap_seconds is not None and indexed and self.timeline.is_plain(stream):
                 with contextlib.suppress(av.error.FFmpegError):
                     base = float(stream.time_base or 1)
                     container.seek(int((self.zero_seconds + leap_seconds) / base), stream=stream)
