@@ -16,6 +16,7 @@ Videos:
 - ``streams.py`` chooses the picture and the sound that players would show and play.
 - ``timeline.py`` puts the time stamps of picture and sound on one clock.
 - ``writer.py`` writes frames and sound as mp4, mov, mkv or webm.
+- ``film_writer.py`` writes a film that was changed in places, and leaves the rest as it was stored.
 - ``pictures.py`` writes frames as PNG files or as raw bytes to a pipe.
 - ``gif.py`` writes frames as an animated GIF.
 - ``soundtrack.py`` writes the user's own sound into a video, in time.
@@ -25,6 +26,7 @@ Photos and faces:
 
 - ``faces.py`` finds faces and cuts aligned crops; it also holds the crop's geometry.
 - ``track.py`` follows faces through a film.
+- ``people.py`` tells people apart by their faces.
 - ``portrait.py`` says whether a photo can be made to talk, and numbers its faces.
 - ``covers.py`` says whether something covers the mouth of a face.
 - ``mouths.py`` cuts the mouth's window out of aligned crops.

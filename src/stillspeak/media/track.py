@@ -231,20 +231,24 @@ def _one_face(face: Face, track: Track) -> bool:
     return bool(apart < (box[2] - box[0]) / 2)
 
 
-def turned(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns how far faces are turned to a side: the shift of the nose between the eyes in widths of the eyes, 0 from the front.
+def pose(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns how far faces are turned and tilted, ``(frames, 2)``: 0 for a face from the front.
+
+    It is where the nose lies beside and below the middle of the eyes, in widths of the eyes, less where it lies from the front.
 
     Args:
         points: five points of each face, ``(frames, 5, 2)``.
     """
-    return np.abs(_nose_place(points) - _nose_place(CANONICAL[None])).astype(np.float32)
+    return (_nose_places(points) - _nose_places(CANONICAL[None])).astype(np.float32)
 
 
-def _nose_place(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns how far the nose lies beside the middle of the eyes, along the line of the eyes, in their widths."""
+def _nose_places(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns where the nose lies from the middle of the eyes, along their line and across it, in their widths."""
     across = points[:, 0] - points[:, 2]  # from the outer corner of one eye to that of the other
+    down = np.stack([-across[:, 1], across[:, 0]], axis=1)
     beside = points[:, 4] - points[:, :4].mean(axis=1)
-    return (beside * across).sum(axis=1) / np.maximum((across**2).sum(axis=1), 1e-6)
+    square = np.maximum((across**2).sum(axis=1), 1e-6)
+    return np.stack([(beside * across).sum(axis=1) / square, (beside * down).sum(axis=1) / square], axis=1)
 
 
 def spans(flags: Iterable[bool]) -> Iterator[tuple[int, int]]:

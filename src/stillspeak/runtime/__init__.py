@@ -9,6 +9,11 @@
 - ``ramp.py`` gives masks and weights a smooth beginning and end.
 - ``mouth_window.py`` places the finer mouth in the photo.
 - ``ease.py`` lets a talk begin with the photo as it is.
+- ``cast.py`` looks through a film for its people, and for frames with a shut mouth.
+- ``closing.py`` shuts the filmed mouth of a frame.
+- ``words.py`` turns speech into what the model needs for each frame.
+- ``report.py`` says which seconds of a film were dubbed.
+- ``rates.py`` changes the frame rate of frames that come one by one.
 - ``voices.py`` reads one voice or several, in step.
 - ``judge.py`` runs the graphs of the lip reader and the sync scorer.
 - ``motion.py`` checks whether a model moves a mouth at all.

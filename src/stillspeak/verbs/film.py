@@ -28,7 +28,7 @@ def _add_animate(verbs: Verbs) -> None:
     parser = verb(verbs, "animate", "Make a video in which the face of a photo says a speech clip.", example, _animate)
     _add_files(parser)
     _add_look(parser)
-    _add_marks(parser)
+    add_marks(parser)
     _add_list(parser)
 
 
@@ -91,7 +91,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_marks(parser: argparse.ArgumentParser) -> None:
+def add_marks(parser: argparse.ArgumentParser) -> None:
     """Adds the options that mark the film as synthetic."""
     parser.add_argument("--label", action="store_true", help='write "AI-generated" into a corner of the picture')
     parser.add_argument(
@@ -136,7 +136,7 @@ def _animate(arguments: argparse.Namespace) -> None:
     from stillspeak.jobs import Job, run_job
 
     names = "face", "seed", "fps", "crop", "scale", "label", "mouth", "teeth"
-    how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": _signature(arguments)}
+    how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": signature_of(arguments)}
     if arguments.batch is not None:
         if arguments.photo is not None or arguments.voices or arguments.output is not None:
             raise OutputError("--batch takes photos, speech and outputs from its list.")
@@ -150,7 +150,7 @@ def _animate(arguments: argparse.Namespace) -> None:
         raise OutputError("animate takes PHOTO and SPEECH, or PHOTO and --speech N:FILE for each face that talks.")
     if arguments.output is None:
         raise OutputError("animate needs -o OUTPUT, such as -o talk.mp4.")
-    speech = _by_face(arguments.voices) if arguments.voices else arguments.speech
+    speech = by_face(arguments.voices) if arguments.voices else arguments.speech
     run_job(Job(arguments.photo, speech, arguments.output, **how), lambda: load(arguments.model))
     if arguments.output != "-":
         print(arguments.output)
@@ -163,7 +163,8 @@ def _animate_batch(arguments: argparse.Namespace, defaults: "Job") -> None:
     print(f"{len(rows)} videos")
 
 
-def _signature(arguments: argparse.Namespace) -> "Signature | None":
+def signature_of(arguments: argparse.Namespace) -> "Signature | None":
+    """Returns the key that ``--sign-key`` names, or None. Raises OutputError if only one of its two options is given."""
     from stillspeak.errors import OutputError
     from stillspeak.media.signing import Signature
 
@@ -172,7 +173,7 @@ def _signature(arguments: argparse.Namespace) -> "Signature | None":
     return None if arguments.sign_key is None else Signature(arguments.sign_key, arguments.sign_certificates)
 
 
-def _by_face(voices: list[str]) -> dict[int, str]:
+def by_face(voices: list[str]) -> dict[int, str]:
     """Reads arguments like ``2:b.wav`` into files by the number of the face."""
     from stillspeak.errors import OutputError
 
