@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from stillspeak.dub import Dub
 from stillspeak.errors import MediaError, StillspeakWarning
+from stillspeak.fill import Fill, look_for_gaps
 from stillspeak.media.audio import Sound, read_audio, sane
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.film import open_film
+from stillspeak.media.gaps import read_gaps
 from stillspeak.media.kinds import require_order
 from stillspeak.media.loudness import Loudness, LoudnessState
 from stillspeak.media.windows import WindowState
@@ -202,6 +204,25 @@ class Animator:
         _require_seed(seed)
         self.engine.require_mouth(mouth)
         return Dub(self.engine, look_through(open_film(film), tell), speech, face, extend, seed, mouth)
+
+    def fill(
+        self,
+        film: str | Path,
+        gaps: str | None = None,
+        *,
+        seed: int = 0,
+        mouth: float = 1.0,
+        tell: Callable[[int], None] | None = None,
+    ) -> Fill:
+        """Repairs a recording in which frames are missing, frozen or black. ``Fill`` makes its frames, and saves it.
+
+        ``gaps`` lists what to draw, such as ``1.2-1.8,4-5`` in seconds; by default gaps are searched. ``tell`` is called with the
+        number of frames that were looked at. Raises MediaError, FaceError, SpeechError or ModelError.
+        """
+        _require_seed(seed)
+        self.engine.require_mouth(mouth)
+        listed = None if gaps is None else read_gaps(gaps)
+        return Fill(self.engine, look_for_gaps(open_film(film), listed, tell), seed, mouth)
 
     def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest", mouth: float = 1.0) -> Talk:
         """Finds the face of a photo and encodes it, for a live talk. Raises MediaError, FaceError, or ModelError."""

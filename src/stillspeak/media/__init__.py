@@ -25,6 +25,7 @@ Videos:
 Photos and faces:
 
 - ``faces.py`` finds faces and cuts aligned crops; it also holds the crop's geometry.
+- ``gaps.py`` finds frames that are missing, frozen or black.
 - ``track.py`` follows faces through a film.
 - ``people.py`` tells people apart by their faces.
 - ``portrait.py`` says whether a photo can be made to talk, and numbers its faces.

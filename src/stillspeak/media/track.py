@@ -93,7 +93,7 @@ class Tracker:
 
     def push(self, picture: Image) -> list[Track]:
         """Takes the next frame, RGB uint8 ``(height, width, 3)``; returns the tracks that live in it."""
-        thumb = np.asarray(cv2.resize(picture, _THUMB, interpolation=cv2.INTER_AREA), np.uint8)
+        thumb = thumb_of(picture)
         if self._thumb is None or is_cut(self._thumb, thumb):
             self._begin_shot()
         self._thumb = thumb
@@ -167,6 +167,11 @@ def tracks_of(pictures: Iterable[Image], fps: float) -> tuple[list[Track], list[
     for picture in pictures:
         tracker.push(picture)
     return tracker.finish(), tracker.cuts
+
+
+def thumb_of(picture: Image) -> Image:
+    """Returns a frame at the size that ``is_cut`` takes."""
+    return np.asarray(cv2.resize(picture, _THUMB, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def is_cut(before: Image, now: Image) -> bool:

@@ -12,6 +12,7 @@
 - ``cast.py`` looks through a film for its people, and for frames with a shut mouth.
 - ``closing.py`` shuts the filmed mouth of a frame.
 - ``words.py`` turns speech into what the model needs for each frame.
+- ``between.py`` draws the frames between two good ones, and ``flow.py`` moves head and background.
 - ``report.py`` says which seconds of a film were dubbed.
 - ``rates.py`` changes the frame rate of frames that come one by one.
 - ``voices.py`` reads one voice or several, in step.

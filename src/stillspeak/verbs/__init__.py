@@ -2,6 +2,7 @@
 
 - ``film.py`` adds the verbs animate, faces, inspect and serve.
 - ``dub.py`` adds the verb dub.
+- ``fill.py`` adds the verb fill.
 - ``learning.py`` adds the verbs prepare, data, train, resume, runs and export.
 - ``judging.py`` adds the verbs evaluate, compare, ablate, figures and bench.
 - ``study.py`` adds the verb study with its steps build, serve and report.
