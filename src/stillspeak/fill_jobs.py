@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -57,14 +58,19 @@ def run_fill(job: FillJob, load: Callable[[], Animator], quiet: bool = False) ->
             raise MediaError(f"{path} is a sound and not a film.")
         frames = open_film(path).frames
         with tqdm(total=frames, desc="looking", unit="frame", disable=quiet or None, delay=2) as bar:
-            how = {"gaps": job.gaps, "seed": job.seed, "mouth": job.mouth}
-            fill = load().fill(path, **how, tell=lambda number: bar.update(number - bar.n))
+            fill = load().fill(path, job.gaps, seed=job.seed, mouth=job.mouth, tell=_telling(bar))
         with tqdm(total=len(fill.times), desc="drawing", unit="frame", disable=quiet or None, delay=2) as bar:
-            tell = lambda number: bar.update(number - bar.n)  # noqa: E731
-            fill.save(job.output, label=job.label, signature=job.signature, tell=tell)
+            fill.save(job.output, label=job.label, signature=job.signature, tell=_telling(bar))
         for note in fill.notes:
             warnings.warn(note, StillspeakWarning, stacklevel=2)
         return fill.sentences()
+
+
+def _telling(bar: "tqdm[NoReturn]") -> Callable[[int], None]:
+    def told(number: int) -> None:
+        bar.update(number - bar.n)
+
+    return told
 
 
 def _check(job: FillJob) -> None:

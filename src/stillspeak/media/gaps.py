@@ -21,10 +21,13 @@ LEVEL_SECONDS = 0.04  # the sound's level is taken over so long
 _SMALL_PX = 320, 180  # the size at which two frames are compared
 _BLOCKS = 16, 9  # each frame is compared in so many blocks, across and down
 _BLACK = 24  # of 255: all blocks of a black frame are at most so bright
-_SAME, _NEARLY = 0.18, 0.35  # of the film's usual change: a repeated frame changes less; one amid repeated ones, less
+_SAME, _NEARLY = 0.2, 0.35  # of the film's usual change: a repeated frame changes less; one amid repeated ones, less
 _USUAL = 0.75  # the quantile of the changes that is called usual
-_JUMP = 0.3  # of the usual change: the first good frame after repeated ones differs from them by more
-_SAME_LEAST, _SAME_MOST = 0.05, 1.0  # of 255: bounds of the change of a repeated frame
+_JUMP, _JUMP_OF_ONE = (
+    0.3,
+    1.0,
+)  # of the usual change: a good frame differs by more from repeated ones, and from a lone one
+_SAME_LEAST, _SAME_MOST = 0.05, 1.3  # of 255: bounds of the change of a repeated frame
 _LATE = 1.5  # an interval that is longer than so many of the film's has lost a frame
 _LATE_VARYING, _LATE_SECONDS = 4.0, 0.3  # the same of a film whose frames come at varying times, and the least
 _STEADY_SHARE, _STEADY = 0.8, 0.25  # a film is steady if such a share of its intervals is so near to their median
@@ -191,12 +194,14 @@ def _frozen(changes: NDArray[np.float64], black: NDArray[np.bool_]) -> NDArray[n
     for begin, stop in [*_runs(~same)]:  # an encoder refreshes a picture that stands still now and then
         if begin and stop < len(same) and stop - begin == 1 and changes[begin] < _NEARLY * usual:
             same[begin] = True
-    for begin, stop in [*_runs(same)]:  # somebody who sits still begins to move slowly
-        if stop < len(same) and not black[stop] and changes[stop] < _JUMP * usual:
-            same[begin:stop] = False
     short = [run for run in _runs(same) if run[1] - run[0] <= _SHORT_RUN]
     if sum(stop - begin for begin, stop in short) > _RHYTHM * len(same):
         for begin, stop in short:
+            same[begin:stop] = False
+    for begin, stop in [*_runs(same)]:  # somebody who sits still begins to move slowly
+        jump = np.inf if stop == len(same) or black[stop] else changes[stop]
+        lone = stop - begin == 1
+        if jump < (_JUMP_OF_ONE if lone else _JUMP) * usual or (lone and stop == len(same)):
             same[begin:stop] = False
     return same
 

@@ -23,6 +23,8 @@ Image = NDArray[np.uint8]
 Float = NDArray[np.float32]
 MEETING_SECONDS = 2.0  # ours: head and background need at most so long from one good frame to the next
 _KEPT_SECONDS = 0.4  # ours: after this time nothing of the good frame's own mouth is kept in the drawing
+_OFTEN_SECONDS = 0.4  # ours: pictures that come more often are shown without melting into each other
+_MEETING_FRAMES = 3  # ours: so many frames after a new picture hold something of the last one before it
 _SAME_PLACE = 1.0  # in widths of the eyes: a face that is further away after a gap is another one
 
 
@@ -147,7 +149,48 @@ def without(layers: Layers, own: Layers, still: Image, kept: float) -> Layers:
     if mouth_mask is not None and own.mouth_mask is not None:
         mouth_mask = np.maximum(0, mouth_mask - share * own.mouth_mask)
     drawn = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
-    return Layers(drawn, layers.motion - share * own.motion, mask, layers.mouth_paint, mouth_mask)
+    motion = np.asarray(layers.motion - share * own.motion, np.float32)
+    return Layers(drawn, motion, mask, layers.mouth_paint, mouth_mask)
+
+
+class Renewal:
+    """Lets a live talk go on from a new picture: its first frame is the picture itself.
+
+    Args:
+        stills: the aligned face of everybody who talks, ``(128, 96, 3)``.
+        fps: frames a second.
+        last: the last frame that was shown, which melts into the new ones; None if there was none.
+        before: how the talk was renewed before, if it was.
+    """
+
+    def __init__(self, stills: list[Image], fps: int, last: Image | None, before: "Renewal | None") -> None:
+        often = before is not None and before.shown <= _OFTEN_SECONDS * fps
+        self._stills, self._fps, self._last = stills, fps, None if often else last
+        self._own: list[Layers] = []
+        self._drawn = self.shown = 0
+
+    def corrected(self, layers: list[Layers]) -> list[Layers]:
+        """Returns the layers of the next frames of everybody, as they follow from the new picture."""
+        count = len(layers[0].frames)
+        if not count:
+            return layers
+        self._own = self._own or [layer.part(0) for layer in layers]
+        shares = [float(1 - ramp((self._drawn + one) / self._fps, 0.0, _KEPT_SECONDS)) for one in range(count)]
+        self._drawn += count
+        if not any(shares):
+            return layers
+        return [
+            Layers.joined([without(one.part(at), own, still, share) for at, share in enumerate(shares)])
+            for one, own, still in zip(layers, self._own, self._stills, strict=True)
+        ]
+
+    def met(self, picture: Image) -> Image:
+        """Returns the next frame, which for a moment still holds something of the last one before the new picture."""
+        self.shown += 1
+        share = self.shown / (_MEETING_FRAMES + 1)
+        if self._last is None or share >= 1:
+            return picture
+        return np.asarray(cv2.addWeighted(self._last, 1 - share, picture, share, 0.0), np.uint8)
 
 
 def _one_shot(before: Good, after: Good) -> bool:

@@ -85,6 +85,10 @@ class Layers(NamedTuple):
     mouth_paint: NDArray[np.uint8] | None = None
     mouth_mask: Float | None = None
 
+    def part(self, index: int) -> "Layers":
+        """Returns one frame."""
+        return Layers(*(None if field is None else field[index : index + 1] for field in self))  # type: ignore[arg-type]
+
     @classmethod
     def painted(cls, frames: NDArray[np.uint8]) -> "Layers":
         """Returns the layers of frames in which every pixel is painted."""
