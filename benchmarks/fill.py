@@ -1,4 +1,4 @@
-"""Are drawn frames nearer to the real ones than a frozen picture, or a cross-fade? Frames are taken out of real clips and drawn again.
+"""Are drawn frames nearer to the real ones than a frozen picture or a cross-fade? Real clips lose frames, which are drawn again.
 
     python benchmarks/fill.py GRID_FOLDER [--model default]
 

@@ -171,7 +171,8 @@ class Fill:
         """
         film = self.damage.film
         rate = steady_rate(self.times, film.fps)
-        with FilmWriter(path, film, rate, film.path, signature) as writer:
+        writer = FilmWriter(path, film, rate, film.path, signature)
+        with writer:
             for number, made in enumerate(self.frames(), 1):
                 shown = labelled(made.picture) if label and made.changed else made.picture
                 writer.write_changed(shown, made.seconds, made.stored, made.changed)

@@ -12,7 +12,8 @@
 - ``cast.py`` looks through a film for its people, and for frames with a shut mouth.
 - ``closing.py`` shuts the filmed mouth of a frame.
 - ``words.py`` turns speech into what the model needs for each frame.
-- ``between.py`` draws the frames between two good ones, and ``flow.py`` moves head and background.
+- ``between.py`` draws the frames between two good ones.
+- ``flow.py`` moves head and background from one frame to another.
 - ``report.py`` says which seconds of a film were dubbed.
 - ``rates.py`` changes the frame rate of frames that come one by one.
 - ``voices.py`` reads one voice or several, in step.

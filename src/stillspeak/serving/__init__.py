@@ -14,6 +14,7 @@ Live talks:
 
 - ``talk.py`` handles one connection of ``WS /talk``.
 - ``session.py`` turns sound into pictures, without any network.
+- ``newest.py`` looks at the pictures that a client sends during a talk.
 - ``protocol.py`` defines the messages.
 - ``webrtc.py`` carries the same talk over WebRTC.
 - ``ice.py`` reads the addresses of STUN and TURN servers.
