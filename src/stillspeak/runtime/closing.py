@@ -43,7 +43,7 @@ def view_of(picture: Image, to_crop: NDArray[np.float64]) -> tuple[View, tuple[s
 
     The part is a copy. It is empty if the face lies outside the frame.
     """
-    corners = np.array([(x, y) for x in (-6.0, WIDTH_PX + 6.0) for y in (10.0, HEIGHT_PX + 8.0)])
+    corners = np.array([(x, y) for x in (-6.0, WIDTH_PX + 6.0) for y in (-3.0, HEIGHT_PX + 8.0)])
     points = (corners - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
     height, width = picture.shape[:2]
     left, top = np.clip(np.floor(points.min(axis=0)).astype(int), 0, (width, height))
