@@ -5,6 +5,7 @@ from any frame on, or backwards, in constant memory.
 """
 
 import contextlib
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ def frame_at(path: str | Path, seconds: float) -> Image:
         MediaError: as ``open_film`` does, or if the film has no such moment.
     """
     film, shown, last = open_film(path), None, 0.0
-    if seconds < 0 or seconds != seconds:
+    if math.isnan(seconds) or seconds < 0:
         raise MediaError(f"A frame is taken at a number of seconds from 0, not at {seconds}.")
     for one in film.shown(max(0.0, seconds - _LONGEST_FRAME_SECONDS)):
         if shown is not None and one.seconds > seconds + 1e-6:
