@@ -3,7 +3,7 @@
     python benchmarks/dub.py speed FILM SPEECH
     python benchmarks/dub.py leakage SPEECH_FILM ... --filmed FILM ...
 
-``leakage`` dubs each filmed sentence with the sentence of each SPEECH_FILM, and with silence. It prints how the opening of the dubbed
+``leakage`` dubs each filmed sentence with that of each SPEECH_FILM, and with silence. It prints how the opening of the dubbed
 mouth follows the wanted sentence and the filmed one, how the two real films follow each other, and the share of frames whose
 mouth is not shut although the sound is silence.
 """

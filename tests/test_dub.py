@@ -257,3 +257,18 @@ def test_an_unseen_speaker_follows_the_new_sentence_and_not_the_filmed_one(shipp
     assert match(made, before, 0).correlation < match(real, before, 0).correlation + 0.15
     shut = opened(cast, Sound(np.zeros(48_000, np.float32), 16_000))
     assert (shut > 2.0).mean() <= 0.02 < (before > 2.0).mean()
+
+
+def test_people_of_a_film_are_numbered_and_a_frame_of_it_is_a_still(
+    tiny_model: Path, stay: Path, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["faces", str(stay), "-o", str(tmp_path / "people.png")]) == 0
+    assert "0.0-1.0 s, 2.0-3.0 s" in capsys.readouterr().out
+    assert cv2.imread(str(tmp_path / "people.png")) is not None
+    asked = ["animate", str(stay), str(speech), "-o", str(tmp_path / "o.mp4"), "--model", str(tiny_model)]
+    assert main([*asked, "--frame", "2.5"]) == 0
+    assert np.abs(decoded(tmp_path / "o.mp4")[0][1].astype(int) - decoded(stay)[62][1]).mean() < 4
+    capsys.readouterr()
+    for seconds, said in (("1.5", "no face"), ("3.5", "shorter than 3.5 s"), ("-1", "from 0")):
+        assert main([*asked, "--frame", seconds]) == 2
+        assert said in capsys.readouterr().err
