@@ -95,7 +95,7 @@ def _write(job: DubJob, dub: Dub, quiet: bool, tell: Callable[[int, int | None],
 
 
 def _telling(
-    bar: "tqdm[None]", tell: Callable[[int, int | None], None] | None, before: int, total: int
+    bar: tqdm, tell: Callable[[int, int | None], None] | None, before: int, total: int
 ) -> Callable[[int], None]:
     def told(number: int) -> None:
         bar.update(number - bar.n)

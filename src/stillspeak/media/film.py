@@ -5,6 +5,7 @@ from any frame on, or backwards, in constant memory.
 """
 
 import contextlib
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _FULL_RANGE = 2  # FFmpeg, AVCOL_RANGE_JPEG
 _USUAL = [Fraction(base * 1000, below) for base in (24, 25, 30, 48, 50, 60) for below in (1000, 1001)]
 _STEADY = 0.35  # ours: a film has one rate if each frame is at most this share of an interval away from its place
 _INDEXED = "mov", "matroska"  # FFmpeg's names of the formats in which a leap lands where it should
+_LONGEST_FRAME_SECONDS = 5.0  # a frame that is taken from a film was shown at most so long before
 _BACKWARDS_BYTES = 200_000_000  # a film is read backwards in pieces of so many bytes
 
 
@@ -100,8 +102,9 @@ class Film:
         first = next(frames, None)
         if start_seconds > 0 and (first is None or first.seconds > start_seconds + 1e-6):
             frames = self._decoded(None)  # the file led past that moment, so it is read from its beginning
-            first = next(frames)
-        assert first is not None
+            first = next(frames, None)
+        if first is None:
+            return
         yield from (one for one in chain([first], frames) if one.seconds >= start_seconds - 1e-6)
 
     def _decoded(self, leap_seconds: float | None) -> Iterator[Shown]:
@@ -171,6 +174,24 @@ def open_film(path: str | Path) -> Film:
         said = f"{path} is in HDR ({_HDR[colours.transfer]}), whose colours an ordinary film cannot hold"
         raise MediaError(f"{said}; convert it to SDR (BT.709) first.")
     return Film(path, rate if rate > 0 else _FPS, count, colours, has_sound, zero, timeline)
+
+
+def frame_at(path: str | Path, seconds: float) -> Image:
+    """Returns the picture that a film shows at a moment, RGB, uint8 ``(height, width, 3)``.
+
+    Raises:
+        MediaError: as ``open_film`` does, or if the film has no such moment.
+    """
+    film, shown, last = open_film(path), None, 0.0
+    if math.isnan(seconds) or seconds < 0:
+        raise MediaError(f"A frame is taken at a number of seconds from 0, not at {seconds}.")
+    for one in film.shown(max(0.0, seconds - _LONGEST_FRAME_SECONDS)):
+        if shown is not None and one.seconds > seconds + 1e-6:
+            return shown.picture
+        shown, last = one, one.seconds
+    if shown is None or seconds > last + float(1 / film.fps) + 1e-6:
+        raise MediaError(f"{path} is shorter than {seconds:g} s; take an earlier frame.")
+    return shown.picture
 
 
 def _first(path: Path, timeline: Timeline) -> tuple[float, Colours]:

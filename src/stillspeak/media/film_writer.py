@@ -7,6 +7,7 @@ chroma; everything else is handed to the encoder to the bit as it was decoded.
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -75,7 +76,7 @@ class FilmWriter(VideoWriter):
     def _end_seconds(self, number: int) -> float:
         return self._ends if self._varies else super()._end_seconds(number)
 
-    def _tag(self, context: av.VideoCodecContext, large: bool) -> None:
+    def _tag(self, context: Any, large: bool) -> None:
         colours = self._colours
         context.color_primaries, context.color_trc, context.colorspace = colours[:3]
         context.color_range = ColorRange.JPEG if colours.full_range else ColorRange.MPEG
@@ -110,7 +111,8 @@ def _copied(stored: av.VideoFrame) -> av.VideoFrame:
     return made
 
 
-def _rows(plane: av.video.plane.VideoPlane) -> Image:
+def _rows(plane: Any) -> Image:
+    """Returns the values of a plane, which can be written to."""
     return np.asarray(memoryview(plane)).view(np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 

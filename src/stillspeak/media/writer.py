@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Self
 
 import av
 import av.error
@@ -115,7 +116,7 @@ class VideoWriter:
         self._failed = False
         self._process = os.getpid()
 
-    def __enter__(self) -> "VideoWriter":
+    def __enter__(self) -> Self:
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
@@ -218,7 +219,7 @@ class VideoWriter:
             self._track = open_track(container, self.sound, kind.audio, kind.copied, self.fps)
         container.start_encoding()
 
-    def _tag(self, context: av.VideoCodecContext, large: bool) -> None:
+    def _tag(self, context: Any, large: bool) -> None:
         """Says in the file what its colours mean."""
         context.color_primaries = context.color_trc = context.colorspace = _BT709 if large else _BT601
         context.color_range = ColorRange.MPEG

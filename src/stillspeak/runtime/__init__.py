@@ -10,6 +10,7 @@
 - ``mouth_window.py`` places the finer mouth in the photo.
 - ``ease.py`` lets a talk begin with the photo as it is.
 - ``cast.py`` looks through a film for its people, and for frames with a shut mouth.
+- ``strip.py`` draws the people of a film, and when each is seen.
 - ``closing.py`` shuts the filmed mouth of a frame.
 - ``words.py`` turns speech into what the model needs for each frame.
 - ``between.py`` draws the frames between two good ones.

@@ -138,8 +138,7 @@ def look_through(film: Film, tell: Callable[[int], None] | None = None) -> Cast:
     fps = (len(times) - 1) / times[-1] if times[-1] > 0 else float(film.fps)
     ends = {*tracker.cuts, len(times)}
     tracks.sort(key=lambda track: -track.width_px * len(track.points))
-    made = (_appearance(track, notes[track.number], fps, ends, shape) for track in tracks)
-    seen = [one for one in made if one is not None]
+    seen = [_appearance(track, notes[track.number], fps, ends, shape) for track in tracks]
     people = grouped([one.stills[0].crop for one in seen], [(one.first, one.end) for one in seen])
     people.sort(key=lambda person: -sum(seen[one].width_px * len(seen[one].shown) for one in person))
     ordered = [sorted((seen[one] for one in person), key=lambda one: one.first) for person in people]
@@ -158,27 +157,36 @@ class _Found(NamedTuple):
 
 @dataclass
 class _Notes:
-    """Holds what is noted of a track while it is followed."""
+    """Holds what is noted of a track while it is followed: stills only from frames before one that the detector confirmed."""
 
     covered: list[float] = field(default_factory=list)
     stills: dict[tuple[int, int], _Found] = field(default_factory=dict)
+    waiting: list[tuple[tuple[int, int], _Found]] = field(default_factory=list)
 
     def see(self, track: Track, picture: Image) -> None:
         """Looks at the newest frame of a track: is the mouth covered, is it shut."""
-        points = track.points[-1]
+        points, frame = track.points[-1], len(track.points) - 1
         to_crop = similarity(points)
         crop = align(picture, to_crop)
         self.covered.append(mouth_score(crop))
-        if len(track.points) % 2 == 0:
-            return  # every other frame is enough
-        opening = float(mouth_opening(crop_landmarks(crop[None], looks=2))[0])
-        cost = opening - _SHARPER * _sharpness(crop) + (_HIDDEN_PX if self.covered[-1] < 0 else 0.0)
-        turn, tilt = (round(float(value) / _POSE_STEP) for value in pose(points[None])[0])
-        cell = turn, tilt
-        if cell in self.stills and self.stills[cell].cost <= cost:
+        if frame % 2 == 0:  # every other frame is enough
+            opening = float(mouth_opening(crop_landmarks(crop[None], looks=2))[0])
+            cost = opening - _SHARPER * _sharpness(crop) + (_HIDDEN_PX if self.covered[-1] < 0 else 0.0)
+            turn, tilt = (round(float(value) / _POSE_STEP) for value in pose(points[None])[0])
+            before = self.stills.get((turn, tilt))
+            if before is None or cost < before.cost:
+                view, place = view_of(picture, to_crop)
+                self.waiting.append(((turn, tilt), _Found(cost, frame, place, view.pixels, opening)))
+        if not np.isnan(track.confidences[-1]):  # the detector has looked
+            for cell, found in self.waiting if track.confidences[-1] > -np.inf else ():
+                self._keep(cell, found)
+            self.waiting.clear()
+
+    def _keep(self, cell: tuple[int, int], found: _Found) -> None:
+        """Keeps a still if it is better than the one of the same pose; the worst of too many is dropped."""
+        if cell in self.stills and self.stills[cell].cost <= found.cost:
             return
-        view, place = view_of(picture, to_crop)
-        self.stills[cell] = _Found(cost, len(track.points) - 1, place, view.pixels, opening)
+        self.stills[cell] = found
         if len(self.stills) > _MOST_STILLS:
             del self.stills[max(self.stills, key=lambda one: self.stills[one].cost)]
 
@@ -188,14 +196,12 @@ def _is_face(track: Track) -> bool:
     return len(track.points) > 2 and float(np.median(looks)) >= _LEAST_CONFIDENCE  # noqa: PLR2004 - a flash is no face
 
 
-def _appearance(track: Track, notes: _Notes, fps: float, ends: set[int], shape: tuple[int, ...]) -> Appearance | None:
-    """Returns what the film needs of a track; None if no still of it is left."""
+def _appearance(track: Track, notes: _Notes, fps: float, ends: set[int], shape: tuple[int, ...]) -> Appearance:
+    """Returns what the film needs of a track."""
     count = len(track.points)
     points = track.smoothed(fps)
     to_crop = np.stack([similarity(one) for one in points])
-    stills = _stills([one for one in notes.stills.values() if one[1] < count], to_crop, points)
-    if not stills:
-        return None
+    stills = _stills([*notes.stills.values()], to_crop, points)
     why = _why(points, to_crop, notes.covered[:count], fps, shape)
     shown = _shown(why, fps, track.first in ends, track.end in ends)
     return Appearance(track.first, to_crop, shown, why, stills, _mixed(stills, points, fps), track.width_px)

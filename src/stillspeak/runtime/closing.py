@@ -20,7 +20,8 @@ Float = NDArray[np.float32]
 _CENTRE, _AXES = (49.0, 101.0), (33.0, 29.0)
 _FULL = 0.72  # up to this share of the way to its outline the patch is the still's alone
 _BELOW_NOSE = (79.0, 86.0)  # rows: at the first nothing is replaced, at the second all
-_LIGHT_PX = (4.0, 9.0, 20.0)  # how far the light at the patch's rim reaches into it: near, further, everywhere
+_LIGHT_PX = (4.0, 9.0, 20.0)  # how far the light at the patch's rim reaches into it: near, further, far
+_OTHER_THINGS = 25.0  # of 255: pixels that differ by more show different things
 _SPEAKS = (58.0, 76.0)  # rows: above the first the model changes nothing, below the second all that it wants
 
 
@@ -42,7 +43,7 @@ def view_of(picture: Image, to_crop: NDArray[np.float64]) -> tuple[View, tuple[s
 
     The part is a copy. It is empty if the face lies outside the frame.
     """
-    corners = np.array([(x, y) for x in (-6.0, WIDTH_PX + 6.0) for y in (10.0, HEIGHT_PX + 8.0)])
+    corners = np.array([(x, y) for x in (-6.0, WIDTH_PX + 6.0) for y in (-3.0, HEIGHT_PX + 8.0)])
     points = (corners - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
     height, width = picture.shape[:2]
     left, top = np.clip(np.floor(points.min(axis=0)).astype(int), 0, (width, height))
@@ -80,18 +81,23 @@ def _square(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _light(frame: Image, still: Float, patch: Float) -> Float:
-    """Returns what must be added to the still inside the patch, ``(128, 96, 3)``, so that its rim meets the frame's light."""
-    known = np.where(patch > 0.02, 0, 1).astype(np.float32)  # noqa: PLR2004 - hardly replaced
-    known *= _face()
-    difference = (frame - still).clip(-60, 60)
-    spread, certain = np.zeros_like(difference), np.zeros_like(known)
-    for reach in _LIGHT_PX:
+    """Returns what must be added to the still inside the patch, ``(128, 96, 3)``, so that its rim meets the frame's light.
+
+    The difference of frame and still around the patch is spread into it. Where they differ much, they show different things, such
+    as a hand, or the wall beside a head that turned; such pixels say little about the light.
+    """
+    difference = frame - still
+    known = np.where(patch > 0.02, 0, 1) * _face()  # noqa: PLR2004 - hardly replaced
+    middle = np.median(difference[known > 0], axis=0)
+    apart = np.abs(difference - middle).max(axis=2) / _OTHER_THINGS
+    known = (known * np.exp(-(apart**2))).astype(np.float32)
+    spread = np.broadcast_to(middle, difference.shape).astype(np.float32)
+    for reach in _LIGHT_PX[::-1]:
         weights = cv2.GaussianBlur(known, (0, 0), reach)
         values = cv2.GaussianBlur(difference * known[..., None], (0, 0), reach)
-        share = (1 - certain) * np.clip(8 * weights, 0, 1)
-        spread += share[..., None] * values / np.maximum(weights, 1e-4)[..., None]
-        certain += share
-    return cv2.GaussianBlur(spread, (0, 0), 2.0)
+        share = np.clip(8 * weights, 0, 1)[..., None]
+        spread += share * (values / np.maximum(weights, 1e-4)[..., None] - spread)
+    return np.asarray(cv2.GaussianBlur(spread, (0, 0), 2.0), np.float32)
 
 
 def _face() -> Float:

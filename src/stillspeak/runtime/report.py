@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stillspeak.runtime.cast import Appearance, Cast
 
-DUBBED, NOT_SEEN, ENDED = "", "not found from the front", "silent, for the speech has ended"
+DUBBED, NOT_SEEN, ENDED = "", "hidden or not seen from the front", "silent, for the speech has ended"
 
 
 @dataclass

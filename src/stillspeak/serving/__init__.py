@@ -3,6 +3,7 @@
 The application:
 
 - ``server.py`` builds the FastAPI application.
+- ``dub_routes.py`` lets films say something else, over HTTP.
 - ``film_routes.py`` adds the routes of videos.
 - ``talk_routes.py`` adds the routes of live talks, ``WS /talk`` and ``POST /offer``.
 - ``reference.py`` makes ``/docs``.

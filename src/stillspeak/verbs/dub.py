@@ -1,6 +1,7 @@
 """Defines the verb that dubs films: dub."""
 
 import argparse
+from typing import Any
 
 from stillspeak.verbs import Verbs, add_model, verb
 from stillspeak.verbs.film import add_marks, by_face, signature_of
@@ -63,7 +64,7 @@ def _dub(arguments: argparse.Namespace) -> None:
         raise OutputError("dub takes FILM and SPEECH, or FILM and --speech N:FILE for each person who talks.")
     speech = by_face(arguments.voices) if arguments.voices else arguments.speech
     names = "face", "extend", "seed", "mouth", "keep_sound", "label"
-    how = {name: getattr(arguments, name) for name in names} | {"signature": signature_of(arguments)}
+    how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": signature_of(arguments)}
     report = run_dub(DubJob(arguments.film, speech, arguments.output, **how), lambda: load(arguments.model))
     for sentence in report.sentences():
         print(sentence)
