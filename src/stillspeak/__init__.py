@@ -7,9 +7,13 @@
 The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vougioukas, Petridis, Pantic 2018).
 
 - ``animate.py`` makes a photo speak: it is the product on one page.
+- ``dub.py`` lets a person of a film say something else: it is the same page for films.
 - ``cli.py`` is the command line.
 - ``__main__.py`` starts the command line for ``python -m stillspeak``.
 - ``jobs.py`` makes one video as the command line asks for it.
+- ``dub_jobs.py`` dubs one film as the command line asks for it.
+- ``fill.py`` draws the frames that a recording lost: it is the same page for gaps.
+- ``fill_jobs.py`` repairs one recording as the command line asks for it.
 - ``batch.py`` makes a list of videos.
 - ``job_list.py`` reads such a list as people and spreadsheets write it.
 - ``config.py`` holds every number of the method.

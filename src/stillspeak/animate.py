@@ -20,22 +20,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stillspeak.dub import Dub
 from stillspeak.errors import MediaError, StillspeakWarning
+from stillspeak.fill import Fill, look_for_gaps
 from stillspeak.media.audio import Sound, read_audio, sane
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
+from stillspeak.media.film import open_film
+from stillspeak.media.gaps import read_gaps
 from stillspeak.media.kinds import require_order
 from stillspeak.media.loudness import Loudness, LoudnessState
 from stillspeak.media.windows import WindowState
 from stillspeak.media.writer import VideoWriter
+from stillspeak.runtime.cast import look_through
 from stillspeak.runtime.ease import eased
 from stillspeak.runtime.engine import Engine, Layers, Memory, find_model
 from stillspeak.runtime.motion import moves_mouth
+from stillspeak.runtime.rates import at_rate
 from stillspeak.runtime.scene import Photo, Scene, open_scene
 from stillspeak.runtime.voices import Speech, Voices, require_kind
 
 Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # the model draws at most so many frames at once, so that memory stays constant at full speed
-_ROUNDING_SECONDS = 1e-3  # ours: sound shorter than this adds no frame
 _STILL = "The model {} hardly moves a mouth: it was exported before it had learnt to; train on and export again."
 _EASE_SECONDS = 0.2  # ours: in this time a face moves from its look in the photo to its first words
 
@@ -181,6 +186,44 @@ class Animator:
             yield from scene.film([layers for _, layers in steps], crop)
         yield from scene.film([self.finish(talk)[1] for talk in talks], crop)
 
+    def dub(
+        self,
+        film: str | Path,
+        speech: Speech | Mapping[int, Speech],
+        *,
+        seed: int = 0,
+        face: str | int = "largest",
+        extend: str = "hold",
+        mouth: float = 1.0,
+        tell: Callable[[int], None] | None = None,
+    ) -> Dub:
+        """Lets a person of a film say something else. ``Dub`` says what the arguments are, and saves the new film.
+
+        ``tell`` is called with the number of frames that were looked at. Raises MediaError, FaceError, SpeechError or ModelError.
+        """
+        _require_seed(seed)
+        self.engine.require_mouth(mouth)
+        return Dub(self.engine, look_through(open_film(film), tell), speech, face, extend, seed, mouth)
+
+    def fill(
+        self,
+        film: str | Path,
+        gaps: str | None = None,
+        *,
+        seed: int = 0,
+        mouth: float = 1.0,
+        tell: Callable[[int], None] | None = None,
+    ) -> Fill:
+        """Repairs a recording in which frames are missing, frozen or black. ``Fill`` makes its frames, and saves it.
+
+        ``gaps`` lists what to draw, such as ``1.2-1.8,4-5`` in seconds; by default gaps are searched. ``tell`` is called with the
+        number of frames that were looked at. Raises MediaError, FaceError, SpeechError or ModelError.
+        """
+        _require_seed(seed)
+        self.engine.require_mouth(mouth)
+        listed = None if gaps is None else read_gaps(gaps)
+        return Fill(self.engine, look_for_gaps(open_film(film), listed, tell), seed, mouth)
+
     def begin(self, photo: Photo, *, seed: int = 0, face: str | int = "largest", mouth: float = 1.0) -> Talk:
         """Finds the face of a photo and encodes it, for a live talk. Raises MediaError, FaceError, or ModelError."""
         self.engine.require_mouth(mouth)
@@ -265,29 +308,6 @@ class Animator:
 def _require_seed(seed: int) -> None:
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise MediaError(f"The seed must be a whole number from 0, not {seed}.")
-
-
-def at_rate(
-    frames: Iterator[Frames], from_fps: float | Fraction, to_fps: float | Fraction, seconds: Callable[[], float]
-) -> Iterator[Frames]:
-    """Changes the frame rate: output frame k, shown at k / to_fps, is the input frame of that moment.
-
-    ``seconds`` returns how much sound there is so far, which is always a frame more than the frames drawn. The last frame may
-    outlast the sound a little: otherwise, at one frame a second, half a word would be lost.
-    """
-    if from_fps == to_fps:
-        yield from frames
-        return
-    ratio = Fraction(from_fps).limit_denominator(1001) / Fraction(to_fps).limit_denominator(1001)
-    shown = 0
-    current: Frames | None = None
-    for index, current in enumerate(frames):
-        while int(shown * ratio) == index and shown < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
-            yield current
-            shown += 1
-    while current is not None and shown < (seconds() - _ROUNDING_SECONDS) * float(to_fps):
-        yield current  # less than one input frame is missing at the end
-        shown += 1
 
 
 def load(model: str | Path = "default", *, threads: int = 0) -> Animator:

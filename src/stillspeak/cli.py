@@ -17,7 +17,7 @@ from stillspeak.errors import StillspeakError
 from stillspeak.installation import extra_command
 from stillspeak.media.provenance import package_version
 from stillspeak.streams import give_up, steady_streams
-from stillspeak.verbs import film, judging, learning, spoken_warnings, study
+from stillspeak.verbs import dub, fill, film, judging, learning, spoken_warnings, study
 
 _OPTION = re.compile(r"-\w|--[\w-]+")  # a file is hardly ever called like this, for its name has a suffix
 _LONGEST_NAME = 4096
@@ -85,7 +85,11 @@ def _known(arguments: Sequence[str] | None) -> argparse.Namespace:
         sys.stdout.flush()  # argparse has printed the help
         raise
     if rest and known.verb not in ("train", "ablate"):
-        output = "; the output is given as -o OUTPUT" if known.verb == "animate" and not rest[0].startswith("-") else ""
+        output = (
+            "; the output is given as -o OUTPUT"
+            if known.verb in ("animate", "dub", "fill") and not rest[0].startswith("-")
+            else ""
+        )
         parser.error(f"unknown arguments: {' '.join(rest)}{output}")
     known.overrides = rest
     return known
@@ -128,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stillspeak {package_version()}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for room in (film, learning, judging, study):
+    for room in (film, dub, fill, learning, judging, study):
         room.add(verbs)
     return parser
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from stillspeak.animate import Animator
 from stillspeak.errors import MediaError, OutputError
 from stillspeak.media.audio import open_sound, sound_seconds
+from stillspeak.media.film import frame_at
 from stillspeak.media.images import read_alpha, read_image
 from stillspeak.media.kinds import require_order, require_picture, require_sound
 from stillspeak.media.label import labelled
@@ -42,6 +43,7 @@ class Job:
         output: the name of the file to write, of a kind that ``open_writer`` knows.
         face, seed, fps, crop, scale, mouth: the arguments of ``Animator.frames``.
         teeth: the photo that ``Animator.frames`` takes the teeth from: the name of a file, ``-``, or None.
+        frame: the second at which the photo is taken from ``photo``, which is a film then; None if it is a picture.
         label: whether every frame shows the words "AI-generated".
         signature: the key that signs the file (C2PA); None for no signature.
     """
@@ -57,6 +59,7 @@ class Job:
     label: bool = False
     mouth: float = 1.0
     teeth: str | None = None
+    frame: float | None = None
     signature: Signature | None = None
 
 
@@ -77,7 +80,7 @@ def run_job(
     rate = _checked_rate(job)
     with _files(job) as (photos, speeches):
         image, teeth = _readable_photos(job, photos, speeches.values())
-        alpha = None if job.crop else read_alpha(photos[0])
+        alpha = None if job.crop or job.frame is not None else read_alpha(photos[0])
         animator = load()
         fps = rate or Fraction(animator.fps)
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
@@ -127,9 +130,12 @@ def _readable_photos(
     for path in speeches:
         require_order(photos[0], path)
         require_sound(path)
-    for path in photos:
+    for path in photos[job.frame is not None :]:
         require_picture(path)
-    image = read_image(photos[0], opaque=job.crop or not keeps_alpha(job.output))
+    if job.frame is None:
+        image = read_image(photos[0], opaque=job.crop or not keeps_alpha(job.output))
+    else:
+        image = frame_at(photos[0], job.frame)
     teeth = read_image(photos[1]) if len(photos) > 1 else None
     for path in speeches:
         open_sound(path)

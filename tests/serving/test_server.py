@@ -241,6 +241,58 @@ def test_half_a_sample_or_other_text_ends_the_talk_with_a_sentence(client: TestC
             assert said in json.loads(socket.receive_text())["error"]
 
 
+def test_a_talk_goes_on_from_the_newest_picture_and_begins_with_the_picture_itself(
+    animator: Animator, astronaut: np.ndarray
+):
+    darker = (astronaut * 0.6).astype(np.uint8)
+    session = Session(animator, Hello(side=512), astronaut)
+    sound = tone(2.0).samples
+    session.hear(sound[:16_000])
+    session.show(session.look(darker))
+    made = [one.picture.astype(float) for one in session.hear(sound[16_000:])]
+    mean = [float(picture.mean()) for picture in made]
+    assert mean[0] > mean[1] > mean[2] > mean[3]  # the picture before it melts away
+    assert mean[3] == pytest.approx(float(darker.mean()), abs=1)
+    often = Session(animator, Hello(side=512), astronaut)
+    often.show(often.look(darker))
+    assert np.abs(often.hear(sound[:16_000])[0].picture.astype(int) - darker).max() <= 2
+
+
+def test_pictures_come_between_sound_and_one_that_cannot_be_used_changes_nothing(
+    client: TestClient, face: bytes, astronaut: np.ndarray
+):
+    def file(pixels: np.ndarray) -> bytes:
+        kept = io.BytesIO()
+        Image.fromarray(pixels).save(kept, "jpeg")
+        return kept.getvalue()
+
+    wrong = [
+        (b"no picture", "picture"),
+        (file(np.zeros((512, 512, 3), np.uint8)), "face"),
+        (file(astronaut[:200]), "shape"),
+    ]
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, samples="f32", idle=False, side=512)
+        for data, said in [*wrong, (file(astronaut), "")]:
+            socket.send_text('{"picture": true}')
+            socket.send_bytes(data)
+            answer = json.loads(socket.receive_text())
+            assert answer["picture"] is not bool(said)
+            assert said in answer.get("note", "")
+        socket.send_bytes(tone(1.0).samples.tobytes())
+        socket.send_text('{"end": true}')
+        frames, end = rest(socket)
+        assert end["frames"] == len(frames) == 25
+
+
+def test_a_text_where_a_picture_is_due_ends_the_talk(client: TestClient, face: bytes):
+    with client.websocket_connect("/talk") as socket:
+        greet(socket, face, side=128, idle=False)
+        socket.send_text('{"picture": true}')
+        socket.send_text('{"end": true}')
+        assert "binary message" in json.loads(socket.receive_text())["error"]
+
+
 def test_a_talk_that_stays_silent_is_ended(client: TestClient, face: bytes):
     with client.websocket_connect("/talk") as socket:
         greet(socket, face, side=64, idle=False)

@@ -11,10 +11,12 @@ Sound:
 Videos:
 
 - ``video.py`` reads a video as frames at an exact rate.
+- ``film.py`` reads a film at its own times, to change some of its pixels.
 - ``shown.py`` turns a decoded frame into what players show.
 - ``streams.py`` chooses the picture and the sound that players would show and play.
 - ``timeline.py`` puts the time stamps of picture and sound on one clock.
 - ``writer.py`` writes frames and sound as mp4, mov, mkv or webm.
+- ``film_writer.py`` writes a film that was changed in places, and leaves the rest as it was stored.
 - ``pictures.py`` writes frames as PNG files or as raw bytes to a pipe.
 - ``gif.py`` writes frames as an animated GIF.
 - ``soundtrack.py`` writes the user's own sound into a video, in time.
@@ -23,6 +25,9 @@ Videos:
 Photos and faces:
 
 - ``faces.py`` finds faces and cuts aligned crops; it also holds the crop's geometry.
+- ``gaps.py`` finds frames that are missing, frozen or black.
+- ``track.py`` follows faces through a film.
+- ``people.py`` tells people apart by their faces.
 - ``portrait.py`` says whether a photo can be made to talk, and numbers its faces.
 - ``covers.py`` says whether something covers the mouth of a face.
 - ``mouths.py`` cuts the mouth's window out of aligned crops.

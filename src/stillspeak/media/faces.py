@@ -83,7 +83,7 @@ def find_faces(image: Image, longest_px: int = LONGEST_LOOK_PX) -> list[Face]:
         return []
     best, beyond = list[Face](), 0
     for side in (size for size in _DETECTION_SIDES_PX if size <= longest_px):
-        faces = _faces_at(image, side / max(image.shape[:2]))
+        faces = faces_at(image, side / max(image.shape[:2]))
         if faces and (not best or faces[0].confidence > best[0].confidence):
             best = faces
         if best and best[0].confidence >= _CLEAR:
@@ -101,7 +101,7 @@ def every_face(image: Image) -> list[Face]:
         return []
     longest = max(image.shape[:2])
     larger = (side for side in _DETECTION_SIDES_PX if side > max(longest, _ENLARGED_PX - 1))
-    more = _faces_at(image, next(larger, LONGEST_LOOK_PX) / longest)
+    more = faces_at(image, next(larger, LONGEST_LOOK_PX) / longest)
     found += [face for face in more if not any(_overlap(face.box, other.box) for other in found)]
     return sorted(found, key=lambda face: face.rank, reverse=True)
 
@@ -116,8 +116,8 @@ def _overlap(box: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
     return holds(box, other) or holds(other, box)
 
 
-def _faces_at(image: Image, scale: float) -> list[Face]:
-    """Finds faces in a picture resized by ``scale``; returns them in pixels of the picture itself, best first."""
+def faces_at(image: Image, scale: float) -> list[Face]:
+    """Finds faces in a picture at one size, resized by ``scale``; returns them in pixels of the picture itself, best first."""
     small = resized(image, scale)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)  # as good as colour, a quarter quicker
     rectangles, scores, _ = _detector().run(grey, 0, 0.0)

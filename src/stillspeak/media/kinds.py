@@ -58,7 +58,7 @@ def require_picture(path: str | Path) -> None:
     """Raises MediaError if a file is known to be something else than a picture; the sentence says what it is."""
     kind = kind_of(path)
     if kind not in (PICTURE, OTHER):
-        frame = "; save a frame of it as a picture" if kind == VIDEO else ""
+        frame = "; `stillspeak dub` takes a film, and --frame SECONDS takes a still from it" if kind == VIDEO else ""
         raise MediaError(f"{path} is {kind} and not a picture{frame}.")
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+EDITED_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # names the box of an ISO media file, XMP part 3
 _XMP_KEYWORD = b"XML:com.adobe.xmp"  # names the PNG chunk, XMP part 3
 _XMP_JPEG = b"http://ns.adobe.com/xap/1.0/\0"  # begins the JPEG segment, XMP part 3
@@ -32,29 +33,29 @@ def software() -> str:
     return f"stillspeak {package_version()}"
 
 
-def statement() -> dict[str, str | bool]:
-    """Returns what an output says of itself, as JSON fields."""
-    return {"digitalSourceType": DIGITAL_SOURCE_TYPE, "software": software(), "synthetic": True}
+def statement(kind: str = DIGITAL_SOURCE_TYPE) -> dict[str, str | bool]:
+    """Returns what an output says of itself, as JSON fields; ``kind`` is its digital source type."""
+    return {"digitalSourceType": kind, "software": software(), "synthetic": True}
 
 
-def container_metadata() -> dict[str, str]:
+def container_metadata(kind: str = DIGITAL_SOURCE_TYPE) -> dict[str, str]:
     """Returns tags for a media container: the IPTC digital source type, and ``statement`` as JSON in the comment."""
-    return {"comment": json.dumps(statement()), "encoder": software(), "DigitalSourceType": DIGITAL_SOURCE_TYPE}
+    return {"comment": json.dumps(statement(kind)), "encoder": software(), "DigitalSourceType": kind}
 
 
-def xmp() -> bytes:
-    """Returns the XMP packet of an output."""
+def xmp(kind: str = DIGITAL_SOURCE_TYPE) -> bytes:
+    """Returns the XMP packet of an output of a digital source type."""
     return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
  rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- xmp:CreatorTool="{software()}" Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta>
+ xmp:CreatorTool="{software()}" Iptc4xmpExt:DigitalSourceType="{kind}"/></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>""".encode()
 
 
-def mark_file(path: Path) -> None:
+def mark_file(path: Path, kind: str = DIGITAL_SOURCE_TYPE) -> None:
     """Adds the XMP packet to a finished mp4 or mov; other containers have only their tags."""
     if path.suffix.lower() in _ISO_SUFFIXES:
-        packet = xmp()
+        packet = xmp(kind)
         with path.open("ab") as file:
             file.write(struct.pack(">I4s", 24 + len(packet), b"uuid") + _XMP_UUID + packet)
 

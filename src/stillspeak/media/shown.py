@@ -37,7 +37,7 @@ class Screen:
         except av.error.FFmpegError:  # the rule of the colours is unknown, so it takes the usual one, as players do
             frame.colorspace = Colorspace.ITU601
             rgb = self._rgb(frame, width, height)
-        picture = turned(np.asarray(rgb.to_ndarray(), np.uint8), _display_matrix(frame))
+        picture = turned(np.asarray(rgb.to_ndarray(), np.uint8), display_matrix(frame))
         self._size = self._size or picture.shape[:2]
         return picture if picture.shape[:2] == self._size else _between_bars(picture, *self._size)
 
@@ -80,7 +80,8 @@ def turned(picture: Picture, matrix: NDArray[np.int32] | None) -> Picture:
     return np.ascontiguousarray(picture)
 
 
-def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    """Returns how a frame is turned and mirrored when it is shown, ``(3, 3)``; None if it is shown as it is stored."""
     try:
         data = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item] - any type of side data is a key
     except KeyError:

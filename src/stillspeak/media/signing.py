@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from stillspeak.errors import OutputError
-from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, package_version
+from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, EDITED_SOURCE_TYPE, package_version
 from stillspeak.temporary import temporary_folder
 from stillspeak.whole import discard, publish
 
@@ -45,13 +45,19 @@ class Signature:
             (folder / "trial.png").write_bytes(png.tobytes())
             self.sign(folder / "trial.png")
 
-    def sign(self, path: Path) -> None:
-        """Puts a manifest into a finished file. Raises OutputError if that fails."""
+    def sign(self, path: Path, edited: Path | None = None) -> None:
+        """Puts a manifest into a finished file. Raises OutputError if that fails.
+
+        ``edited`` is the file that was edited to make it; the manifest names that file. Without it, the file was created.
+        """
         import c2pa
 
         signed = path.with_name(f".signed.{path.name}")
         try:
-            c2pa.Builder(json.dumps(_manifest())).sign_file(path, signed, self._signer())
+            builder = c2pa.Builder(json.dumps(_manifest(edited is not None)))
+            if edited is not None:
+                _add_ingredient(builder, edited)
+            builder.sign_file(path, signed, self._signer())
             publish(signed, path)
         except c2pa.C2paError as error:
             said = f"{path.name} could not be signed with {self.key} and {self.certificates}"
@@ -89,11 +95,22 @@ def _algorithm(key: bytes) -> bytes:
     raise ValueError("the key is neither EC, Ed25519 nor RSA.")
 
 
-def _manifest() -> dict[str, object]:
+def _manifest(edited: bool) -> dict[str, object]:
     software = {"name": "stillspeak", "version": package_version()}
-    created = {"action": "c2pa.created", "digitalSourceType": DIGITAL_SOURCE_TYPE, "softwareAgent": software}
-    actions = {"label": "c2pa.actions.v2", "data": {"actions": [created]}}
+    kind = EDITED_SOURCE_TYPE if edited else DIGITAL_SOURCE_TYPE
+    done = {"action": "c2pa.edited" if edited else "c2pa.created", "digitalSourceType": kind, "softwareAgent": software}
+    actions = {"label": "c2pa.actions.v2", "data": {"actions": [done]}}
     return {"claim_generator_info": [software], "assertions": [actions]}
+
+
+def _add_ingredient(builder: "c2pa.Builder", edited: Path) -> None:
+    """Names the file that was edited, with a digest of it and its own manifest if it has one."""
+    import c2pa
+
+    builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+    with edited.open("rb") as file:
+        kind = edited.suffix.lower().lstrip(".") or "mp4"
+        builder.add_ingredient(json.dumps({"title": edited.name, "relationship": "parentOf"}), kind, file)
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stillspeak.media.audio import Sound, SoundStream, open_sound
 from stillspeak.media.copied import CopiedTrack, kept_from
 
-Heard = Sound | Path | list[Path]  # samples, a file, or several files that are heard at once
+Heard = Sound | Path | list[Path] | SoundStream  # samples, a file, several files that are heard at once, or blocks
 _AAC_RATES_HZ = (32000, 44100, 48000)  # at lower rates an AAC frame is longer than a video frame
 _OPUS_RATE_HZ = 48000
 _BLOCK = 1024  # so many samples are encoded at once: an AAC frame
@@ -120,14 +120,30 @@ def open_track(
     return EncodedTrack(container, codec, _stream_of(sound), fps)
 
 
+def mixed(sounds: list[tuple[Sound | Path, float]]) -> SoundStream:
+    """Returns the sum of several sounds, each multiplied by a gain, in constant memory; no sample is beyond 1.
+
+    Raises:
+        MediaError: if a file is missing, unreadable or holds no sound.
+    """
+    streams = [(_stream_of(sound), gain) for sound, gain in sounds]
+    rate_hz = max(stream.rate_hz for stream, _ in streams)
+    voices = [_louder(stream.at(rate_hz).mono(), gain) for stream, gain in streams]
+    return SoundStream(_mixed(voices, _BLOCK), rate_hz, 1)
+
+
+def _louder(blocks: Iterator[NDArray[np.float32]], gain: float) -> Iterator[NDArray[np.float32]]:
+    return (block * np.float32(gain) for block in blocks)
+
+
 def _stream_of(sound: Heard) -> SoundStream:
+    if isinstance(sound, SoundStream):
+        return sound
     if isinstance(sound, Sound):
         return SoundStream(iter([sound.samples[None]]), sound.rate_hz, 1)
     if isinstance(sound, Path):
         return open_sound(sound)
-    streams = [open_sound(path) for path in sound]
-    rate_hz = max(stream.rate_hz for stream in streams)
-    return SoundStream(_mixed([stream.at(rate_hz).mono() for stream in streams], _BLOCK), rate_hz, 1)
+    return mixed([(path, 1.0) for path in sound])
 
 
 def _mixed(voices: list[Iterator[NDArray[np.float32]]], size: int) -> Iterator[NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Self
 
 import av
 import av.error
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from stillspeak.cores import usable_cores
 from stillspeak.errors import OutputError
-from stillspeak.media.provenance import container_metadata, mark_file
+from stillspeak.media.provenance import DIGITAL_SOURCE_TYPE, container_metadata, mark_file
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard, Track, open_track
 from stillspeak.whole import discard, part_file, publish
@@ -32,7 +33,7 @@ _WAITING, _WAITING_BYTES = 16, 100_000_000  # frames that may wait to be encoded
 _LOOKAHEAD = 40, 8  # frames that H.264 looks ahead, and in pictures larger than HD, where each takes much memory
 _FULL_HD_PX = 1920 * 1088
 _MOST_ENCODER_THREADS = 16  # ours: each holds frames of its own
-_LEFT = (
+CHROMA_FILTER = (
     np.array([[1, 2, 1], [1, 2, 1]]) / 8
 )  # colour lies between two rows, on the left of two columns: H.264, figure E-1
 _KR_KB_601, _KR_KB_709 = (0.299, 0.114), (0.2126, 0.0722)
@@ -80,6 +81,9 @@ class VideoWriter:
         OutputError: if the folder is missing or cannot be written, or the suffix is unknown.
     """
 
+    _source_type = DIGITAL_SOURCE_TYPE
+    _edited: Path | None = None  # the file that was edited to make this one
+
     def __init__(
         self,
         path: str | Path,
@@ -112,7 +116,7 @@ class VideoWriter:
         self._failed = False
         self._process = os.getpid()
 
-    def __enter__(self) -> "VideoWriter":
+    def __enter__(self) -> Self:
         return self
 
     def write(self, frame: NDArray[np.uint8]) -> None:
@@ -158,12 +162,12 @@ class VideoWriter:
             self._waiting.popleft().result()
         self._container.mux(self._video.encode(None))
         if self._track is not None:
-            self._track.finish(float(self.frames / self.fps))
+            self._track.finish(self._end_seconds(self.frames - 1))
         self._close()
         if self._synthetic:
-            mark_file(self._part)
+            mark_file(self._part, self._source_type)
         if self.signature is not None:
-            self.signature.sign(self._part)
+            self.signature.sign(self._part, self._edited)
 
     def _unwritten(self, failure: Exception) -> OutputError:
         return OutputError(f"{self.path} could not be written: {getattr(failure, 'strerror', None) or failure}.")
@@ -174,14 +178,18 @@ class VideoWriter:
         picture = self._picture(frame, number)
         self._container.mux(self._video.encode(picture))
         if self._track is not None:
-            self._track.write_until(float((number + 1) / self.fps))
+            self._track.write_until(self._end_seconds(number))
+
+    def _end_seconds(self, number: int) -> float:
+        """Returns when a frame has been shown."""
+        return float((number + 1) / self.fps)
 
     def _picture(self, frame: NDArray[np.uint8], number: int) -> av.VideoFrame:
         """Returns a frame as the encoder takes it, with even sides and the colours that the file names."""
         assert self._video is not None
         height, width = self._video.height, self._video.width
-        alpha = None if self.alpha is None else _even(self.alpha, height, width)
-        picture = to_yuv(_even(frame, height, width), self.pixel_format, height * width >= _LARGE_PX, alpha)
+        alpha = None if self.alpha is None else even_sided(self.alpha, height, width)
+        picture = to_yuv(even_sided(frame, height, width), self.pixel_format, height * width >= _LARGE_PX, alpha)
         picture.pts, picture.time_base = number, 1 / self.fps
         return picture
 
@@ -197,7 +205,7 @@ class VideoWriter:
         container = av.open(str(self._part), "w", format=kind.format, options=kind.options)
         self._container = container
         if self._synthetic:
-            container.metadata.update(container_metadata())
+            container.metadata.update(container_metadata(self._source_type))
         video = container.add_stream(kind.video, rate=self.fps, options=self._options(height * width))
         video.height, video.width = (
             height + height % 2,
@@ -205,14 +213,16 @@ class VideoWriter:
         )  # two pixels share a colour, so sides are even
         video.pix_fmt = self.pixel_format
         video.time_base = video.codec_context.time_base = 1 / self.fps
-        said = _BT709 if height * width >= _LARGE_PX else _BT601
-        context = video.codec_context
-        context.color_primaries = context.color_trc = context.colorspace = said
-        context.color_range = ColorRange.MPEG
+        self._tag(video.codec_context, height * width >= _LARGE_PX)
         self._video = video
         if self.sound is not None:
             self._track = open_track(container, self.sound, kind.audio, kind.copied, self.fps)
         container.start_encoding()
+
+    def _tag(self, context: Any, large: bool) -> None:
+        """Says in the file what its colours mean."""
+        context.color_primaries = context.color_trc = context.colorspace = _BT709 if large else _BT601
+        context.color_range = ColorRange.MPEG
 
     def _options(self, pixels: int) -> dict[str, str]:
         if self._kind.video == "libvpx-vp9":
@@ -247,9 +257,9 @@ def to_yuv(
         large: whether to use BT.709, as high definition does, instead of BT.601.
         alpha: the opacity, uint8 ``(height, width)``; None if there is none.
     """
-    luma, blue, red = cv2.split(cv2.transform(frame, _to_yuv_matrix(*(_KR_KB_709 if large else _KR_KB_601))))
+    luma, blue, red = cv2.split(cv2.transform(frame, to_yuv_matrix(*(_KR_KB_709 if large else _KR_KB_601))))
     if pixel_format != "yuv444p":
-        blue, red = (cv2.filter2D(plane, -1, _LEFT, anchor=(1, 0))[::2, ::2] for plane in (blue, red))
+        blue, red = (cv2.filter2D(plane, -1, CHROMA_FILTER, anchor=(1, 0))[::2, ::2] for plane in (blue, red))
     picture = av.VideoFrame(frame.shape[1], frame.shape[0], pixel_format)
     for plane, values in zip(picture.planes, [luma, blue, red, *([] if alpha is None else [alpha])], strict=True):
         rows = np.asarray(memoryview(plane)).reshape(plane.height, plane.line_size)
@@ -257,14 +267,14 @@ def to_yuv(
     return picture
 
 
-def _to_yuv_matrix(red: float, blue: float) -> NDArray[np.float64]:
+def to_yuv_matrix(red: float, blue: float) -> NDArray[np.float64]:
     """Returns the 3 x 4 matrix from RGB to YCbCr of limited range (BT.601, BT.709), by the shares of red and blue in luma."""
     luma = np.array([red, 1 - red - blue, blue])
     to_blue, to_red = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue)), (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
     return np.column_stack([np.stack([luma * 219, to_blue * 224, to_red * 224]) / 255, [16, 128, 128]])
 
 
-def _even(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def even_sided(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Repeats the last row or column of a picture if a side is odd."""
     if picture.shape[:2] == (height, width):
         return picture

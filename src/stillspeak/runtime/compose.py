@@ -33,12 +33,15 @@ class Composer:
         photo: RGB, uint8 ``(height, width, 3)``; it is not changed.
         matrix: the ``similarity`` that takes the photo to the aligned crop.
         smile: the smile whose upper teeth are shown where the mouth opens; without one the model paints the teeth.
+        weight: how much of the model's changes reaches the photo, ``(128, 96)``; by default that of ``outline_weight``.
     """
 
-    def __init__(self, photo: Image, matrix: NDArray[np.float64], smile: Smile | None = None) -> None:
+    def __init__(
+        self, photo: Image, matrix: NDArray[np.float64], smile: Smile | None = None, weight: Float | None = None
+    ) -> None:
         self.photo = photo
         self.still = align(photo, matrix)
-        self.weight = outline_weight()
+        self.weight = outline_weight() if weight is None else weight
         self._grey = is_grey(self.still)
         left, top, right, bottom = _reach(photo, matrix)
         self.place = slice(top, bottom), slice(left, right)

@@ -85,6 +85,10 @@ class Layers(NamedTuple):
     mouth_paint: NDArray[np.uint8] | None = None
     mouth_mask: Float | None = None
 
+    def part(self, index: int) -> "Layers":
+        """Returns one frame."""
+        return Layers(*(None if field is None else field[index : index + 1] for field in self))  # type: ignore[arg-type]
+
     @classmethod
     def painted(cls, frames: NDArray[np.uint8]) -> "Layers":
         """Returns the layers of frames in which every pixel is painted."""
@@ -193,6 +197,13 @@ class Engine:
         fixed = {**identity, MOUTH_GAIN: np.array([mouth], np.float32)}
         made, memory = self._draw(self._layers, fixed, windows, noise, memory)
         return Layers(*made) if len(made) > 1 else Layers.painted(made[0]), memory
+
+    def listen(self, identity: dict[str, Float], windows: Float, noise: Float, memory: Memory) -> Memory:
+        """Returns the memory after some windows, ``(n, samples)``, and draws nothing. Any ``identity`` will do."""
+        inputs = {**identity, MOUTH_GAIN: np.ones(1, np.float32), "windows": windows, "noise": noise}
+        inputs |= {"context_state": memory.context, "noise_state": memory.noise, "draw": np.zeros(0, np.int64)}
+        wanted = {name: value for name, value in inputs.items() if name in self._step_wants}
+        return Memory(*self._step.run(["context_out", "noise_out"], wanted))
 
     def _draw(
         self, names: tuple[str, ...], fixed: dict[str, Float], windows: Float, noise: Float, memory: Memory

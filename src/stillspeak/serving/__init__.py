@@ -3,6 +3,7 @@
 The application:
 
 - ``server.py`` builds the FastAPI application.
+- ``dub_routes.py`` lets films say something else, over HTTP.
 - ``film_routes.py`` adds the routes of videos.
 - ``talk_routes.py`` adds the routes of live talks, ``WS /talk`` and ``POST /offer``.
 - ``reference.py`` makes ``/docs``.
@@ -14,6 +15,7 @@ Live talks:
 
 - ``talk.py`` handles one connection of ``WS /talk``.
 - ``session.py`` turns sound into pictures, without any network.
+- ``newest.py`` looks at the pictures that a client sends during a talk.
 - ``protocol.py`` defines the messages.
 - ``webrtc.py`` carries the same talk over WebRTC.
 - ``ice.py`` reads the addresses of STUN and TURN servers.

@@ -31,9 +31,9 @@ _ASK_SECONDS = 0.3  # the server looks so often whether a client has left, and t
 _ALIVE_SECONDS = 15.0  # after so long without news, a comment shows that the connection lives
 _MOST_TOLD = 200  # so many clients may follow videos at once, for connections that stay silent crowd others out
 _RETRY_SECONDS = 2  # a client asks again for an unfinished video after so long
-_NAME = "^[A-Za-z0-9_-]{1,64}$"
+NAME = "^[A-Za-z0-9_-]{1,64}$"
 _WAIT = re.compile(r"wait\s*=\s*(\d{1,9})")
-_JobName = Annotated[str, PathField(pattern=_NAME, description="the video's name")]
+_JobName = Annotated[str, PathField(pattern=NAME, description="the video's name")]
 _NOTES = "X-Stillspeak-Notes"
 _MOST_NOTES = 2000  # characters: a proxy refuses an answer whose headers take more than some 4000
 _PRIVATE = {"Cache-Control": "private, no-store"}
@@ -50,7 +50,7 @@ class Standing(BaseModel):
 
 
 _ABOUT_NOTES = "What a user should hear of the photo: a JSON list of sentences, in ASCII. Absent if all is well."
-_VIDEO: dict[int | str, dict[str, Any]] = {
+VIDEO: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"video/mp4": {}},
         "description": "The video.",
@@ -76,7 +76,7 @@ def add_films(app: FastAPI, service: Service) -> None:
 def _add_making(app: FastAPI, service: Service) -> None:
     codes = 400, 401, 403, 404, 413, 422, 500, 503, 507
 
-    @app.post("/animate", response_class=FileResponse, responses={**_VIDEO, **refusals(*codes)})
+    @app.post("/animate", response_class=FileResponse, responses={**VIDEO, **refusals(*codes)})
     async def animate(
         request: Request,
         photo: Annotated[UploadFile, File(description="a picture with a face in it")],
@@ -88,7 +88,7 @@ def _add_making(app: FastAPI, service: Service) -> None:
         label: Annotated[bool, Form(description='"AI-generated" in a corner')] = False,
         mouth: Annotated[float, Form(ge=0, le=MOST_GAIN, description="how far it opens; 1 is as speech says")] = 1.0,
         teeth: Annotated[UploadFile | None, File(description="another photo of the person, with an open smile")] = None,
-        job: Annotated[str | None, Form(pattern=_NAME, description="a name to fetch the video by later")] = None,
+        job: Annotated[str | None, Form(pattern=NAME, description="a name to fetch the video by later")] = None,
         prefer: Annotated[str | None, Header(description="respond-async: answer at once; wait=N: in N s")] = None,
     ) -> Response:
         """Makes a video of the photo saying the speech.
@@ -105,10 +105,10 @@ def _add_making(app: FastAPI, service: Service) -> None:
         try:
             smile = None if teeth is None else str(film.teeth)
             asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label, mouth=mouth, teeth=smile)
-            seconds = await _started(service, film, photos, speech, asked)
+            seconds = await started(service, film, photos, speech, asked)
             short = seconds is not None and seconds <= service.settings.direct_seconds
-            await _until_over(request, film, _patience(request, short))
-            return _answer(request, film, service if job is None else None)
+            await until_over(request, film, patience(request, short))
+            return answer(request, film, service if job is None else None)
         except BaseException:
             if job is None or film.task is None:  # the client has no name for it, or it never began
                 await service.films.drop(film)
@@ -118,10 +118,10 @@ def _add_making(app: FastAPI, service: Service) -> None:
 def _add_fetching(app: FastAPI, service: Service) -> None:
     path, codes = "/animate/{job}", (401, 403, 404, 422)
 
-    @app.get(path, response_class=FileResponse, responses={**_VIDEO, **refusals(400, 500, 503, *codes)})
+    @app.get(path, response_class=FileResponse, responses={**VIDEO, **refusals(400, 500, 503, *codes)})
     async def fetch(request: Request, job: _JobName) -> Response:
         """Returns the video once it is made; until then how far it is; or, if it failed, what went wrong."""
-        return _answer(request, _known(service, job))
+        return answer(request, _known(service, job))
 
     @app.delete(path, status_code=204, responses=refusals(*codes))
     async def delete(job: _JobName) -> Response:
@@ -149,7 +149,7 @@ def _add_progress(app: FastAPI, service: Service) -> None:
         return StreamingResponse(_told(app, service, job), media_type="text/event-stream", headers=at_once)
 
 
-async def _started(
+async def started(
     service: Service, film: Film, photos: list[UploadFile], speech: UploadFile, asked: Job
 ) -> float | None:
     """Keeps the client's files, the photo first, and begins a film; returns the length of the speech, as its file says."""
@@ -158,7 +158,7 @@ async def _started(
         await _keep_photo(service, photos[0], film.folder / "photo", "The photo")
         for smile in photos[1:]:
             await _keep_photo(service, smile, film.teeth, "The photo for the teeth")
-        await service.begin(_keep, speech, film.folder / "speech")
+        await service.begin(keep, speech, film.folder / "speech")
         seconds = await speech_seconds(film.folder / "speech")
     except (MediaError, OSError) as error:
         if film.error is None and isinstance(error, MediaError):
@@ -171,7 +171,8 @@ async def _started(
     return seconds
 
 
-def _keep(upload: UploadFile, path: Path) -> None:
+def keep(upload: UploadFile, path: Path) -> None:
+    """Writes a client's file to a path."""
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file)
 
@@ -190,7 +191,7 @@ def _keep_picture(pixels: Image, path: Path) -> None:
     PIL.Image.fromarray(pixels).save(path, "PNG", compress_level=1)
 
 
-def _patience(request: Request, short: bool) -> float:
+def patience(request: Request, short: bool) -> float:
     """Returns how many seconds a client waits for the video itself (RFC 7240, ``Prefer``)."""
     preferred = ",".join(request.headers.getlist("prefer")).lower()
     parts = [part.strip() for part in re.split("[,;]", preferred)]
@@ -200,7 +201,7 @@ def _patience(request: Request, short: bool) -> float:
     return math.inf if short and "respond-async" not in parts else 0.0
 
 
-async def _until_over(request: Request, film: Film, seconds: float) -> None:
+async def until_over(request: Request, film: Film, seconds: float) -> None:
     """Waits until a film is made, at most for so long.
 
     Raises:
@@ -218,7 +219,7 @@ async def _until_over(request: Request, film: Film, seconds: float) -> None:
             raise HTTPException(499, "The client has gone.")
 
 
-def _answer(request: Request, film: Film, forgetting: Service | None = None) -> Response:
+def answer(request: Request, film: Film, forgetting: Service | None = None) -> Response:
     """Returns the film, or how far it is, or why it failed; ``forgetting`` forgets a film that has been sent."""
     if film.state == "done":
         sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)

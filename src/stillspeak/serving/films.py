@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from stillspeak.cores import usable_cores
+from stillspeak.dub_jobs import DubJob
 from stillspeak.errors import StillspeakError, TemporaryFolderError
 from stillspeak.jobs import Job
 from stillspeak.serving.counts import Counts
@@ -26,7 +27,7 @@ class Film:
 
     Attributes:
         name: the name by which clients ask for it.
-        folder: the folder that holds ``photo``, ``speech`` and perhaps ``teeth`` at first, and ``talk.mp4`` in the end.
+        folder: the folder that holds ``photo`` or ``film``, ``speech`` and perhaps ``teeth``, and in the end ``talk.mp4``.
         state: waiting, running, done or failed.
         done, total: how many frames are made, and how many there will be, if that is known.
         notes: sentences about the photo and the model that a user should read, such as how many faces there are.
@@ -105,7 +106,7 @@ class Films:
         film = self._films[name] = Film(name, folder)
         return film
 
-    def start(self, film: Film, job: Job) -> None:
+    def start(self, film: Film, job: Job | DubJob) -> None:
         """Makes a video that was begun, when its turn comes; its inputs lie in its folder."""
         film.task = asyncio.create_task(self._make(film, job))
 
@@ -122,7 +123,7 @@ class Films:
         film.over.set()
         self._forget(film)
 
-    async def _make(self, film: Film, job: Job) -> None:
+    async def _make(self, film: Film, job: Job | DubJob) -> None:
         seconds = self._settings.job_seconds
         try:
             async with self._places, asyncio.timeout(seconds):
@@ -139,7 +140,7 @@ class Films:
         finally:
             film.state = "done" if film.state == "done" else "failed"
             self._counts.videos.labels(film.state).inc()
-            for name in ("photo", "speech", "teeth"):
+            for name in ("photo", "film", "speech", "teeth"):
                 (film.folder / name).unlink(missing_ok=True)
             film.over.set()
             self._keep(film)
@@ -157,7 +158,7 @@ class Films:
             del self._films[film.name]
 
 
-async def make(job: Job, settings: Settings, film: Film) -> None:
+async def make(job: Job | DubJob, settings: Settings, film: Film) -> None:
     """Makes a video in a process of its own, and ends the process when it is cancelled.
 
     Raises:
@@ -172,7 +173,11 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
     assert process.stdout is not None
     try:
         threads = max(1, usable_cores() // settings.jobs)
-        process.stdin.write(json.dumps({"job": asdict(job), "model": settings.model, "threads": threads}).encode())
+        process.stdin.write(
+            json.dumps(
+                {"kind": type(job).__name__, "job": asdict(job), "model": settings.model, "threads": threads}
+            ).encode()
+        )
         process.stdin.close()
         async for line in process.stdout:
             said = json.loads(line)
@@ -194,6 +199,6 @@ async def make(job: Job, settings: Settings, film: Film) -> None:
 
 def without_paths(sentence: str, folder: Path) -> str:
     """Returns a sentence about the client's files without the server's paths."""
-    for name in ("photo", "speech", "talk.mp4"):
+    for name in ("photo", "film", "speech", "talk.mp4"):
         sentence = sentence.replace(str(folder / name), f"The {name.removesuffix('.mp4')}")
     return sentence

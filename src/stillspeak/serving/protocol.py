@@ -6,9 +6,14 @@
 3. The client sends sound as it comes: binary messages of whole samples, little-endian, mono, at ``rate_hz``.
 4. The server sends a binary message for each frame: ``HEADER`` (number, seconds of the client's own sound at which the frame
    begins, 1 if it was made of silence because no sound came, else 0), then the picture.
-5. The client sends ``{"end": true}``; the server sends the last frames, then ``{"end": true, "frames": n, "dropped": m}``.
+5. The client may send new pictures of the face at any time: the JSON text ``{"picture": true}``, and then the picture as one
+   binary message. The talk goes on from the newest one. The server answers ``{"picture": true}`` once it is used, or
+   ``{"picture": false, "note": sentence}``; a picture that a newer one overtakes gets no answer.
+6. The client sends ``{"end": true}``; the server sends the last frames, then ``{"end": true, "frames": n, "dropped": m}``.
 """
 
+import contextlib
+import json
 import struct
 from typing import Literal, NamedTuple
 
@@ -70,6 +75,17 @@ def read_hello(text: str) -> Hello:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the first message"
         raise MediaError(f"{where}: {first['msg']}.") from error
+
+
+def read_mark(text: str) -> Literal["end", "picture"]:
+    """Reads a text that comes during a talk: the sound ends, or a picture is next. Raises MediaError if it says neither."""
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(text)
+        if said == {"end": True}:
+            return "end"
+        if said == {"picture": True}:
+            return "picture"
+    raise MediaError('During a talk the only texts are {"end": true} and {"picture": true}.')
 
 
 def for_client(note: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from stillspeak.media.provenance import package_version
 from stillspeak.runtime.scene import numbered
+from stillspeak.serving.dub_routes import add_dubbing
 from stillspeak.serving.film_routes import add_films, require_small
 from stillspeak.serving.ice import IceServer, read_ice_server
 from stillspeak.serving.limits import BodyLimit, Gate
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_reference(app)
     _add_asking(app, service)
     add_films(app, service)
+    add_dubbing(app, service)
     add_talks(app, service)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     return app

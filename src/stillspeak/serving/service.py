@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from stillspeak.animate import load
 from stillspeak.cores import usable_cores
+from stillspeak.errors import MediaError
 from stillspeak.media.images import Image
 from stillspeak.runtime.scene import MOST_PX
 from stillspeak.serving.counts import Counts
@@ -66,6 +67,11 @@ class Service:
         """
         with self._counted():
             return await self._decoders.decode(data)
+
+    def require_size(self, data: bytes) -> None:
+        """Raises MediaError if a client's photo has too many bytes."""
+        if len(data) > self.settings.photo_mb * 1e6:
+            raise MediaError(f"The photo is larger than {self.settings.photo_mb:g} MB.")
 
     def stop(self) -> None:
         """Ends the decoding of photos, because the server ends."""

@@ -5,6 +5,7 @@ The state of a session is the animator's ``Talk`` for each face, and how much si
 
 import io
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 
 from stillspeak.animate import Animator
 from stillspeak.errors import MediaError
+from stillspeak.media.faces import resized
 from stillspeak.media.images import Image
 from stillspeak.media.provenance import marked_jpeg, marked_webp
+from stillspeak.runtime.between import Renewal
 from stillspeak.runtime.engine import Layers
-from stillspeak.runtime.scene import open_scene
+from stillspeak.runtime.scene import Scene, open_scene
 from stillspeak.serving.protocol import Frame, Hello, for_client
 
 _MOST_FACES = 4  # ours: each face costs as much as a talk
+_SHAPE = 0.02  # ours: a new picture's sides have the ratio of the photo's, up to so much
 _QUALITY = "LQ"  # soxr's quality: it keeps 20 ms of 48 kHz back, where HQ keeps 37
 
 
@@ -63,6 +67,11 @@ class Session:
         self._silences: deque[tuple[float, float]] = deque()  # silences that are not yet behind every frame, in seconds
         self._passed = 0.0  # the seconds of silence that lie behind every frame
         self.frames = 0
+        self._renewal: Renewal | None = None
+        self._last: NDArray[np.uint8] | None = None  # the last frame
+        self._newest: Scene | None = (
+            None  # a picture that another thread has looked at, and the next frame will begin with
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,6 +88,29 @@ class Session:
     def first(self) -> NDArray[np.uint8]:
         """Returns the picture that is shown before any sound."""
         return (self._scene.faces[0].still if self._hello.crop else self._scene.photo).copy()
+
+    def look(self, picture: Image) -> Scene:
+        """Looks for the face of a new picture, RGB uint8, in any thread; returns what ``show`` takes.
+
+        Raises:
+            MediaError: if the picture has another shape than the photo, or shows another number of faces.
+            FaceError: if it shows no face.
+        """
+        height, width = self._scene.photo.shape[:2]
+        if abs(picture.shape[1] / picture.shape[0] * height / width - 1) > _SHAPE:
+            found = f"{picture.shape[1]} x {picture.shape[0]}"
+            raise MediaError(f"A new picture must have the shape of the photo, {width} x {height}, not {found}.")
+        small = resized(picture, min(1.0, width / picture.shape[1]))
+        if small.shape != self._scene.photo.shape:
+            small = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        scene = open_scene(small, self._hello.face, scale=1.0)
+        if len(scene.faces) != len(self._talks):
+            raise MediaError(f"The new picture shows {len(scene.faces)} faces, and {len(self._talks)} talk.")
+        return scene
+
+    def show(self, scene: Scene) -> None:
+        """Lets the talk go on from a new picture with its next frame."""
+        self._newest = scene
 
     def hear(self, samples: NDArray[np.float32]) -> list[Drawn]:
         """Takes the client's next samples, ``(n,)`` at its own rate; returns the frames that are due."""
@@ -105,17 +137,34 @@ class Session:
         return np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
 
     def _draw(self, samples: NDArray[np.float32]) -> list[Drawn]:
+        if self._newest is not None:
+            self._renew(self._newest)
         pushed = [self._animator.push(talk, samples) for talk in self._talks]
         self._talks = [talk for talk, _ in pushed]
         return self._placed_all([layers for _, layers in pushed])
 
     def _placed_all(self, layers: list[Layers]) -> list[Drawn]:
         made = []
+        if self._renewal is not None:
+            layers = self._renewal.corrected(layers)
         for picture in self._scene.film(layers, self._hello.crop):
+            if self._renewal is not None:
+                picture = self._renewal.met(picture)
+            self._last = picture
             seconds, idle = self._placed(self.frames / self._animator.fps)
             made.append(Drawn(self.frames, seconds, idle, picture))
             self.frames += 1
         return made
+
+    def _renew(self, scene: Scene) -> None:
+        """Goes on from a new picture. The sound that was heard so far still counts."""
+        stills = [face.still for face in scene.faces]
+        self._talks = [
+            replace(talk, identity=self._animator.engine.identify(still))
+            for talk, still in zip(self._talks, stills, strict=True)
+        ]
+        self._renewal = Renewal(stills, self._animator.fps, self._last, self._renewal)
+        self._scene, self._newest = scene, None
 
     def _placed(self, at: float) -> tuple[float, bool]:
         """Returns where in the client's sound a moment lies, in seconds, and whether it is silence that was put in."""

@@ -12,7 +12,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError, StillspeakError
-from stillspeak.serving.protocol import Frame, Hello, pack, read_hello, read_samples
+from stillspeak.serving.newest import Newest
+from stillspeak.serving.protocol import Frame, Hello, pack, read_hello, read_mark, read_samples
 from stillspeak.serving.service import Service
 from stillspeak.serving.session import Drawn, Session, encoded
 
@@ -32,6 +33,7 @@ class Conversation:
         self._socket, self._service = socket, service
         self._inbox: asyncio.Queue[tuple[float, str | bytes | None]] = asyncio.Queue(_INBOX)
         self._outbox: deque[Frame] = deque()
+        self._texts: deque[str] = deque()
         self._news = asyncio.Event()
         self._ended = False
         self._frames = self._dropped = 0
@@ -43,10 +45,13 @@ class Conversation:
             async with asyncio.timeout(settings.session_seconds):
                 session, hello = await self._begin()
                 async with asyncio.TaskGroup() as tasks:
-                    reading = tasks.create_task(self._read())
+                    newest = Newest(self._service, session, self._say)
+                    reading = tasks.create_task(self._read(newest))
+                    seeing = tasks.create_task(newest.run())
                     tasks.create_task(self._send())
                     await self._listen(session, hello)
                     reading.cancel()
+                    seeing.cancel()
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self._socket.close()
         except* (WebSocketDisconnect, RuntimeError):
@@ -66,8 +71,7 @@ class Conversation:
             raise MediaError(f"The first messages did not come within {settings.hello_seconds:g} s.") from error
         except KeyError as error:  # the client sent text where bytes are due, or the other way round
             raise MediaError("A talk begins with a JSON text and then the photo as one binary message.") from error
-        if len(photo) > settings.photo_mb * 1e6:
-            raise MediaError(f"The photo is larger than {settings.photo_mb:g} MB.")
+        self._service.require_size(photo)
         pixels, _ = await self._service.photo(photo)
         session = await self._service.begin(Session, self._service.animator, hello, pixels)
         height, width = session.size
@@ -76,15 +80,24 @@ class Conversation:
         await self._socket.send_text(json.dumps(ready))
         return session, hello
 
-    async def _read(self) -> None:
-        """Puts messages into the inbox, and None when the client has gone."""
+    async def _read(self, newest: Newest) -> None:
+        """Puts messages into the inbox, and None when the client has gone; pictures go to ``newest``."""
+        picture = False  # whether the next message is one
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 await self._inbox.put((time.monotonic(), None))
                 return
-            content = message.get("bytes")
-            await self._inbox.put((time.monotonic(), message.get("text") if content is None else content))
+            content, text = message.get("bytes"), message.get("text")
+            if picture and content is None:
+                raise MediaError('After {"picture": true} comes the picture as one binary message.')
+            if picture and content is not None:
+                newest.push(content)
+                picture = False
+            elif text is not None and read_mark(text) == "picture":
+                picture = True
+            else:
+                await self._inbox.put((time.monotonic(), text if content is None else content))
 
     async def _listen(self, session: Session, hello: Hello) -> None:
         """Draws the client's sound, and silence while none comes."""
@@ -111,7 +124,7 @@ class Conversation:
                 begin = max(due, arrived) if at_rest else due
                 due = begin + seconds
                 await self._hear(session, hello, samples, arrived, begin)
-            elif _is_end(message):
+            else:  # the end; _read takes pictures
                 self._put(await self._drawn(hello, session.finish))
                 self._ended = True
                 self._news.set()
@@ -173,8 +186,15 @@ class Conversation:
         self._dropped += count
         self._service.counts.dropped.inc(count)
 
+    def _say(self, message: dict[str, object]) -> None:
+        """Queues a text to send."""
+        self._texts.append(json.dumps(message))
+        self._news.set()
+
     async def _send(self) -> None:
         while True:
+            while self._texts:
+                await self._socket.send_text(self._texts.popleft())
             while self._outbox:
                 await self._socket.send_bytes(pack(self._outbox.popleft()))
             if self._ended:
@@ -195,11 +215,3 @@ async def refuse(socket: WebSocket, sentence: str, code: int) -> None:
         async with asyncio.timeout(_GOODBYE_SECONDS):  # a client that reads nothing holds no place
             await socket.send_text(json.dumps({"error": sentence}))
             await socket.close(code, sentence[:120])
-
-
-def _is_end(text: str) -> bool:
-    """Returns whether a text ends the talk. Raises MediaError if it is not ``{"end": true}``."""
-    with contextlib.suppress(ValueError, RecursionError):
-        if json.loads(text) == {"end": True}:
-            return True
-    raise MediaError('During a talk the only text is {"end": true}.')

@@ -6,6 +6,7 @@ the command line would print on stderr.
 """
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ import time
 import warnings
 
 from stillspeak.animate import load
+from stillspeak.dub_jobs import DubJob, run_dub
 from stillspeak.errors import StillspeakError, StillspeakWarning
 from stillspeak.jobs import Job, run_job
 from stillspeak.serving.decoder import limit_memory
@@ -43,7 +45,12 @@ def main() -> None:
     warnings.simplefilter("always", StillspeakWarning)
     warnings.showwarning = note
     try:
-        run_job(Job(**asked["job"]), lambda: load(asked["model"], threads=asked["threads"]), quiet=True, tell=tell)
+        model = functools.partial(load, asked["model"], threads=asked["threads"])
+        if asked["kind"] == DubJob.__name__:
+            for sentence in run_dub(DubJob(**asked["job"]), model, quiet=True, tell=tell).sentences():
+                print(json.dumps({"note": sentence}), flush=True)
+        else:
+            run_job(Job(**asked["job"]), model, quiet=True, tell=tell)
         print(json.dumps({"done": made, "total": made}), flush=True)
         print(json.dumps({"ok": True}), flush=True)
     except StillspeakError as error:

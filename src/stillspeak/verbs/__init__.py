@@ -1,6 +1,8 @@
 """Defines the verbs of the command line. Each imports its package when it runs, so that ``--help`` answers at once.
 
 - ``film.py`` adds the verbs animate, faces, inspect and serve.
+- ``dub.py`` adds the verb dub.
+- ``fill.py`` adds the verb fill.
 - ``learning.py`` adds the verbs prepare, data, train, resume, runs and export.
 - ``judging.py`` adds the verbs evaluate, compare, ablate, figures and bench.
 - ``study.py`` adds the verb study with its steps build, serve and report.

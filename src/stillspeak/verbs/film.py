@@ -28,13 +28,20 @@ def _add_animate(verbs: Verbs) -> None:
     parser = verb(verbs, "animate", "Make a video in which the face of a photo says a speech clip.", example, _animate)
     _add_files(parser)
     _add_look(parser)
-    _add_marks(parser)
+    add_marks(parser)
     _add_list(parser)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that name the files and the model."""
     parser.add_argument("photo", nargs="?", default=None, help="a picture with a face; - reads it from stdin")
+    parser.add_argument(
+        "--frame",
+        type=float,
+        default=None,
+        metavar="SECONDS",
+        help="take the photo from a film, PHOTO: the frame that it shows after so many seconds (default: PHOTO is a picture)",
+    )
     parser.add_argument(
         "speech", nargs="?", default=None, help="any sound file, or a video with sound; - reads it from stdin"
     )
@@ -91,7 +98,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_marks(parser: argparse.ArgumentParser) -> None:
+def add_marks(parser: argparse.ArgumentParser) -> None:
     """Adds the options that mark the film as synthetic."""
     parser.add_argument("--label", action="store_true", help='write "AI-generated" into a corner of the picture')
     parser.add_argument(
@@ -135,8 +142,8 @@ def _animate(arguments: argparse.Namespace) -> None:
     from stillspeak.errors import OutputError
     from stillspeak.jobs import Job, run_job
 
-    names = "face", "seed", "fps", "crop", "scale", "label", "mouth", "teeth"
-    how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": _signature(arguments)}
+    names = "face", "seed", "fps", "crop", "scale", "label", "mouth", "teeth", "frame"
+    how: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"signature": signature_of(arguments)}
     if arguments.batch is not None:
         if arguments.photo is not None or arguments.voices or arguments.output is not None:
             raise OutputError("--batch takes photos, speech and outputs from its list.")
@@ -150,7 +157,7 @@ def _animate(arguments: argparse.Namespace) -> None:
         raise OutputError("animate takes PHOTO and SPEECH, or PHOTO and --speech N:FILE for each face that talks.")
     if arguments.output is None:
         raise OutputError("animate needs -o OUTPUT, such as -o talk.mp4.")
-    speech = _by_face(arguments.voices) if arguments.voices else arguments.speech
+    speech = by_face(arguments.voices) if arguments.voices else arguments.speech
     run_job(Job(arguments.photo, speech, arguments.output, **how), lambda: load(arguments.model))
     if arguments.output != "-":
         print(arguments.output)
@@ -163,7 +170,8 @@ def _animate_batch(arguments: argparse.Namespace, defaults: "Job") -> None:
     print(f"{len(rows)} videos")
 
 
-def _signature(arguments: argparse.Namespace) -> "Signature | None":
+def signature_of(arguments: argparse.Namespace) -> "Signature | None":
+    """Returns the key that ``--sign-key`` names, or None. Raises OutputError if only one of its two options is given."""
     from stillspeak.errors import OutputError
     from stillspeak.media.signing import Signature
 
@@ -172,7 +180,7 @@ def _signature(arguments: argparse.Namespace) -> "Signature | None":
     return None if arguments.sign_key is None else Signature(arguments.sign_key, arguments.sign_certificates)
 
 
-def _by_face(voices: list[str]) -> dict[int, str]:
+def by_face(voices: list[str]) -> dict[int, str]:
     """Reads arguments like ``2:b.wav`` into files by the number of the face."""
     from stillspeak.errors import OutputError
 
@@ -189,23 +197,34 @@ def _by_face(voices: list[str]) -> dict[int, str]:
 
 def _add_faces(verbs: Verbs) -> None:
     example = "stillspeak faces family.jpg -o numbered.png"
-    parser = verb(verbs, "faces", "Draw a number on every face of a photo, as --face counts them.", example, _faces)
-    parser.add_argument("photo", help="the photo: a picture with faces; - reads it from stdin")
+    what = "Draw a number on every face of a photo or a film, as --face counts them."
+    parser = verb(verbs, "faces", what, example, _faces)
+    parser.add_argument("photo", help="the photo or film: a picture or a video with faces; - reads it from stdin")
     parser.add_argument("-o", "--output", type=Path, default=None, help="the picture to write (default: faces.png)")
 
 
 def _faces(arguments: argparse.Namespace) -> None:
     from stillspeak.jobs import input_file, require_other
+    from stillspeak.media.film import open_film
     from stillspeak.media.images import write_image
+    from stillspeak.media.kinds import VIDEO, kind_of
+    from stillspeak.runtime.cast import look_through
     from stillspeak.runtime.scene import numbered
+    from stillspeak.runtime.strip import described, strip
 
     output = arguments.output or Path("faces.png")
     with input_file(arguments.photo) as photo:
         require_other(str(output), [photo])
-        drawn, faces = numbered(photo)
+        if kind_of(photo) == VIDEO:
+            cast = look_through(open_film(photo))
+            drawn, said = strip(cast), described(cast)
+        else:
+            drawn, faces = numbered(photo)
+            edges = ((face.box[0], face.box[1], face.box[2] - face.box[0]) for face in faces)
+            said = [f"{number}: {wide} pixels wide at {x}, {y}" for number, (x, y, wide) in enumerate(edges, 1)]
     write_image(output, drawn)
-    for number, face in enumerate(faces, 1):
-        print(f"{number}: {face.box[2] - face.box[0]} pixels wide at {face.box[0]}, {face.box[1]}")
+    for sentence in said:
+        print(sentence)
     print(output)
 
 
