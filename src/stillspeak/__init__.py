@@ -8,6 +8,7 @@ The method is "End-to-End Speech-Driven Facial Animation with Temporal GANs" (Vo
 
 - ``animate.py`` makes a photo speak: it is the product on one page.
 - ``dub.py`` lets a person of a film say something else: it is the same page for films.
+- ``talk.py`` holds the state of a talk, and a finished video.
 - ``cli.py`` is the command line.
 - ``__main__.py`` starts the command line for ``python -m stillspeak``.
 - ``jobs.py`` makes one video as the command line asks for it.
@@ -39,7 +40,7 @@ from stillspeak.media.provenance import package_version
 
 if TYPE_CHECKING:
     from stillspeak import presets
-    from stillspeak.animate import Animator, Video, load
+    from stillspeak.animate import Animator, load
     from stillspeak.errors import (
         DataError,
         FaceError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         TemporaryFolderError,
     )
     from stillspeak.media.audio import Sound
+    from stillspeak.talk import Video
 
 for _name in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):  # as newer and older ONNX Runtimes call it
     os.environ.setdefault(_name, "1")  # otherwise ONNX Runtime reports every use to its makers
@@ -77,7 +79,7 @@ __all__ = [
     "presets",
 ]
 
-_HOMES = {"Animator": "animate", "Video": "animate", "load": "animate", "Sound": "media.audio"}
+_HOMES = {"Animator": "animate", "Video": "talk", "load": "animate", "Sound": "media.audio"}
 _HOMES |= {name: "errors" for name in __all__ if name.endswith(("Error", "Warning"))}
 
 

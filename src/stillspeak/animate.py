@@ -10,7 +10,7 @@ A finished video and a live talk take the same steps: ``Animator.begin``, then `
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from numbers import Real
@@ -28,57 +28,19 @@ from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
 from stillspeak.media.film import open_film
 from stillspeak.media.gaps import read_gaps
 from stillspeak.media.kinds import require_order
-from stillspeak.media.loudness import Loudness, LoudnessState
-from stillspeak.media.windows import WindowState
-from stillspeak.media.writer import VideoWriter
+from stillspeak.media.loudness import Loudness
 from stillspeak.runtime.cast import look_through
 from stillspeak.runtime.ease import eased
-from stillspeak.runtime.engine import Engine, Layers, Memory, find_model
+from stillspeak.runtime.engine import Engine, Layers, find_model
 from stillspeak.runtime.motion import moves_mouth
 from stillspeak.runtime.rates import at_rate
 from stillspeak.runtime.scene import Photo, Scene, open_scene
 from stillspeak.runtime.voices import Speech, Voices, require_kind
+from stillspeak.talk import Frames, Talk, Video
 
-Frames = NDArray[np.uint8]
 _CHUNK_FRAMES = 25  # the model draws at most so many frames at once, so that memory stays constant at full speed
 _STILL = "The model {} hardly moves a mouth: it was exported before it had learnt to; train on and export again."
 _EASE_SECONDS = 0.2  # ours: in this time a face moves from its look in the photo to its first words
-
-
-@dataclass(frozen=True)
-class Video:
-    """Holds the frames and the sound of a finished video.
-
-    Attributes:
-        frames: uint8 ``(time, height, width, 3)``, RGB.
-        fps: frames a second.
-        audio: the sound, float32 ``(n,)``, mono.
-        rate_hz: the samples of ``audio`` in a second.
-    """
-
-    frames: Frames
-    fps: float
-    audio: NDArray[np.float32]
-    rate_hz: int
-
-    def save(self, path: str | Path) -> None:
-        """Writes an mp4 (H.264 + AAC) that says it is synthetic. Raises OutputError if it cannot be written there."""
-        with VideoWriter(path, self.fps, Sound(self.audio, self.rate_hz)) as writer:
-            for frame in self.frames:
-                writer.write(frame)
-
-
-@dataclass(frozen=True)
-class Talk:
-    """Holds how far a talk has come. It never changes, so one Talk can be kept, and continued more than once."""
-
-    identity: dict[str, NDArray[np.float32]]
-    sound: WindowState
-    memory: Memory
-    seed: int
-    frame: int = 0
-    loudness: LoudnessState = field(default_factory=LoudnessState)
-    mouth: float = 1.0  # how far the mouth opens, from 0 to 2; 1 is as far as the model draws it
 
 
 class Animator:

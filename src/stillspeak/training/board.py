@@ -11,8 +11,8 @@ from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 from torch.utils.tensorboard import SummaryWriter
 
-from stillspeak.animate import Video
 from stillspeak.errors import RunError
+from stillspeak.talk import Video
 
 _HALF = 2  # every second frame is shown: a GIF has no compression over time
 

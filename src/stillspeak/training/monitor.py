@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stillspeak.animate import Video
 from stillspeak.config import Config
 from stillspeak.cores import granted_cores
 from stillspeak.data.clips import Clips
@@ -24,6 +23,7 @@ from stillspeak.evaluation.mouth import match
 from stillspeak.evaluation.quality import psnr, ssim
 from stillspeak.media.images import write_image
 from stillspeak.model.generator import Generator
+from stillspeak.talk import Video
 from stillspeak.training.board import Board
 from stillspeak.training.tensors import images, pixels, sounds
 from stillspeak.training.warm_start import CODE_SCALE, EXPRESSION_SCALE, PicturePhase
