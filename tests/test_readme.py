@@ -150,12 +150,16 @@ def check(command: Command) -> None:
         raise AssertionError("no test knows this program")
 
 
+GONE = {"--towards", "--share", "--part", "--train.ema", "--train.decay", "--train.decay-after-epochs"}  # the diary tells of them
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_is_read_by_what_it_is_for(page: Path):
     for language, text in fenced(page):
         assert language in COMMAND_LANGUAGES | OTHER_LANGUAGES or not re.match(PROGRAMS, text), text
     for command in COMMANDS:
-        if command.page == page.name and not is_named_alone(command):
+        told = page.name == "diary.md" and GONE & {*command.words}  # a command of its day
+        if command.page == page.name and not is_named_alone(command) and not told:
             try:
                 check(command)
             except (SystemExit, AssertionError, OSError, StillspeakError) as error:

@@ -27,6 +27,8 @@ What a training reads:
 
 - ``clips.py`` reads the clips of a prepared folder or of its shards.
 - ``drawer.py`` draws varied batches from them.
+- ``batches.py`` holds what the networks are given in a step.
+- ``epochs.py`` shows every clip of the mirrored set once an epoch, beside clips of about its length.
 - ``frame_cache.py`` keeps decoded frames in one file that is mapped into memory.
 - ``fine.py`` reads mouths at three times the crop's resolution, for clips that have them.
 - ``landmarks.py`` finds the 68 landmarks of an aligned face.

@@ -5,5 +5,6 @@
 - ``blocks.py`` holds the layers that several networks share, among them the audio encoder.
 - ``discriminators.py`` holds the frame, sequence, synchronisation and mouth discriminators.
 - ``losses.py`` holds Eq. 1, 2 and 3.
+- ``lengths.py`` joins clips of any lengths to a batch without padding.
 - ``teacher.py`` is the phoneme-to-viseme model: it predicts a mouth from phonemes.
 """
