@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from stillspeak.data.landmarks import LOWER_INNER, UPPER_INNER
+from stillspeak.data.landmarks import CORNERS, LOWER_INNER, UPPER_INNER
 from stillspeak.errors import FaceError
+from stillspeak.media.faces import find_faces, similarity
 from stillspeak.runtime.smile import ENLARGED, Smile, find_smile
 
 
@@ -32,6 +33,17 @@ def test_the_row_is_the_same_in_a_smaller_and_a_larger_photo(smile: Smile, astro
     both, either = ((smile.matte + other.matte) >= least for least in (2, 1))
     assert both.sum() / either.sum() > 0.6
     assert abs(other.edge_px - smile.edge_px) < 1
+
+
+def test_a_lip_that_shines_below_the_teeth_is_none_of_them(astronaut: np.ndarray):
+    large = np.asarray(cv2.resize(astronaut, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), np.uint8)
+    bare, _ = find_smile(large)
+    from_crop = cv2.invertAffineTransform(similarity(find_faces(large)[0].points))
+    middle, crop_px = bare.landmarks[[*CORNERS], 0].mean(), float(np.hypot(*from_crop[:, 0]))
+    ends = np.array([(middle + across, bare.edge_px + 1.2, 1) for across in (-4, 4)]) @ from_crop.T
+    gloss = (235, 205, 195)
+    cv2.line(large, *ends.round().astype(int).tolist(), gloss, round(0.8 * crop_px))
+    assert abs(find_smile(large)[0].edge_px - bare.edge_px) < 0.5
 
 
 def test_a_closed_mouth_shows_no_teeth(closed_astronaut: np.ndarray):

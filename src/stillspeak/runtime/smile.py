@@ -30,6 +30,8 @@ TO_WINDOW = np.array(
 _LEAST_OPENING_PX = 2.2  # the distance between the inner lips
 _LEAST_WIDTH = 0.4  # the width of the row, as a share of the mouth's width
 _LIGHTER, _LESS_RED = 25.0, 6.0  # teeth differ from lips by at least so much in L - 2a, and in a, of CIELAB
+_VALLEY = 5.0  # the least depth, in L - 2a, of a valley below the upper teeth; hardly a column of a single tooth has 3
+_ALONG_PX = 0.33  # in crop pixels: colours are smoothed across by so much before valleys are looked for
 _NO_TEETH = "shows no teeth; give a photo with an open smile, in which the row of upper teeth can be seen"
 
 
@@ -106,7 +108,7 @@ def _row(pixels: Float, landmarks: Float) -> NDArray[np.uint8] | None:
     white = colours[..., 0] - 2 * red
     levels = (white[near > 0] + 100).clip(0, 255).astype(np.uint8)
     threshold, _ = cv2.threshold(levels[None], 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    row = _largest(_upper(((white > threshold - 100) & (near > 0)).astype(np.uint8)))
+    row = _largest(_upper(_above_valleys(((white > threshold - 100) & (near > 0)).astype(np.uint8), white)))
     on, off = row > 0, (lips > 0) & (near == 0)
     if not (on.any() and off.any()):
         return None
@@ -114,6 +116,21 @@ def _row(pixels: Float, landmarks: Float) -> NDArray[np.uint8] | None:
     lighter, redder = np.median(white[on]) - np.median(white[off]), np.median(red[on]) - np.median(red[off])
     shown = width >= _LEAST_WIDTH and lighter >= _LIGHTER and -redder >= _LESS_RED
     return row if shown else None
+
+
+def _above_valleys(light: NDArray[np.uint8], white: Float) -> NDArray[np.uint8]:
+    """Ends each column of the light part at its first valley, where it becomes darker or redder and then lighter again.
+
+    Such a valley is the biting edge of the upper teeth where lower teeth, or a lip that shines, touch it. A single tooth has
+    none.
+    """
+    smooth = cv2.GaussianBlur(white, (0, 0), sigmaX=_ALONG_PX * ENLARGED, sigmaY=0.1)
+    inside = np.where(light > 0, smooth, -np.inf)
+    above = np.maximum.accumulate(inside, axis=0)
+    below = np.maximum.accumulate(inside[::-1], axis=0)[::-1]
+    depth = np.where(light > 0, np.minimum(above, below) - smooth, 0)
+    valley = depth > np.maximum(_VALLEY, depth.max(axis=0) / 2)  # it begins half of the way down
+    return light * (np.cumsum(valley, axis=0) == 0).astype(np.uint8)
 
 
 def _upper(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
