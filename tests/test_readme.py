@@ -150,7 +150,14 @@ def check(command: Command) -> None:
         raise AssertionError("no test knows this program")
 
 
-GONE = {"--towards", "--share", "--part", "--train.ema", "--train.decay", "--train.decay-after-epochs"}  # the diary tells of them
+GONE = {
+    "--towards",
+    "--share",
+    "--part",
+    "--train.ema",
+    "--train.decay",
+    "--train.decay-after-epochs",
+}  # the diary tells of them
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

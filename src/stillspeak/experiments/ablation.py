@@ -88,7 +88,21 @@ def ablate(
     first = configs["full"].train.seed
     about = {"base": base, "training seeds": [*range(first, first + repeats)], "data": str(data), "split": split}
     about |= {"overrides": list(overrides), "taken": taken}
+    chosen = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
+    return _trained_and_judged(configs, taken, about, data, destination, chosen)
+
+
+def _trained_and_judged(
+    configs: Mapping[str, Config],
+    taken: Mapping[str, str],
+    about: dict[str, Any],
+    data: Path,
+    destination: Path,
+    chosen: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Trains and judges the rows seed by seed, and writes the tables after each; returns the last results."""
     found, results = _Found(), {}
+    first, *_ = about["training seeds"]
     for seed in about["training seeds"]:
         for row, config in configs.items():
             if row in taken and seed != first:
@@ -96,7 +110,7 @@ def ablate(
             seeded = replace(config, train=replace(config.train, seed=seed))
             model = _model(f"{row}-seed{seed}", taken.get(row), seeded, data, destination)
             folder = destination / "evaluations" / f"{row}-seed{seed}"
-            evaluate(model, data, folder, split=split, speakers=speakers, clips=clips, workers=workers)
+            evaluate(model, data, folder, **chosen)
             _add(found, row, seed, model, folder)
             results = _results(found, about)
             write_tables(destination, results)

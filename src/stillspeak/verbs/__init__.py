@@ -74,6 +74,19 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_noise_and_mouth(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--seed`` and ``--mouth``, which say how the model draws."""
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the seed of the noise that moves eyes and brows (default: 0)"
+    )
+    parser.add_argument(
+        "--mouth",
+        type=float,
+        default=1.0,
+        help="how far the mouth opens, from 0 (it stays at rest) to 2 (twice as far as the model draws it) (default: 1)",
+    )
+
+
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Adds ``--host`` and ``--port``, which say where a server listens."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from stillspeak.verbs import Verbs, add_model, verb
+from stillspeak.verbs import Verbs, add_model, add_noise_and_mouth, verb
 from stillspeak.verbs.film import add_marks, signature_of
 
 
@@ -20,13 +20,7 @@ def add(verbs: Verbs) -> None:
         metavar="FROM-TO,...",
         help="the seconds whose frames are drawn, such as 1.2-1.8,4-5 (default: gaps are searched)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="the seed of the model's noise (default: 0)")
-    parser.add_argument(
-        "--mouth",
-        type=float,
-        default=1.0,
-        help="how far the mouth opens, from 0 (it stays at rest) to 2 (twice as far as the model draws it) (default: 1)",
-    )
+    add_noise_and_mouth(parser)
     add_model(parser)
     add_marks(parser)
 

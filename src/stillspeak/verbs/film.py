@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillspeak.verbs import Verbs, add_address, add_model, add_proxies, proxies_of, verb
+from stillspeak.verbs import Verbs, add_address, add_model, add_noise_and_mouth, add_proxies, proxies_of, verb
 
 _DIGITS = 9  # the most digits that a face's number may have
 _WEEK_MINUTES = 7 * 24 * 60
@@ -73,9 +73,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
         default="largest",
         help="which face speaks: largest, all, or a number as `stillspeak faces` counts, from 1 (default: largest)",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="the seed of the noise that moves eyes and brows (default: 0)"
-    )
+    add_noise_and_mouth(parser)
     parser.add_argument(
         "--fps", default=None, help="frames a second, such as 25, 29.97 or 30000/1001 (default: the model's own)"
     )
@@ -84,12 +82,6 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=None,
         help="the factor by which the photo is enlarged (default: 1, or less if a side is longer than 3840 pixels)",
-    )
-    parser.add_argument(
-        "--mouth",
-        type=float,
-        default=1.0,
-        help="how far the mouth opens, from 0 (it stays at rest) to 2 (twice as far as the model draws it) (default: 1)",
     )
     parser.add_argument(
         "--teeth",
