@@ -72,36 +72,36 @@ def ablate(
         split, speakers, clips, workers: the arguments of ``evaluate``.
 
     Returns:
-        The content of ``results.json``: ``rows`` as ``evaluate`` makes them, with ``repeats_sd`` where a row was trained more
-        than once; ``paper``; ``about``; and for each row its ``models``, and in ``trained`` how much it learnt.
+        The content of ``results.json``: ``rows`` as ``evaluate`` makes them, ``paper``, ``about``, ``models`` and ``trained``.
 
     Raises:
         StillspeakError: as training, export and evaluation do.
     """
     taken = dict(taken or {})
     _require_models(taken)
+    configs = _rows_to_repeat(base, overrides, repeats)
+    split = choose_split(data, split, speakers)
+    judgeable(data, split, speakers, clips, workers)  # raises before a row is trained if the clips cannot be judged
+    seeds = [configs["full"].train.seed + number for number in range(repeats)]
+    about = {"base": base, "training seeds": seeds, "data": str(data), "split": split}
+    about |= {"overrides": list(overrides), "taken": taken}
+    chosen = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
+    return _trained_and_judged(configs, about, data, destination, chosen)
+
+
+def _rows_to_repeat(base: str, overrides: Sequence[str], repeats: int) -> dict[str, Config]:
+    """Returns ``rows_of``. Raises RunError if they are trained less than once."""
     configs = rows_of(base, overrides)
     if repeats < 1:
         raise RunError(f"--repeats must be at least 1, not {repeats}.")
-    split = choose_split(data, split, speakers)
-    judgeable(data, split, speakers, clips, workers)  # raises before a row is trained if the clips cannot be judged
-    first = configs["full"].train.seed
-    about = {"base": base, "training seeds": [*range(first, first + repeats)], "data": str(data), "split": split}
-    about |= {"overrides": list(overrides), "taken": taken}
-    chosen = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
-    return _trained_and_judged(configs, taken, about, data, destination, chosen)
+    return configs
 
 
 def _trained_and_judged(
-    configs: Mapping[str, Config],
-    taken: Mapping[str, str],
-    about: dict[str, Any],
-    data: Path,
-    destination: Path,
-    chosen: Mapping[str, Any],
+    configs: Mapping[str, Config], about: dict[str, Any], data: Path, destination: Path, chosen: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Trains and judges the rows seed by seed, and writes the tables after each; returns the last results."""
-    found, results = _Found(), {}
+    found, results, taken = _Found(), {}, about["taken"]
     first, *_ = about["training seeds"]
     for seed in about["training seeds"]:
         for row, config in configs.items():
