@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         SpeechError,
         StillspeakError,
         StillspeakWarning,
+        StoppedError,
         TemporaryFolderError,
     )
     from stillspeak.media.audio import Sound
@@ -72,6 +73,7 @@ __all__ = [
     "SpeechError",
     "StillspeakError",
     "StillspeakWarning",
+    "StoppedError",
     "TemporaryFolderError",
     "Video",
     "__version__",

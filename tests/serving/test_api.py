@@ -13,7 +13,7 @@ from stillspeak.serving.service import Settings
 
 SIMPLE = "GET /health", "GET /settings", "GET /metrics"  # there is nothing to get wrong
 FILMS = "POST /animate", "GET /animate/{job}", "DELETE /animate/{job}", "GET /animate/{job}/events"
-OPERATIONS = (*SIMPLE, "POST /faces", *FILMS, "POST /offer")
+OPERATIONS = (*SIMPLE, "POST /faces", *FILMS, "POST /dub", "POST /offer")
 
 
 @pytest.fixture(scope="module")

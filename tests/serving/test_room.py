@@ -69,7 +69,9 @@ def test_a_worker_tells_want_of_room_from_other_faults(
             raise OutputError("The film could not be written.") from error
 
     job = {"photo": "p", "speech": "s", "output": "o"}
-    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({"job": job, "model": "default", "threads": 1})))
+    monkeypatch.setattr(
+        sys, "stdin", io.StringIO(json.dumps({"kind": "Job", "job": job, "model": "default", "threads": 1}))
+    )
     monkeypatch.setattr(worker, "run_job", fail)
     monkeypatch.setattr(worker.os, "nice", lambda _: 0)
     worker.main()

@@ -77,7 +77,7 @@ def scene_of(windows: Tensor) -> tuple[Tensor, Scene]:
 
 def test_a_generator_learns_from_clips_of_several_lengths_what_it_would_from_padded_ones(config: Config):
     lengths, generator = Lengths(COUNTS), Generator(config.generator)
-    stills, noise = torch.rand(3, 3, 128, 96), torch.randn(lengths.frames, config.generator.noise.size)
+    stills, noise = torch.rand(3, 3, 128, 96), torch.randn(lengths.frames, config.generator.noise_size)
     windows, slope = torch.randn(lengths.frames, 1280), torch.randn(lengths.frames, 3, 128, 96)
     features = generator.context.audio(windows)
     context, _ = generator.context.memory(lengths.padded(features), generator.begin(3).context)

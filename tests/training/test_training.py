@@ -26,6 +26,7 @@ from stillspeak.data.drawer import Drawer
 from stillspeak.data.mouth_code import fit_mouth_code
 from stillspeak.errors import OutputError, RunError
 from stillspeak.model.generator import Generator, WarpingDecoder
+from stillspeak.model.lengths import Lengths
 from stillspeak.presets import default, paper, tiny
 from stillspeak.runtime.engine import Engine
 from stillspeak.training import generator_state
@@ -427,7 +428,7 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         (["--train.sample-every", "-1"], "at least 0"),
         (["--train.accumulate", "0"], "at least 1"),
         (["--train.clips", "0"], "at least 1"),
-        (["--train.frames", "0"], "at least 1"),
+        (["--train.frames", "-1"], "at least 0"),
         (["--train.threads", "-1"], "at least 0"),
         (["--warm.code", "0"], "at least 1"),
         (["--warm.code", "400"], "labels.code must be at most"),
@@ -511,7 +512,7 @@ def test_discriminators_hear_the_generators_sound():
     assert isinstance(config, Config)
     (sequence,) = [a for a in adversaries(config, torch.device("cpu")) if a.name == "sequence"]
     windows = torch.zeros(1, 2, config.generator.context.window)
-    assert sequence.network(torch.zeros(1, 2, 3, 128, 96), windows).shape == (1,)
+    assert sequence.network(torch.zeros(2, 3, 128, 96), windows[0], Lengths([2])).shape == (1,)
 
 
 @pytest.mark.parametrize("section", ["sequence", "sync"])

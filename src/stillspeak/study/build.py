@@ -251,5 +251,5 @@ def _checks(kind: Kind, destination: Path, names: Iterator[str], frames: NDArray
     films = []
     for answer, words in asked.items():
         films.append(Film(next(names), "", "check", answer))
-        write_shown(destination / VIDEOS / films[-1].name, frames, sound, text=f"choose {words}")
+        write_shown(destination / VIDEOS / films[-1].name, frames, sound, words=f"choose {words}")
     return films

@@ -59,7 +59,9 @@ def _as_prepared(frames: NDArray[np.uint8], sound: Sound) -> NDArray[np.uint8]:
         return read_video(folder / "clip.mp4")
 
 
-def write_shown(path: Path, frames: NDArray[np.uint8], sound: Sound, *, synthetic: bool = True, text: str = "") -> None:
+def write_shown(
+    path: Path, frames: NDArray[np.uint8], sound: Sound, *, synthetic: bool = True, words: str = ""
+) -> None:
     """Writes a video at the size at which it is shown; real and generated videos differ only in their metadata.
 
     Args:
@@ -67,14 +69,14 @@ def write_shown(path: Path, frames: NDArray[np.uint8], sound: Sound, *, syntheti
         frames: uint8, ``(time, 128, 96, 3)``.
         sound: what is heard.
         synthetic: whether the file says that it is synthetic.
-        text: for an attention check, what is written in the darkened picture.
+        words: for an attention check, what is written in the darkened picture.
     """
     with VideoWriter(path, FPS, sound, synthetic=synthetic) as writer:
         for frame in frames:
             size = frame.shape[1] * _ENLARGED, frame.shape[0] * _ENLARGED
             large = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-            if text:
+            if words:
                 large //= 3
-                for line, at in (("Attention check:", 150), (text, 190)):
+                for line, at in (("Attention check:", 150), (words, 190)):
                     cv2.putText(large, line, (12, at), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (255, 255, 255), 2, cv2.LINE_AA)
             writer.write(large)

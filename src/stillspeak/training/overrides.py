@@ -104,8 +104,8 @@ def _tried(kind: type[Read], default: Read, arguments: list[str]) -> Read | None
 
 
 def _renamed(help_text: str, default: Config | JudgeConfig) -> str:
-    """Returns tyro's help with the names of stages in place of their numbers, and without kinds, which are no settings."""
-    help_text = re.sub(r"(?m)^ *--\S+\.kind .*\n", "", help_text)
+    """Returns tyro's help with the names of stages in place of their numbers, without kinds and the name: no settings."""
+    help_text = re.sub(r"(?m)^ *--(\S+\.kind|name) .*\n", "", help_text)
     if not isinstance(default, Config):
         return help_text
     names = numbered([stage.kind for stage in default.stages])
