@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 
 from stillspeak.media.faces import CANONICAL, find_faces
-from stillspeak.media.track import Tracker, pose, spans, tracks_of
+from stillspeak.media.spans import spans
+from stillspeak.media.track import Tracker, pose, tracks_of
 
 
 def moved(portrait: np.ndarray, frames: int, step_px: float = 1.5) -> list[np.ndarray]:

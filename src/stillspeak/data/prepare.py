@@ -32,6 +32,7 @@ from stillspeak.data.voices import flac, make_voices
 from stillspeak.errors import DataError, FaceError, OutputError, StillspeakError
 from stillspeak.media.audio import Sound, read_audio
 from stillspeak.media.faces import align, face_points, find_faces, similarity, smooth
+from stillspeak.media.spans import spans
 from stillspeak.media.video import read_video
 from stillspeak.media.writer import VideoWriter
 from stillspeak.whole import make_folder, whole
@@ -211,8 +212,7 @@ def _changes(thumbs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _longest_run(values: NDArray[np.bool_]) -> int:
     """Returns the most values that are true in a row."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], values.astype(np.int8), [0]])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+    return max((end - begin for begin, end in spans(values)), default=0)
 
 
 def require_frontal(points: NDArray[np.float32]) -> None:

@@ -27,6 +27,7 @@ Photos and faces:
 - ``faces.py`` finds faces and cuts aligned crops; it also holds the crop's geometry.
 - ``gaps.py`` finds frames that are missing, frozen or black.
 - ``track.py`` follows faces through a film.
+- ``spans.py`` finds runs of frames for which something is true.
 - ``people.py`` tells people apart by their faces.
 - ``portrait.py`` says whether a photo can be made to talk, and numbers its faces.
 - ``covers.py`` says whether something covers the mouth of a face.

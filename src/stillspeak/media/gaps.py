@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import MediaError
+from stillspeak.media.spans import spans
 
 Image = NDArray[np.uint8]
 MISSING, FROZEN, BLACK, LISTED = "missing", "frozen", "black", "listed"
@@ -23,10 +24,8 @@ _BLOCKS = 16, 9  # each frame is compared in so many blocks, across and down
 _BLACK = 24  # of 255: all blocks of a black frame are at most so bright
 _SAME, _NEARLY = 0.2, 0.35  # of the film's usual change: a repeated frame changes less; one amid repeated ones, less
 _USUAL = 0.75  # the quantile of the changes that is called usual
-_JUMP, _JUMP_OF_ONE = (
-    0.3,
-    1.0,
-)  # of the usual change: a good frame differs by more from repeated ones, and from a lone one
+_JUMP = 0.3  # of the usual change: a good frame differs by more from repeated ones before it
+_JUMP_OF_ONE = 1.0  # the same where only one is repeated
 _SAME_LEAST, _SAME_MOST = 0.05, 1.3  # of 255: bounds of the change of a repeated frame
 _LATE = 1.5  # an interval that is longer than so many of the film's has lost a frame
 _LATE_VARYING, _LATE_SECONDS = 4.0, 0.3  # the same of a film whose frames come at varying times, and the least
@@ -108,7 +107,7 @@ def find_gaps(
     if lasts > end + max(_LATE_SECONDS, _LATE * step):
         found.append(Gap(end, lasts, MISSING))
     for flags, kind in ((np.asarray(black), BLACK), (_frozen(np.asarray(changes), np.asarray(black)), FROZEN)):
-        found += [Gap(float(at[begin]), float(ends[stop - 1]), kind) for begin, stop in _runs(flags)]
+        found += [Gap(float(at[begin]), float(ends[stop - 1]), kind) for begin, stop in spans(flags)]
     speech = _speech(levels_db)
     return joined([gap for gap in found if _speaks(gap, speech)], step)
 
@@ -191,25 +190,19 @@ def _frozen(changes: NDArray[np.float64], black: NDArray[np.bool_]) -> NDArray[n
     moving = changes[np.isfinite(changes) & ~black & (changes > _SAME_LEAST)]
     usual = float(np.quantile(moving, _USUAL)) if len(moving) else 0.0
     same = (changes < np.clip(_SAME * usual, _SAME_LEAST, _SAME_MOST)) & ~black
-    for begin, stop in [*_runs(~same)]:  # an encoder refreshes a picture that stands still now and then
+    for begin, stop in [*spans(~same)]:  # an encoder refreshes a picture that stands still now and then
         if begin and stop < len(same) and stop - begin == 1 and changes[begin] < _NEARLY * usual:
             same[begin] = True
-    short = [run for run in _runs(same) if run[1] - run[0] <= _SHORT_RUN]
+    short = [run for run in spans(same) if run[1] - run[0] <= _SHORT_RUN]
     if sum(stop - begin for begin, stop in short) > _RHYTHM * len(same):
         for begin, stop in short:
             same[begin:stop] = False
-    for begin, stop in [*_runs(same)]:  # somebody who sits still begins to move slowly
+    for begin, stop in [*spans(same)]:  # somebody who sits still begins to move slowly
         jump = np.inf if stop == len(same) or black[stop] else changes[stop]
         lone = stop - begin == 1
         if jump < (_JUMP_OF_ONE if lone else _JUMP) * usual or (lone and stop == len(same)):
             same[begin:stop] = False
     return same
-
-
-def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """Yields the first index of each run of true values, and the index after its last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    yield from ((int(begin), int(stop)) for begin, stop in edges.reshape(-1, 2))
 
 
 def _speech(levels_db: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ looks every few frames; between, dlib's 5-point predictor starts from where the 
 and keeps a track only where the detector has confirmed it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -265,16 +265,3 @@ def _nose_places(points: NDArray[np.float32]) -> NDArray[np.float32]:
     beside = points[:, 4] - points[:, :4].mean(axis=1)
     square = np.maximum((across**2).sum(axis=1), 1e-6)
     return np.stack([(beside * across).sum(axis=1) / square, (beside * down).sum(axis=1) / square], axis=1)
-
-
-def spans(flags: Iterable[bool]) -> Iterator[tuple[int, int]]:
-    """Yields begin and end (the index after the last) of each run of true values."""
-    begin, index = None, -1
-    for index, flag in enumerate(flags):
-        if flag and begin is None:
-            begin = index
-        elif not flag and begin is not None:
-            yield begin, index
-            begin = None
-    if begin is not None:
-        yield begin, index + 1

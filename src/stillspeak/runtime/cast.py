@@ -19,7 +19,8 @@ from stillspeak.media.faces import align, similarity
 from stillspeak.media.film import Film
 from stillspeak.media.people import grouped
 from stillspeak.media.portrait import mouth_share
-from stillspeak.media.track import Track, Tracker, pose, spans
+from stillspeak.media.spans import spans
+from stillspeak.media.track import Track, Tracker, pose
 from stillspeak.runtime.closing import View, view_of
 from stillspeak.runtime.ramp import ramp
 

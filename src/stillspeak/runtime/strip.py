@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
-from stillspeak.media.track import spans
+from stillspeak.media.spans import spans
 from stillspeak.runtime.cast import Cast
 
 Image = NDArray[np.uint8]
