@@ -25,7 +25,7 @@ from stillspeak.errors import MediaError, StillspeakWarning
 from stillspeak.fill import Fill, look_for_gaps
 from stillspeak.media.audio import Sound, read_audio, sane
 from stillspeak.media.faces import HEIGHT_PX, WIDTH_PX
-from stillspeak.media.film import open_film
+from stillspeak.media.film import Film, open_film
 from stillspeak.media.gaps import read_gaps
 from stillspeak.media.kinds import require_order
 from stillspeak.media.loudness import Loudness
@@ -150,7 +150,7 @@ class Animator:
 
     def dub(
         self,
-        film: str | Path,
+        film: str | Path | Film,
         speech: Speech | Mapping[int, Speech],
         *,
         seed: int = 0,
@@ -169,7 +169,7 @@ class Animator:
 
     def fill(
         self,
-        film: str | Path,
+        film: str | Path | Film,
         gaps: str | None = None,
         *,
         seed: int = 0,

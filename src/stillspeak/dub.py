@@ -15,16 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from stillspeak.errors import FaceError, MediaError
 from stillspeak.media.audio import Sound, sound_seconds
 from stillspeak.media.film import Shown, steady_rate
-from stillspeak.media.film_writer import FilmWriter
+from stillspeak.media.film_writer import FilmWriter, Made, Place, whole_place
 from stillspeak.media.label import labelled
 from stillspeak.media.signing import Signature
 from stillspeak.media.soundtrack import Heard, mixed
@@ -37,26 +35,9 @@ from stillspeak.runtime.voices import Speech, Voices
 from stillspeak.runtime.words import Tick, Words
 
 Image = NDArray[np.uint8]
-Place = tuple[slice, slice]
 EXTENDS = "hold", "loop", "pingpong", "end"
-_MOST_GAIN = 4.0  # ours: filmed sound becomes at most so much louder
+LOUDEST = 4.0  # ours: filmed sound becomes at most so much louder
 _DIGITS = 9  # of a person's number
-
-
-class Made(NamedTuple):
-    """Holds a frame of the new film.
-
-    Attributes:
-        seconds: when it is shown.
-        picture: RGB, uint8 ``(height, width, 3)``.
-        stored: the filmed frame, as its file stores it.
-        changed: the rows and columns outside which the picture is as filmed.
-    """
-
-    seconds: float
-    picture: Image
-    stored: av.VideoFrame
-    changed: list[Place]
 
 
 @dataclass(frozen=True)
@@ -158,17 +139,12 @@ class Dub:
         film = self.cast.film
         rate = steady_rate(self.cast.times, film.fps)
         with FilmWriter(path, film, rate, self._sound(keep_sound), signature) as writer:
-            for number, made in enumerate(self.frames(), 1):
-                whole = [(slice(0, made.picture.shape[0]), slice(0, made.picture.shape[1]))]
-                shown, changed = (labelled(made.picture), whole) if label else (made.picture, made.changed)
-                writer.write_changed(shown, made.seconds, made.stored, changed)
-                if tell is not None:
-                    tell(number)
+            writer.write_all((_with_label(made) if label else made for made in self.frames()), tell)
 
     def _sound(self, keep: float) -> Heard:
         """Returns the sound of the new film: the speech, over the filmed sound if that is kept."""
-        if not (isinstance(keep, Real) and 0 <= keep <= _MOST_GAIN):
-            raise MediaError(f"The gain of the filmed sound must be a number from 0 to {_MOST_GAIN:g}, not {keep}.")
+        if not (isinstance(keep, Real) and 0 <= keep <= LOUDEST):
+            raise MediaError(f"The gain of the filmed sound must be a number from 0 to {LOUDEST:g}, not {keep}.")
         said = [one if isinstance(one, Sound) else Path(one) for one in self.speeches]
         film = self.cast.film
         if keep and not film.has_sound:
@@ -244,6 +220,10 @@ class Dub:
         if not 1 <= number <= people:
             shown = "one person" if people == 1 else f"{people} people"
             raise FaceError(f"{self.cast.film.path} shows {shown}; there is no person {number}.")
+
+
+def _with_label(made: Made) -> Made:
+    return made._replace(picture=labelled(made.picture), changed=[whole_place(made.picture)])
 
 
 def _seconds(speech: Speech) -> float:

@@ -11,15 +11,12 @@ from tqdm import tqdm
 from stillspeak.animate import Animator
 from stillspeak.dub import Dub
 from stillspeak.errors import MediaError, OutputError, StillspeakWarning
-from stillspeak.jobs import input_file, require_other
+from stillspeak.jobs import input_file, require_edited_film, require_other, telling
 from stillspeak.media.audio import open_sound
 from stillspeak.media.film import open_film
 from stillspeak.media.kinds import PICTURE, SOUND, VIDEO, kind_of, require_sound
 from stillspeak.media.signing import Signature
-from stillspeak.media.writer import FILM_SUFFIXES
-from stillspeak.runtime.engine import require_gain
 from stillspeak.runtime.report import Report
-from stillspeak.whole import discard, part_file
 
 
 @dataclass(frozen=True)
@@ -67,16 +64,16 @@ def run_dub(
     with _files(job) as (film, speeches):
         require_other(job.output, [film, *speeches.values()])
         _require_kinds(film, speeches)
-        count = open_film(film).frames
+        opened = open_film(film)
         for path in speeches.values():
             require_sound(path)
             open_sound(path)
         animator = load()
         speech = speeches if isinstance(job.speech, Mapping) else speeches[1]
-        with tqdm(total=count, desc="looking", unit="frame", disable=quiet or None, delay=2) as bar:
-            look = _telling(bar, tell, 0, 2 * count)
+        with tqdm(total=opened.frames, desc="looking", unit="frame", disable=quiet or None, delay=2) as bar:
+            look = telling(bar, tell, 0, 2 * opened.frames)
             dub = animator.dub(
-                film, speech, face=job.face, extend=job.extend, seed=job.seed, mouth=job.mouth, tell=look
+                opened, speech, face=job.face, extend=job.extend, seed=job.seed, mouth=job.mouth, tell=look
             )
         _write(job, dub, quiet, tell)
         return dub.report
@@ -88,35 +85,17 @@ def _write(job: DubJob, dub: Dub, quiet: bool, tell: Callable[[int, int | None],
         warnings.warn(note, StillspeakWarning, stacklevel=3)
     looked, total = len(dub.cast.times), dub.expected_frames()
     with tqdm(total=total, desc="drawing", unit="frame", disable=quiet or None, delay=2) as bar:
-        drawn = _telling(bar, tell, looked, looked + total)
+        drawn = telling(bar, tell, looked, looked + total)
         dub.save(job.output, keep_sound=job.keep_sound, label=job.label, signature=job.signature, tell=drawn)
     for note in dub.notes[len(told) :]:
         warnings.warn(note, StillspeakWarning, stacklevel=3)
 
 
-def _telling(
-    bar: tqdm, tell: Callable[[int, int | None], None] | None, before: int, total: int
-) -> Callable[[int], None]:
-    def told(number: int) -> None:
-        bar.update(number - bar.n)
-        if tell is not None:
-            tell(before + number, total)
-
-    return told
-
-
 def _check(job: DubJob) -> None:
     """Raises OutputError or MediaError if a setting is wrong, or two do not go together."""
-    if job.seed < 0:
-        raise OutputError(f"--seed must not be negative, got {job.seed}.")
-    require_gain(job.mouth)
+    require_edited_film("dubbed", job.output, job.seed, job.mouth, job.signature)
     if isinstance(job.speech, Mapping) and job.face != "largest":
         raise OutputError("--speech N:FILE says which people speak; leave --face out.")
-    if Path(job.output).suffix.lower() not in FILM_SUFFIXES and not Path(job.output).is_dir():
-        raise OutputError(f"A dubbed film must end in {', '.join(FILM_SUFFIXES)}, not {Path(job.output).name}.")
-    discard(part_file(Path(job.output)))  # this raises if the folder cannot be written
-    if job.signature is not None:
-        job.signature.check(job.output)
 
 
 def _require_kinds(film: Path, speeches: Mapping[int, Path]) -> None:

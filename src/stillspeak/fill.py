@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stillspeak.dub import Made
 from stillspeak.errors import FaceError, MediaError
 from stillspeak.media.audio import open_sound
 from stillspeak.media.faces import find_faces
 from stillspeak.media.film import Film, Shown, steady_rate
-from stillspeak.media.film_writer import FilmWriter
+from stillspeak.media.film_writer import FilmWriter, Made, whole_place
 from stillspeak.media.gaps import LEVEL_SECONDS, Gap, Looker, filled_times, find_gaps, interval_of, level_db
 from stillspeak.media.label import labelled
 from stillspeak.media.signing import Signature
@@ -140,7 +139,7 @@ class Fill:
             assert edge is not None
             for at, picture in self._bridged(bridge, words, self._slots[number:end], following):
                 self.drawn += 1
-                yield Made(at, picture, edge.stored, _whole(picture))
+                yield Made(at, picture, edge.stored, [whole_place(picture)])
             number = len(self._slots) if end is None else end + 1
             if following is not None:
                 last = following
@@ -171,13 +170,8 @@ class Fill:
         """
         film = self.damage.film
         rate = steady_rate(self.times, film.fps)
-        writer = FilmWriter(path, film, rate, film.path, signature)
-        with writer:
-            for number, made in enumerate(self.frames(), 1):
-                shown = labelled(made.picture) if label and made.changed else made.picture
-                writer.write_changed(shown, made.seconds, made.stored, made.changed)
-                if tell is not None:
-                    tell(number)
+        with FilmWriter(path, film, rate, film.path, signature) as writer:
+            writer.write_all((_with_label(made) if label else made for made in self.frames()), tell)
 
     def sentences(self) -> list[str]:
         """Returns a sentence for each gap, and one that says how many frames were drawn."""
@@ -222,8 +216,9 @@ def _good(shown: Shown, tick: Tick | None) -> Good:
     return Good(shown.picture, faces[0].points if faces else None, tick, shown.seconds)
 
 
-def _whole(picture: Image) -> list[tuple[slice, slice]]:
-    return [(slice(0, picture.shape[0]), slice(0, picture.shape[1]))]
+def _with_label(made: Made) -> Made:
+    """Returns a frame with the label if it was drawn; the others are as filmed."""
+    return made._replace(picture=labelled(made.picture)) if made.changed else made
 
 
 def _levels(path: Path) -> Iterator[float]:

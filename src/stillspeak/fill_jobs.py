@@ -3,21 +3,16 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
 from stillspeak.animate import Animator
-from stillspeak.errors import MediaError, OutputError, StillspeakWarning
-from stillspeak.jobs import input_file, require_other
+from stillspeak.errors import MediaError, StillspeakWarning
+from stillspeak.jobs import input_file, require_edited_film, require_other, telling
 from stillspeak.media.film import open_film
 from stillspeak.media.gaps import read_gaps
 from stillspeak.media.kinds import SOUND, kind_of
 from stillspeak.media.signing import Signature
-from stillspeak.media.writer import FILM_SUFFIXES
-from stillspeak.runtime.engine import require_gain
-from stillspeak.whole import discard, part_file
 
 
 @dataclass(frozen=True)
@@ -56,32 +51,18 @@ def run_fill(job: FillJob, load: Callable[[], Animator], quiet: bool = False) ->
         require_other(job.output, [path])
         if kind_of(path) == SOUND:
             raise MediaError(f"{path} is a sound and not a film.")
-        frames = open_film(path).frames
-        with tqdm(total=frames, desc="looking", unit="frame", disable=quiet or None, delay=2) as bar:
-            fill = load().fill(path, job.gaps, seed=job.seed, mouth=job.mouth, tell=_telling(bar))
+        film = open_film(path)
+        with tqdm(total=film.frames, desc="looking", unit="frame", disable=quiet or None, delay=2) as bar:
+            fill = load().fill(film, job.gaps, seed=job.seed, mouth=job.mouth, tell=telling(bar))
         with tqdm(total=len(fill.times), desc="drawing", unit="frame", disable=quiet or None, delay=2) as bar:
-            fill.save(job.output, label=job.label, signature=job.signature, tell=_telling(bar))
+            fill.save(job.output, label=job.label, signature=job.signature, tell=telling(bar))
         for note in fill.notes:
             warnings.warn(note, StillspeakWarning, stacklevel=2)
         return fill.sentences()
 
 
-def _telling(bar: "tqdm[NoReturn]") -> Callable[[int], None]:
-    def told(number: int) -> None:
-        bar.update(number - bar.n)
-
-    return told
-
-
 def _check(job: FillJob) -> None:
     """Raises OutputError or MediaError if a setting is wrong."""
-    if job.seed < 0:
-        raise OutputError(f"--seed must not be negative, got {job.seed}.")
-    require_gain(job.mouth)
+    require_edited_film("repaired", job.output, job.seed, job.mouth, job.signature)
     if job.gaps is not None:
         read_gaps(job.gaps)
-    if Path(job.output).suffix.lower() not in FILM_SUFFIXES and not Path(job.output).is_dir():
-        raise OutputError(f"A repaired film must end in {', '.join(FILM_SUFFIXES)}, not {Path(job.output).name}.")
-    discard(part_file(Path(job.output)))  # this raises if the folder cannot be written
-    if job.signature is not None:
-        job.signature.check(job.output)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -24,8 +25,10 @@ from stillspeak.media.kinds import require_order, require_picture, require_sound
 from stillspeak.media.label import labelled
 from stillspeak.media.pictures import keeps_alpha, open_writer, writes_over
 from stillspeak.media.signing import Signature
+from stillspeak.media.writer import FILM_SUFFIXES
 from stillspeak.runtime.engine import require_gain
 from stillspeak.temporary import temporary_folder
+from stillspeak.whole import discard, part_file
 
 _FPS_LIMITS = (1, 120)
 _NTSC = (24, 30, 60)  # television plays each of these rates 1001 / 1000 slower
@@ -140,6 +143,44 @@ def _readable_photos(
     for path in speeches:
         open_sound(path)
     return image, teeth
+
+
+def require_edited_film(what: str, output: str, seed: int, mouth: float, signature: Signature | None) -> None:
+    """Checks, before anything heavy is loaded, what every edited film needs.
+
+    Args:
+        what: what the film is called in a sentence: ``dubbed`` or ``repaired``.
+        output: the name of the film to write.
+        seed, mouth, signature: the settings.
+
+    Raises:
+        OutputError, MediaError: if a setting is wrong, or the file cannot be written there.
+    """
+    if seed < 0:
+        raise OutputError(f"--seed must not be negative, got {seed}.")
+    require_gain(mouth)
+    path = Path(output)
+    if path.suffix.lower() not in FILM_SUFFIXES and not path.is_dir():
+        raise OutputError(f"A {what} film must end in {', '.join(FILM_SUFFIXES)}, not {path.name}.")
+    discard(part_file(path))  # this raises if the folder cannot be written
+    if signature is not None:
+        signature.check(output)
+
+
+def telling(
+    bar: "tqdm[NoReturn]", tell: Callable[[int, int | None], None] | None = None, before: int = 0, total: int = 0
+) -> Callable[[int], None]:
+    """Returns what takes the number of frames that are done, and moves a progress bar.
+
+    ``tell`` is told that number too, together with ``before``, the frames of the step before, and with ``total``.
+    """
+
+    def told(number: int) -> None:
+        bar.update(number - bar.n)
+        if tell is not None:
+            tell(before + number, total)
+
+    return told
 
 
 def frame_rate(text: str) -> Fraction:

@@ -148,12 +148,14 @@ class Film:
             end = begin
 
 
-def open_film(path: str | Path) -> Film:
-    """Opens a film.
+def open_film(path: str | Path | Film) -> Film:
+    """Opens a film; one that is open already is returned as it is.
 
     Raises:
         MediaError: if the file is missing, unreadable, a picture, a sound, or a film in HDR.
     """
+    if isinstance(path, Film):
+        return path
     path = Path(path)
     if kind_of(path) == PICTURE:
         raise MediaError(f"{path} is a picture and not a film; `stillspeak animate` makes a picture speak.")

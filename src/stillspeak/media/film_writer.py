@@ -4,10 +4,10 @@ Where the film was stored in 8 bits and 4:2:0, as nearly all are, only the chang
 chroma; everything else is handed to the encoder to the bit as it was decoded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -29,6 +29,22 @@ _TICKS = Fraction(1, 90_000)  # the clock of a film whose frames come at varying
 # H.273, matrix coefficients: the shares of red and blue in luma. Files that do not say are decoded as BT.601 by FFmpeg.
 _KR_KB = {1: (0.2126, 0.0722), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _KR_KB_601 = (0.299, 0.114)
+
+
+class Made(NamedTuple):
+    """Holds a frame of a changed film.
+
+    Attributes:
+        seconds: when it is shown.
+        picture: RGB, uint8 ``(height, width, 3)``.
+        stored: the filmed frame, as its file stores it.
+        changed: the rows and columns outside which the picture is as filmed.
+    """
+
+    seconds: float
+    picture: Image
+    stored: av.VideoFrame
+    changed: list[Place]
 
 
 class FilmWriter(VideoWriter):
@@ -72,6 +88,13 @@ class FilmWriter(VideoWriter):
         """
         self._given[self.frames] = seconds, stored, changed
         self.write(picture)
+
+    def write_all(self, frames: Iterable[Made], tell: Callable[[int], None] | None = None) -> None:
+        """Appends frames; ``tell`` is called after each with the number of frames written."""
+        for number, made in enumerate(frames, 1):
+            self.write_changed(made.picture, made.seconds, made.stored, made.changed)
+            if tell is not None:
+                tell(number)
 
     def _end_seconds(self, number: int) -> float:
         return self._ends if self._varies else super()._end_seconds(number)
@@ -137,3 +160,8 @@ def _planes(picture: Image, colours: Colours) -> list[Image]:
     luma, blue, red = cv2.split(cv2.transform(np.ascontiguousarray(picture), matrix))
     small = (cv2.filter2D(plane, -1, CHROMA_FILTER, anchor=(1, 0))[::2, ::2] for plane in (blue, red))
     return [np.asarray(plane, np.uint8) for plane in (luma, *small)]
+
+
+def whole_place(picture: Image) -> Place:
+    """Returns all rows and columns of a picture, ``(height, width, 3)``."""
+    return slice(0, picture.shape[0]), slice(0, picture.shape[1])

@@ -7,7 +7,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
+from stillspeak.dub_jobs import DubJob
 from stillspeak.errors import MediaError
 from stillspeak.jobs import Job, frame_rate
 from stillspeak.media.images import Image
@@ -102,17 +103,9 @@ def _add_making(app: FastAPI, service: Service) -> None:
             frame_rate(fps)
         service.animator.engine.require_mouth(mouth)
         film = service.films.begin(job)
-        try:
-            smile = None if teeth is None else str(film.teeth)
-            asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label, mouth=mouth, teeth=smile)
-            seconds = await started(service, film, photos, speech, asked)
-            short = seconds is not None and seconds <= service.settings.direct_seconds
-            await until_over(request, film, patience(request, short))
-            return answer(request, film, service if job is None else None)
-        except BaseException:
-            if job is None or film.task is None:  # the client has no name for it, or it never began
-                await service.films.drop(film)
-            raise
+        smile = None if teeth is None else str(film.teeth)
+        asked = Job(*film.files, face=face, seed=seed, fps=fps, crop=crop, label=label, mouth=mouth, teeth=smile)
+        return await delivered(request, service, film, asked, _keep_photos(service, film, photos), speech, job is None)
 
 
 def _add_fetching(app: FastAPI, service: Service) -> None:
@@ -121,7 +114,7 @@ def _add_fetching(app: FastAPI, service: Service) -> None:
     @app.get(path, response_class=FileResponse, responses={**VIDEO, **refusals(400, 500, 503, *codes)})
     async def fetch(request: Request, job: _JobName) -> Response:
         """Returns the video once it is made; until then how far it is; or, if it failed, what went wrong."""
-        return answer(request, _known(service, job))
+        return _answer(request, _known(service, job))
 
     @app.delete(path, status_code=204, responses=refusals(*codes))
     async def delete(job: _JobName) -> Response:
@@ -149,15 +142,44 @@ def _add_progress(app: FastAPI, service: Service) -> None:
         return StreamingResponse(_told(app, service, job), media_type="text/event-stream", headers=at_once)
 
 
-async def started(
-    service: Service, film: Film, photos: list[UploadFile], speech: UploadFile, asked: Job
+async def delivered(
+    request: Request,
+    service: Service,
+    film: Film,
+    asked: Job | DubJob,
+    keeping: Awaitable[None],
+    speech: UploadFile,
+    unnamed: bool,
+) -> Response:
+    """Keeps the client's files, makes a film of them, and answers with it, or with how far it is if that takes long.
+
+    Args:
+        request: the client's request.
+        service: makes the film.
+        film: the film, which has begun.
+        asked: what the film is to show.
+        keeping: keeps the client's picture in the film's folder.
+        speech: the client's speech.
+        unnamed: whether the client gave the film no name. Then it is forgotten once it is sent, or if it fails.
+    """
+    try:
+        seconds = await _started(service, film, asked, keeping, speech)
+        short = seconds is not None and seconds <= service.settings.direct_seconds
+        await _until_over(request, film, _patience(request, short))
+        return _answer(request, film, service if unnamed else None)
+    except BaseException:
+        if unnamed or film.task is None:  # the client has no name for it, or it never began
+            await service.films.drop(film)
+        raise
+
+
+async def _started(
+    service: Service, film: Film, asked: Job | DubJob, keeping: Awaitable[None], speech: UploadFile
 ) -> float | None:
-    """Keeps the client's files, the photo first, and begins a film; returns the length of the speech, as its file says."""
+    """Keeps the client's files, the picture first, and begins a film; returns the length of the speech, as its file says."""
     seconds: float | None = None
     try:
-        await _keep_photo(service, photos[0], film.folder / "photo", "The photo")
-        for smile in photos[1:]:
-            await _keep_photo(service, smile, film.teeth, "The photo for the teeth")
+        await keeping
         await service.begin(keep, speech, film.folder / "speech")
         seconds = await speech_seconds(film.folder / "speech")
     except (MediaError, OSError) as error:
@@ -169,6 +191,13 @@ async def started(
         raise film.error
     service.films.start(film, asked)
     return seconds
+
+
+async def _keep_photos(service: Service, film: Film, photos: list[UploadFile]) -> None:
+    """Keeps the photo, and the one for the teeth if there is one."""
+    await _keep_photo(service, photos[0], film.folder / "photo", "The photo")
+    for smile in photos[1:]:
+        await _keep_photo(service, smile, film.teeth, "The photo for the teeth")
 
 
 def keep(upload: UploadFile, path: Path) -> None:
@@ -191,7 +220,7 @@ def _keep_picture(pixels: Image, path: Path) -> None:
     PIL.Image.fromarray(pixels).save(path, "PNG", compress_level=1)
 
 
-def patience(request: Request, short: bool) -> float:
+def _patience(request: Request, short: bool) -> float:
     """Returns how many seconds a client waits for the video itself (RFC 7240, ``Prefer``)."""
     preferred = ",".join(request.headers.getlist("prefer")).lower()
     parts = [part.strip() for part in re.split("[,;]", preferred)]
@@ -201,7 +230,7 @@ def patience(request: Request, short: bool) -> float:
     return math.inf if short and "respond-async" not in parts else 0.0
 
 
-async def until_over(request: Request, film: Film, seconds: float) -> None:
+async def _until_over(request: Request, film: Film, seconds: float) -> None:
     """Waits until a film is made, at most for so long.
 
     Raises:
@@ -219,7 +248,7 @@ async def until_over(request: Request, film: Film, seconds: float) -> None:
             raise HTTPException(499, "The client has gone.")
 
 
-def answer(request: Request, film: Film, forgetting: Service | None = None) -> Response:
+def _answer(request: Request, film: Film, forgetting: Service | None = None) -> Response:
     """Returns the film, or how far it is, or why it failed; ``forgetting`` forgets a film that has been sent."""
     if film.state == "done":
         sent = None if forgetting is None else BackgroundTask(forgetting.films.drop, film)
