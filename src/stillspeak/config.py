@@ -87,9 +87,7 @@ class SequenceDiscriminatorConfig:
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     code: int = 256  # of a frame; the GRU's state is as large
     learning_rate: float = 5e-5  # section 3.3
-    verdicts: Literal["last", "every", "scales"] = (
-        "last"  # at the last frame, the paper's; ours: every frame, time scales
-    )
+    verdicts: Literal["last", "every", "scales"] = "last"  # at the last frame; ours: at every frame, on scales of time
     wrong_sound: bool = False  # ours: a real video with another clip's sound is fake too
     r1: float = 0.0  # ours: weight of the squared gradient of a real video's verdict (Mescheder et al. 2018)
 

@@ -9,9 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_POOL = (
-    16  # ours: so many batches are drawn together and sorted by length; more would always put the same clips together
-)
+_POOL = 16  # ours: so many batches are sorted by length together; more would always put the same clips together
 
 
 class Order(NamedTuple):

@@ -42,9 +42,7 @@ class _Found:
     """Holds what is judged so far: models, and figures of each clip, by row and training seed."""
 
     models: dict[str, dict[int, str]] = field(default_factory=dict)
-    clips: dict[str, dict[str, report.Figures]] = field(
-        default_factory=dict
-    )  # row -> clip -> row of evaluate -> figures
+    clips: dict[str, dict[str, report.Figures]] = field(default_factory=dict)  # row -> clip -> its row -> figures
 
 
 def ablate(
@@ -78,8 +76,8 @@ def ablate(
         StillspeakError: as training, export and evaluation do.
     """
     taken = dict(taken or {})
-    _require_models(taken)
-    configs = _rows_to_repeat(base, overrides, repeats)
+    _require(taken, repeats)
+    configs = rows_of(base, overrides)
     split = choose_split(data, split, speakers)
     judgeable(data, split, speakers, clips, workers)  # raises before a row is trained if the clips cannot be judged
     seeds = [configs["full"].train.seed + number for number in range(repeats)]
@@ -87,14 +85,6 @@ def ablate(
     about |= {"overrides": list(overrides), "taken": taken}
     chosen = {"split": split, "speakers": speakers, "clips": clips, "workers": workers}
     return _trained_and_judged(configs, about, data, destination, chosen)
-
-
-def _rows_to_repeat(base: str, overrides: Sequence[str], repeats: int) -> dict[str, Config]:
-    """Returns ``rows_of``. Raises RunError if they are trained less than once."""
-    configs = rows_of(base, overrides)
-    if repeats < 1:
-        raise RunError(f"--repeats must be at least 1, not {repeats}.")
-    return configs
 
 
 def _trained_and_judged(
@@ -134,8 +124,10 @@ def rows_of(base: str, overrides: Sequence[str] = ()) -> dict[str, Config]:
     return {row: replace(variant(full), name=f"{base}_{row}") for row, variant in _VARIANTS.items()}
 
 
-def _require_models(taken: Mapping[str, str]) -> None:
-    """Raises RunError if a row does not exist, and ModelError if a given model does not."""
+def _require(taken: Mapping[str, str], repeats: int) -> None:
+    """Raises RunError if rows are trained less than once or one does not exist, and ModelError if a given model does not."""
+    if repeats < 1:
+        raise RunError(f"--repeats must be at least 1, not {repeats}.")
     if unknown := [row for row in taken if row not in _VARIANTS]:
         raise RunError(f"There is no row {unknown[0]}; there are {', '.join(_VARIANTS)}.")
     for given in taken.values():

@@ -173,11 +173,8 @@ async def make(job: Job | DubJob, settings: Settings, film: Film) -> None:
     assert process.stdout is not None
     try:
         threads = max(1, usable_cores() // settings.jobs)
-        process.stdin.write(
-            json.dumps(
-                {"kind": type(job).__name__, "job": asdict(job), "model": settings.model, "threads": threads}
-            ).encode()
-        )
+        asked = {"kind": type(job).__name__, "job": asdict(job), "model": settings.model, "threads": threads}
+        process.stdin.write(json.dumps(asked).encode())
         process.stdin.close()
         async for line in process.stdout:
             said = json.loads(line)

@@ -69,9 +69,7 @@ class Session:
         self.frames = 0
         self._renewal: Renewal | None = None
         self._last: NDArray[np.uint8] | None = None  # the last frame
-        self._newest: Scene | None = (
-            None  # a picture that another thread has looked at, and the next frame will begin with
-        )
+        self._newest: Scene | None = None  # what another thread has looked at, with which the next frame begins
 
     @property
     def size(self) -> tuple[int, int]:

@@ -158,9 +158,7 @@ class SyncAdversary(Adversary):
     def _compare(self, video: Tensor, scene: Scene, seen: Tensor, heard: Tensor) -> Tensor:
         """Returns logits of snippets of mouth from frames ``seen`` beside sound from frames ``heard``, both (clips, snippets)."""
         first = scene.lengths.starts[:, None, None]
-        end = (
-            first + scene.lengths.counts[:, None, None] - 1
-        )  # a clip shorter than a snippet ends with its last frame repeated
+        end = first + scene.lengths.counts[:, None, None] - 1  # a clip shorter than a snippet repeats its last frame
         frames = first + torch.arange(self.config.frames)
         shown, told = ((frames + at[..., None]).minimum(end).to(video.device) for at in (seen, heard))
         sounds = own_sound(scene.windows, self.context)[told].flatten(2)

@@ -32,7 +32,7 @@ from stillspeak.training.weights import Stage, load_generator, read_generator
 
 
 class _Beginning(NamedTuple):
-    """What a generator knows before the first step.
+    """Holds what a generator knows before the first step.
 
     Attributes:
         code: its mouth code.

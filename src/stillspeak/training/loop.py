@@ -33,7 +33,7 @@ _SAVE_EVERY_SECONDS = 180.0  # a run that is killed loses this much at most
 
 
 class _Due(NamedTuple):
-    """What is due after a step. Nothing is kept that was not checked, so that everything here asks for a look at the losses.
+    """Says what is due after a step. Nothing is kept that was not checked, so everything here asks for a look at the losses.
 
     Attributes:
         stopping: the user wants the run to stop.
