@@ -207,6 +207,17 @@ def test_what_cannot_be_dubbed_is_said_in_a_sentence(
         animator.dub(film, speech, mouth=5)
 
 
+def test_of_two_people_the_one_who_is_seen_most_speaks_and_a_note_says_so(
+    animator: Animator, film: Path, speech: Path, tmp_path: Path, astronaut: np.ndarray
+):
+    face = moving(astronaut, 25)
+    both = [np.hstack([one, one if number < 20 else np.full_like(one, 90)]) for number, one in enumerate(face)]
+    two = write_film(tmp_path / "two.mp4", both)
+    (note,) = animator.dub(two, speech).notes
+    assert note == "2 people in the film; person 1, who is seen most, speaks (--face chooses another)."
+    assert animator.dub(two, speech, face=2).notes == animator.dub(film, speech).notes == []
+
+
 def test_silent_speech_is_warned_of(animator: Animator, film: Path):
     dub = animator.dub(film, Sound(np.zeros(16_000, np.float32), 16_000))
     list(dub.frames())
@@ -227,6 +238,10 @@ def test_the_command_dubs_and_prints_what_stayed_as_filmed(
         (["dub", str(stay), "-o", "o.mp4"], "takes FILM and SPEECH"),
         (["dub", str(stay), str(tmp_path / "a.wav"), "-o", str(tmp_path / "o.gif")], "must end in .mp4"),
         (["dub", str(tmp_path / "a.wav"), str(stay), "-o", str(tmp_path / "o.mp4")], "the film comes first"),
+        (
+            ["dub", str(tmp_path / "a.wav"), str(tmp_path / "a.wav"), "-o", str(tmp_path / "o.mp4")],
+            "a sound and not a film",
+        ),
         (["dub", str(stay), str(stay), "-o", str(tmp_path / "o.mp4")], "no sound"),
         (["dub", str(stay), str(tmp_path / "a.wav"), "-o", str(stay)], "one of the inputs"),
         (["animate", str(stay), str(tmp_path / "a.wav"), "-o", str(tmp_path / "o.mp4")], "stillspeak dub"),
